@@ -1,0 +1,11 @@
+"""The code behind *Diffusion Models as a Kind of VAE*.
+
+One module a chapter, under the chapter's name, and a few shared rooms. Importing this package
+imports none of them, so it is cheap; import the module you need:
+
+>>> from diffusion_notes.diffusion import Schedule
+>>> Schedule.linear(T=1000).T
+1000
+"""
+
+__version__ = "0.1.0"

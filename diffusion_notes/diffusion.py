@@ -1,0 +1,212 @@
+r"""The forward process: a chain of Gaussians that forgets where it started.
+
+.. math::
+    q(x_t \mid x_{t-1}) = \mathcal N\bigl(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\bigr), \qquad
+    q(x_t \mid x_0) = \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\bigr)
+
+with :math:`\alpha_t = 1-\beta_t` and :math:`\bar\alpha_t = \prod_{s=1}^t \alpha_s` (Ho et al. 2020,
+equations 2 and 4). The index in the code is the index in the paper: t runs from 1 to T, and
+:math:`\bar\alpha_0 = 1`, so that :math:`x_0` is the data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent
+
+from diffusion_notes.distributions import _describe, gaussian
+
+__all__ = ["ForwardProcess", "Schedule"]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    r"""The variances :math:`\beta_0 = 0, \beta_1, \dots, \beta_T` and all that follows from them.
+
+    Every table holds T + 1 float64 values, so ``alpha_bar[t]`` is :math:`\bar\alpha_t`; float32
+    would cost :math:`\tilde\beta_t` four digits. Values are cast where they are used, by
+    :meth:`at`.
+
+    Arguments:
+        beta: T + 1 values, of which the first is 0 and the others lie strictly between 0 and 1.
+
+    Raises:
+        TypeError: ``beta`` is not a floating-point tensor.
+        ValueError: its shape or a value is not as said above.
+
+    >>> schedule = Schedule.linear(T=1000)
+    >>> schedule.alpha_bar[0].item(), round(schedule.alpha_bar[1000].item(), 8)
+    (1.0, 4.036e-05)
+    """
+
+    beta: Tensor
+    _placed: dict = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.beta, Tensor) or not self.beta.is_floating_point():
+            raise TypeError(f"beta must be a floating-point tensor, got {_describe(self.beta)}")
+        if self.beta.dim() != 1 or len(self.beta) < 2:
+            raise ValueError(f"beta must hold T + 1 >= 2 values, got shape {tuple(self.beta.shape)}")
+        # the tables live on the CPU, whatever is diffused: MPS has no float64, and looking is free
+        object.__setattr__(self, "beta", self.beta.detach().to("cpu", torch.float64))
+        if self.beta[0] != 0:
+            raise ValueError(f"beta[0] must be 0 (t starts at 1), got {self.beta[0].item():g}")
+        if not bool(((self.beta[1:] > 0) & (self.beta[1:] < 1)).all()):
+            raise ValueError("beta[1], ..., beta[T] must lie strictly between 0 and 1")
+
+    @classmethod
+    def linear(cls, T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Schedule:
+        r""":math:`\beta_t` rising evenly from ``beta_1`` to ``beta_T`` (Ho et al. 2020, section 4).
+
+        Raises:
+            TypeError: ``T`` is not an integer.
+            ValueError: ``T`` < 1, or a variance is not strictly between 0 and 1.
+
+        >>> Schedule.linear(T=3, beta_1=0.1, beta_T=0.3).beta
+        tensor([0.0000, 0.1000, 0.2000, 0.3000], dtype=torch.float64)
+        """
+        beta = torch.linspace(beta_1, beta_T, _checked_T(T), dtype=torch.float64, device="cpu")
+        return cls(torch.cat((beta.new_zeros(1), beta)))
+
+    @classmethod
+    def cosine(cls, T: int, s: float = 0.008, largest: float = 0.999) -> Schedule:
+        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, each :math:`\beta_t` at most ``largest``.
+
+        Nichol and Dhariwal 2021, equation 17. Raises as :meth:`linear` does.
+
+        >>> Schedule.cosine(T=1000).alpha_bar[500].round(decimals=2).item()
+        0.49
+        """
+        t = torch.arange(_checked_T(T) + 1, dtype=torch.float64, device="cpu")
+        alpha_bar = ((t / T + s) / (1 + s) * math.pi / 2).cos().square()
+        beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
+        return cls(torch.cat((beta.new_zeros(1), beta)))
+
+    @property
+    def T(self) -> int:
+        """The number of steps."""
+        return len(self.beta) - 1
+
+    @property
+    def alpha(self) -> Tensor:
+        r""":math:`\alpha_t = 1 - \beta_t`."""
+        return 1 - self.beta
+
+    @property
+    def alpha_bar(self) -> Tensor:
+        r""":math:`\bar\alpha_t = \prod_{s=1}^t \alpha_s`, with :math:`\bar\alpha_0 = 1`."""
+        return self.alpha.cumprod(0)
+
+    @property
+    def beta_tilde(self) -> Tensor:
+        r""":math:`\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\beta_t`, the variance of
+        :math:`q(x_{t-1} \mid x_t, x_0)`; :math:`\tilde\beta_1 = 0`, and :math:`\tilde\beta_0 := 0`.
+        """
+        alpha_bar = self.alpha_bar
+        inner = (1 - alpha_bar[:-1]) / (1 - alpha_bar[1:]) * self.beta[1:]
+        return torch.cat((inner.new_zeros(1), inner))
+
+    @property
+    def sqrt_alpha(self) -> Tensor:
+        r""":math:`\sqrt{\alpha_t}`."""
+        return self.alpha.sqrt()
+
+    @property
+    def sqrt_beta(self) -> Tensor:
+        r""":math:`\sqrt{\beta_t}`, a standard deviation."""
+        return self.beta.sqrt()
+
+    @property
+    def sqrt_beta_tilde(self) -> Tensor:
+        r""":math:`\sqrt{\tilde\beta_t}`, a standard deviation."""
+        return self.beta_tilde.sqrt()
+
+    @property
+    def sqrt_alpha_bar(self) -> Tensor:
+        r""":math:`\sqrt{\bar\alpha_t}`, how much of :math:`x_0` is left in :math:`x_t`."""
+        return self.alpha_bar.sqrt()
+
+    @property
+    def sqrt_one_minus_alpha_bar(self) -> Tensor:
+        r""":math:`\sqrt{1-\bar\alpha_t}`, the standard deviation of the noise in :math:`x_t`."""
+        return (1 - self.alpha_bar).sqrt()
+
+    def at(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
+        """The entries ``t`` of the table ``name``, on the device and in the dtype of ``like``.
+
+        Arguments:
+            name: one of the properties above, ``"alpha_bar"`` for instance.
+            t: an integer, or an integer tensor of any shape ``(...)`` on the device of ``like``.
+            like: what the result multiplies.
+
+        Returns:
+            A tensor of shape ``(..., 1)``, which broadcasts over the event axis.
+
+        ``t`` is not checked here, because this is called inside loops: see :meth:`check_t`.
+
+        >>> Schedule.linear(T=10).at("alpha_bar", torch.tensor([0, 0]), like=torch.empty(2, 5))
+        tensor([[1.],
+                [1.]])
+        """
+        key = name, like.device, like.dtype
+        if key not in self._placed:  # copied to a device once, not at every step
+            self._placed[key] = getattr(self, name).to(like.dtype).to(like.device)
+        return self._placed[key][t].unsqueeze(-1)
+
+    def check_t(self, t: int | Tensor, first: int = 1) -> None:
+        """Raise unless ``t`` is an integer, or a tensor of integers, from ``first`` to T.
+
+        The values of a tensor are checked on the CPU only: on a GPU, looking at one would halt it.
+
+        Raises:
+            TypeError: ``t`` is not an integer or an integer tensor.
+            ValueError: ``t`` lies outside ``first``, ..., T.
+        """
+        if isinstance(t, Tensor):
+            if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
+                raise TypeError(f"t must be an integer tensor, got {_describe(t)}")
+            if t.device.type == "cpu" and not bool(((t >= first) & (t <= self.T)).all()):
+                raise ValueError(f"t must lie in {first}, ..., {self.T}, and some of its entries do not")
+        elif isinstance(t, bool) or not isinstance(t, int):
+            raise TypeError(f"t must be an integer or an integer tensor, got {_describe(t)}")
+        elif not first <= t <= self.T:
+            raise ValueError(f"t must lie in {first}, ..., {self.T}, got {t}")
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardProcess:
+    r"""The inference model q of a diffusion model. It has no parameters to learn.
+
+    Distributions are ``torch.distributions``; points have shape ``(..., D)`` and t the shape
+    ``(...)``, or is a single integer.
+
+    >>> q = ForwardProcess(Schedule.linear(T=1000))
+    >>> q.marginal(torch.ones(5, 2), t=1000).mean.shape
+    torch.Size([5, 2])
+    """
+
+    schedule: Schedule
+
+    def step(self, x: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`q(x_t \mid x_{t-1} = x) = \mathcal N(\sqrt{\alpha_t}\,x,\ \beta_t I)`, for t from 1 to T."""
+        self.schedule.check_t(t)
+        at = self.schedule.at
+        return gaussian(at("sqrt_alpha", t, x) * x, at("sqrt_beta", t, x))
+
+    def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`q(x_t \mid x_0) = \mathcal N(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I)`, for t from 1 to T."""
+        self.schedule.check_t(t)
+        at = self.schedule.at
+        return gaussian(at("sqrt_alpha_bar", t, x0) * x0, at("sqrt_one_minus_alpha_bar", t, x0))
+
+
+def _checked_T(T: int) -> int:
+    if isinstance(T, bool) or not isinstance(T, int):
+        raise TypeError(f"T must be an integer, got {_describe(T)}")
+    if T < 1:
+        raise ValueError(f"T must be at least 1, got {T}")
+    return T

@@ -1,0 +1,76 @@
+"""Gaussians as ``torch.distributions``, and the one helper through which they are sampled.
+
+All the distributions of the book are Gaussians with a diagonal covariance, so that
+``kl_divergence(q, p)`` of two of them has a closed form and reads like the equation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+__all__ = ["draw", "gaussian", "standard_normal"]
+
+
+def gaussian(mean: Tensor, std: Tensor) -> Independent:
+    r"""The diagonal Gaussian :math:`\mathcal N(\mu, \operatorname{diag}(\sigma^2))`.
+
+    Arguments:
+        mean: :math:`\mu`, of shape ``(..., D)``. Its last axis is the event.
+        std: :math:`\sigma`, broadcastable to ``mean``. It is not checked to be positive, because
+            looking at a value halts a GPU.
+
+    Raises:
+        TypeError: an argument is not a floating-point tensor.
+        ValueError: ``mean`` has no axis to be the event.
+
+    >>> gaussian(torch.zeros(5, 2), torch.ones(5, 1)).log_prob(torch.zeros(5, 2)).shape
+    torch.Size([5])
+    """
+    for name, value in (("mean", mean), ("std", std)):
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise TypeError(f"{name} must be a floating-point tensor, got {_describe(value)}")
+    if mean.dim() == 0:
+        raise ValueError("mean must have at least one axis (the event), got a scalar")
+    return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
+
+
+def standard_normal(like: Tensor) -> Independent:
+    r""":math:`\mathcal N(0, I)` with the shape, device and dtype of ``like``.
+
+    >>> standard_normal(torch.empty(5, 2)).event_shape
+    torch.Size([2])
+    """
+    if not isinstance(like, Tensor):
+        raise TypeError(f"like must be a tensor, got {_describe(like)}")
+    return gaussian(torch.zeros_like(like), torch.ones_like(like))
+
+
+def draw(distribution: Distribution, generator: Generator | None = None) -> Tensor:
+    r"""One reparameterised sample, :math:`\mu + \sigma\varepsilon`, drawn with ``generator``.
+
+    torch's own ``rsample`` takes no generator, and a book whose numbers are tested needs one.
+
+    Raises:
+        TypeError: ``distribution`` is not a :func:`gaussian`.
+
+    >>> draw(gaussian(torch.tensor([1.0]), torch.tensor([0.0])))
+    tensor([1.])
+    """
+    normal = distribution.base_dist if isinstance(distribution, Independent) else distribution
+    if not isinstance(normal, Normal):
+        raise TypeError(f"can only draw from a Gaussian, got {_describe(distribution)}")
+    return normal.loc + normal.scale * _randn_like(normal.loc, generator)
+
+
+def _randn_like(x: Tensor, generator: Generator | None = None) -> Tensor:
+    """``torch.randn_like`` with a generator."""
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _describe(value: object) -> str:
+    """What was given, for an error message: short, and never the values of a tensor."""
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    return f"{type(value).__name__} {value!r}"
