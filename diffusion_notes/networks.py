@@ -5,16 +5,112 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from diffusion_notes.diffusion import Schedule
 from diffusion_notes.distributions import _describe
 
 __all__ = ["NoiseMLP"]
 
 
 class NoiseMLP(nn.Module):
-    r""":math:`\varepsilon_\theta(x_t, \bar\alpha_t)`: a multi-layer perceptron for points in the plane (or in D dimensions).
+    r""":math:`\varepsilon_\theta(x_t, t)` for points with few coordinates: a small multi-layer perceptron.
 
-    Two things make so small a network accurate.
-    It sees the point at several scales, :math:`x_t / \sqrt{\bar\alpha_t s^2 + 1-\bar\alpha_t}`...
+    Three things let so few parameters predict the noise well, and none of them changes what is
+    predicted.
+
+    * *Random Fourier features* of the point (Tancik et al. 2020). A perceptron alone is slow to
+      learn anything that varies quickly, and the arms of the roll are close together.
+    * *Time as a noise level.* The network sees half the log signal-to-noise ratio,
+      :math:`\tfrac12\log\frac{\bar\alpha_t}{1-\bar\alpha_t}`, and a few sines and cosines of it, in
+      place of the position t in some schedule.
+    * *A start from the linear answer* (Karras et al. 2022, section 5). If the data were
+      :math:`\mathcal N(0, \sigma_d^2 I)`, the best prediction would be
+      :math:`\frac{\sqrt{1-\bar\alpha_t}}{v_t}\,x_t`, with :math:`v_t = \bar\alpha_t\sigma_d^2 + 1 - \bar\alpha_t`,
+      and what is left over would have variance :math:`\bar\alpha_t\sigma_d^2 / v_t`. The
+      perceptron only learns what is left over, scaled to variance one.
+
+    Arguments:
+        schedule: the schedule whose t is meant.
+        dim: D, the number of coordinates of a point.
+        width: the number of units in each hidden layer.
+        depth: the number of hidden layers.
+        features: the number of random frequencies.
+        data_std: :math:`\sigma_d`, the standard deviation of a coordinate of the data.
+        generator: draws the initial weights and the frequencies; on the CPU.
+
+    Raises:
+        TypeError: ``schedule`` is no :class:`~diffusion_notes.diffusion.Schedule`, or a size is no integer.
+        ValueError: a size is below 1, or ``data_std`` is not positive and finite.
+
+    >>> network = NoiseMLP(Schedule.linear(T=1000))
+    >>> network(torch.zeros(5, 2), torch.tensor([1, 10, 100, 500, 1000])).shape
+    torch.Size([5, 2])
     """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        dim: int = 2,
+        width: int = 64,
+        depth: int = 3,
+        features: int = 16,
+        data_std: float = 0.7,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(schedule, Schedule):
+            raise TypeError(f"schedule must be a Schedule, got {_describe(schedule)}")
+        for name, size in (("dim", dim), ("width", width), ("depth", depth), ("features", features)):
+            if isinstance(size, bool) or not isinstance(size, int):
+                raise TypeError(f"{name} must be an integer, got {_describe(size)}")
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        if not 0 < data_std < math.inf:
+            raise ValueError(f"data_std must be positive and finite, got {data_std}")
+
+        frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
+        self.register_buffer("frequency", frequency)
+        self._register_tables(schedule, data_std)
+        sizes = [dim + 2 * features + 1 + 2 * _TIME_WAVES] + [width] * depth
+        hidden = [layer for pair in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(*pair), nn.SiLU())]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
+        self.reset_parameters(generator)
+
+    def _register_tables(self, schedule: Schedule, data_std: float) -> None:
+        """What the network knows of each t, row by row; computed in float64, then cast like a weight."""
+        noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
+        signal = 1 - noise
+        variance = signal * data_std**2 + noise
+        half_log_snr = (signal / noise).log() / 2
+        wave = math.pi / 8 * torch.arange(1, 1 + _TIME_WAVES, dtype=torch.float64, device="cpu")
+        phase = half_log_snr.unsqueeze(-1) * wave
+        time = torch.cat((half_log_snr.unsqueeze(-1) / 4, phase.sin(), phase.cos()), -1)
+        tables = {"time": time, "linear": noise.sqrt() / variance, "left_over": data_std * (signal / variance).sqrt()}
+        for name, table in tables.items():
+            table = table if table.dim() == 2 else table.unsqueeze(-1)
+            self.register_buffer(name, table.to(torch.get_default_dtype()), persistent=False)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw new initial weights, distributed as in ``torch.nn.Linear``, and a last layer of zeros.
+
+        The untrained network then predicts exactly the linear answer.
+        """
+        for layer in self.layers[:-1:2]:
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            bound = 1 / math.sqrt(layer.in_features)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, xt: Tensor, t: int | Tensor) -> Tensor:
+        """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``."""
+        time, linear, left_over = (table[t] for table in (self.time, self.linear, self.left_over))
+        wave = xt @ self.frequency
+        time = time.expand(*xt.shape[:-1], -1)
+        inputs = torch.cat((xt, wave.sin(), wave.cos(), time), -1)
+        return linear * xt + left_over * self.layers(inputs)
+
+
+_FREQUENCY = 2.0  # the standard deviation of the random frequencies, in radians per unit
+_TIME_WAVES = 4

@@ -1,0 +1,139 @@
+r"""Denoising diffusion probabilistic models: the generative chain, written with a noise prediction.
+
+.. math::
+    p_\theta(x_{t-1} \mid x_t) = \mathcal N\bigl(x_{t-1};\ \mu_\theta(x_t, t),\ \sigma_t^2 I\bigr), \qquad
+    \mu_\theta(x_t, t) = \frac{1}{\sqrt{\alpha_t}}
+        \Bigl(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\varepsilon_\theta(x_t, t)\Bigr)
+
+(Ho et al. 2020, equations 1 and 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import Independent
+
+from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.distributions import _describe, _randn_like, draw, gaussian
+
+__all__ = ["DDPM"]
+
+
+class DDPM(nn.Module):
+    r"""The generative model p of a diffusion model, and the forward process q that belongs to it.
+
+    Arguments:
+        network: :math:`\varepsilon_\theta`, called as ``network(xt, t)``. A module to be trained, or
+            any function: the exact :math:`\mathbb E[\varepsilon \mid x_t]` makes a perfect model.
+        schedule: the variances of the forward process.
+        variance: :math:`\sigma_t^2`, either ``"beta"`` or ``"beta_tilde"``. Since
+            :math:`\tilde\beta_1 = 0` is no variance of a density, the last step has
+            :math:`\sigma_1^2 = \beta_1` in both cases.
+
+    Raises:
+        TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
+        ValueError: ``variance`` is neither of the two.
+
+    >>> schedule = Schedule.linear(T=10)
+    >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), schedule)
+    >>> ddpm.sample(torch.randn(5, 2)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self, network: Callable[[Tensor, int | Tensor], Tensor], schedule: Schedule, variance: str = "beta_tilde"
+    ) -> None:
+        super().__init__()
+        if not callable(network):
+            raise TypeError(f"network must be callable as network(xt, t), got {_describe(network)}")
+        if not isinstance(schedule, Schedule):
+            raise TypeError(f"schedule must be a Schedule, got {_describe(schedule)}")
+        if variance not in ("beta", "beta_tilde"):
+            raise ValueError(f"variance must be 'beta' or 'beta_tilde', got {variance!r}")
+        self.network, self.schedule, self.variance = network, schedule, variance
+        self.q = ForwardProcess(schedule)
+
+    def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
+        r""":math:`L_\text{simple} = \mathbb E_{t, x_0, \varepsilon}\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.
+
+        Each point of the batch ``(N, D)`` gets one t, uniform on 1, ..., T, and one noise. The norm
+        is summed over the D coordinates, as in equation 14 of Ho et al. 2020, and averaged over
+        the batch. A perfect network does not reach zero: see
+        :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`.
+
+        Raises:
+            TypeError: ``x0`` is not a floating-point tensor.
+            ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
+        """
+        _check_points("x0", x0)
+        if len(x0) == 0:
+            raise ValueError("x0 holds no points")
+        t = torch.randint(1, 1 + self.schedule.T, x0.shape[:1], generator=generator, device=x0.device)
+        noise = _randn_like(x0, generator)
+        at = self.schedule.at
+        xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
+        return (noise - self.network(xt, t)).square().sum(-1).mean()
+
+    def step(self, xt: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`p_\theta(x_{t-1} \mid x_t)`, for t from 1 to T.
+
+        Arguments:
+            xt: points of shape ``(..., D)``.
+            t: an integer, or an integer tensor of shape ``(...)``.
+
+        Raises:
+            TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
+        """
+        self.schedule.check_t(t)
+        return self._step(xt, t)
+
+    def _step(self, xt: Tensor, t: int | Tensor) -> Independent:
+        at = self.schedule.at
+        noise = at("sqrt_one_minus_alpha_bar", t, xt)
+        mean = (xt - at("beta", t, xt) / noise * self.network(xt, t)) / at("sqrt_alpha", t, xt)
+        std = at("sqrt_beta", t, xt)
+        if self.variance == "beta_tilde":
+            first = torch.as_tensor(t, device=xt.device).unsqueeze(-1) == 1
+            std = torch.where(first, std, at("sqrt_beta_tilde", t, xt))
+        return gaussian(mean, std)
+
+    @torch.no_grad()
+    def walk(self, xT: Tensor, generator: Generator | None = None) -> Iterator[tuple[int, Tensor]]:
+        r"""Ancestral sampling (Ho et al. 2020, algorithm 2): yields ``(t, xt)`` for t = T, T − 1, ..., 0.
+
+        The last step adds no noise: :math:`x_0` is the mean of :math:`p_\theta(x_0 \mid x_1)`.
+
+        Arguments:
+            xT: where to start, of shape ``(N, D)``: usually a draw from :math:`\mathcal N(0, I)`.
+            generator: draws the noise, on the device of ``xT``.
+
+        Raises:
+            TypeError, ValueError: ``xT`` is not a floating-point tensor of shape ``(N, D)``.
+
+        >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=3))
+        >>> [t for t, xt in ddpm.walk(torch.zeros(1, 2))]
+        [3, 2, 1, 0]
+        """
+        _check_points("xT", xT)
+        x = xT
+        yield self.schedule.T, x
+        for t in range(self.schedule.T, 0, -1):
+            p = self._step(x, t)
+            x = draw(p, generator) if t > 1 else p.mean
+            yield t - 1, x
+
+    def sample(self, xT: Tensor, generator: Generator | None = None) -> Tensor:
+        """The end :math:`x_0` of :meth:`walk`, of the shape of ``xT``."""
+        for _, x in self.walk(xT, generator):
+            pass
+        return x
+
+
+def _check_points(name: str, x: Tensor) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor, got {_describe(x)}")
+    if x.dim() != 2 or x.shape[1] < 1:
+        raise ValueError(f"{name} must have shape (N, D), got {tuple(x.shape)}")

@@ -1,0 +1,155 @@
+"""Training, as a loop one can iterate over, stop at any moment and take up again.
+
+>>> from diffusion_notes.ddpm import DDPM
+>>> from diffusion_notes.diffusion import Schedule
+>>> from diffusion_notes.networks import NoiseMLP
+>>> schedule = Schedule.linear(T=100)
+>>> model = DDPM(NoiseMLP(schedule), schedule)
+>>> for state in train(model, torch.randn(50, 2), steps=3, progress=False):
+...     loss = state.loss
+>>> state.step
+3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from diffusion_notes.checkpoints import Checkpoint, fingerprint
+from diffusion_notes.distributions import _describe
+
+__all__ = ["TrainingState", "default_device", "train"]
+
+
+def default_device() -> torch.device:
+    """The fastest device there is: cuda, then mps, then cpu.
+
+    >>> default_device().type in ("cuda", "mps", "cpu")
+    True
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@dataclass
+class TrainingState:
+    """What :func:`train` yields after every step.
+
+    Attributes:
+        step: how many steps have been taken, from 1.
+        loss: this step's loss, a scalar on the model's device. Reading its value halts a GPU, so
+            keep it and look later.
+        average: the model with the exponential moving average of the parameters: the one to use.
+    """
+
+    step: int
+    loss: Tensor
+    average: nn.Module
+
+
+def train(
+    model: nn.Module,
+    data: Tensor,
+    *,
+    steps: int,
+    batch_size: int = 512,
+    learning_rate: float = 5e-3,
+    decay: float = 0.995,
+    generator: Generator | None = None,
+    checkpoint: str | Path | None = None,
+    save_every: int = 500,
+    progress: bool = True,
+) -> Iterator[TrainingState]:
+    r"""Minimise ``model.loss`` with Adam, and yield a :class:`TrainingState` after every step.
+
+    The learning rate rises over the first twentieth of the steps and then falls to zero along a
+    cosine. The parameters' exponential moving average is kept beside them.
+
+    Arguments:
+        model: a module with a method ``loss(x, generator)``, on the device where it is to be trained.
+        data: points of shape ``(n, D)`` on that device; batches are drawn from them with replacement.
+        steps: how many steps to take in all, those before a resumption included.
+        batch_size: how many points a batch holds.
+        learning_rate: its largest value.
+        decay: of the moving average, for each step.
+        generator: draws everything that is random, on the same device. One seeded by torch's global
+            generator if not given.
+        checkpoint: a file to save to, and to resume from where it exists. A run that was killed at
+            any moment and resumed ends with the same parameters, bit for bit, as one that was not.
+        save_every: how many steps lie between two saves. The last step is always saved.
+        progress: whether to show a progress bar.
+
+    Raises:
+        TypeError: ``model`` has no ``loss``, ``data`` is no floating-point tensor, or a count is no integer.
+        ValueError: a count, rate or shape is out of range, or ``data`` lies on another device.
+        CheckpointError: the file at ``checkpoint`` cannot be resumed from. It is left as it is.
+    """
+    _check(model, data, steps, batch_size, learning_rate, decay, save_every)
+    device = data.device
+    if generator is None:
+        generator = Generator(device).manual_seed(int(torch.randint(2**62, (), device="cpu")))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), fused=True)
+    first = 0
+    if checkpoint is not None:
+        settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "decay": decay}
+        checkpoint = Checkpoint(checkpoint, settings | {"data": fingerprint(data)})
+        first = checkpoint.load(model, average, optimizer, generator)
+
+    def save(step: int) -> None:
+        if checkpoint is not None:
+            checkpoint.save(step, model, average, optimizer, generator)
+
+    bar = tqdm(total=steps, initial=first, disable=not progress, leave=False, unit="step")
+    with bar:
+        for step in range(first + 1, steps + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * _annealed(step, steps)
+            row = torch.randint(len(data), (batch_size,), generator=generator, device=device)
+            loss = model.loss(data[row], generator)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            average.update_parameters(model)
+            if step % save_every == 0 or step == steps:
+                save(step)
+            bar.update()
+            yield TrainingState(step, loss.detach(), average.module)
+
+
+def _annealed(step: int, steps: int) -> float:
+    """The share of the largest learning rate at a step: up along a line, down along a cosine."""
+    warm = max(1, steps // 20)
+    if step <= warm:
+        return step / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def _check(model, data, steps, batch_size, learning_rate, decay, save_every) -> None:
+    if not callable(getattr(model, "loss", None)) or not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a module with a method loss(x, generator), got {type(model).__name__}")
+    if not isinstance(data, Tensor) or not data.is_floating_point():
+        raise TypeError(f"data must be a floating-point tensor, got {_describe(data)}")
+    if data.dim() != 2 or len(data) == 0:
+        raise ValueError(f"data must have shape (n, D) with n >= 1, got {tuple(data.shape)}")
+    for parameter in model.parameters():
+        if parameter.device != data.device:
+            raise ValueError(f"model and data must be on one device, got {parameter.device} and {data.device}")
+    for name, count in (("steps", steps), ("batch_size", batch_size), ("save_every", save_every)):
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"{name} must be an integer, got {_describe(count)}")
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    if not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay must lie in [0, 1), got {decay}")
