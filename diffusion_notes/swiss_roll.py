@@ -234,8 +234,9 @@ class SwissRoll:
         u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in _nodes(self._count()))
         spiral, variance = self.spiral(u), self._variance(x)
         # differences, not the expanded square: that would cancel in float32
-        offset = x.unsqueeze(-2) - spiral * self._root(x).unsqueeze(-1)
-        return weight.log() - offset.square().sum(-1) / (2 * variance.unsqueeze(-1)), spiral, variance
+        right, up = (x[..., i, None] - self._root(x) * spiral[:, i] for i in (0, 1))
+        distance = right.square() + up.square()
+        return weight.log() - distance / (2 * variance.unsqueeze(-1)), spiral, variance
 
     def _count(self) -> int:
         """Nodes so close together that the widest gap on the spiral is below the noise."""

@@ -25,7 +25,8 @@ class Explorable(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Read the subclass's module; a string, so that nothing watches the file."""
-        cls._esm = (_HERE / f"{cls.name}.js").read_text(encoding="utf-8")
+        if "name" in vars(cls):  # not in the class that anywidget derives at run time, with traits added
+            cls._esm = (_HERE / f"{cls.name}.js").read_text(encoding="utf-8")
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict:

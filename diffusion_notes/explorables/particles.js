@@ -1,6 +1,9 @@
 // Points in the plane that move through frames: played, paused, scrubbed. Plain canvas, no library.
-// The model holds: frames (base64, uint16: frame, point, coordinate), count, hue (base64, uint8),
+// The model holds: frames (base64: levels from 0 to 1023 by frame, point and
+// coordinate, all the high bytes first), count, hue (base64, uint8),
 // labels (one a frame), slider (its name), alt, seconds, autoplay.
+
+const LARGEST = 1023;
 
 const STYLE = `
 [data-explorable="particles"] { max-width: 30rem; margin: 1rem auto; color: inherit; }
@@ -33,7 +36,9 @@ function render({ model, el }) {
   const count = model.get("count");
   const labels = model.get("labels");
   const last = labels.length - 1;
-  const frames = new Uint16Array(bytes(model.get("frames")).buffer);
+  const packed = bytes(model.get("frames"));
+  const half = packed.length / 2;
+  const frames = Uint16Array.from({ length: half }, (_, i) => packed[i] * 256 + packed[half + i]);
   const hue = bytes(model.get("hue"));
   const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -69,7 +74,7 @@ function render({ model, el }) {
       const y = frames[a + 2 * i + 1] * (1 - part) + frames[b + 2 * i + 1] * part;
       context.fillStyle = `hsl(${200 + (hue[i] * 200) / 255}, 75%, 52%)`;
       context.beginPath();
-      context.arc((x / 65535) * size, (1 - y / 65535) * size, radius, 0, 2 * Math.PI);
+      context.arc((x / LARGEST) * size, (1 - y / LARGEST) * size, radius, 0, 2 * Math.PI);
       context.fill();
     }
     const nearest = Math.round(position);

@@ -13,8 +13,8 @@ from diffusion_notes.explorables.base import Explorable
 
 __all__ = ["Particles"]
 
-_PANEL = 100  # the side of one panel of the still picture
-_LEVELS = 2**11  # positions are rounded to this many levels; finer than a pixel
+_PANEL = 300  # the side of one panel of the still picture
+_LEVELS = 2**10  # a coordinate is rounded to so many levels, each about half a pixel
 
 
 class Particles(Explorable):
@@ -76,10 +76,12 @@ class Particles(Explorable):
         if not 0 < extent < np.inf or not 0 < seconds < np.inf:
             raise ValueError(f"extent and seconds must be positive and finite, got {extent} and {seconds}")
         level = ((frames / extent).clip(-1, 1) + 1) / 2 * (_LEVELS - 1)
-        self._place = level.round() / (_LEVELS - 1)
+        level = level.round().astype(np.uint16)
+        self._place = level / (_LEVELS - 1)
         self._hue = (hue.clip(0, 1) * 255).round().astype(np.uint8)
         super().__init__(
-            frames=_base64((self._place * 65535).round().astype("<u2")),
+            # all the high bytes, then all the low ones: so they compress to almost nothing but the low ones
+            frames=_base64(np.stack((level >> 8, level & 255)).astype(np.uint8)),
             count=frames.shape[1],
             hue=_base64(self._hue),
             labels=list(labels),
@@ -97,7 +99,7 @@ class Particles(Explorable):
         chosen = np.linspace(0, len(self.labels) - 1, 5).round().astype(int)
         panels = "".join(self._panel(i, frame) for i, frame in enumerate(dict.fromkeys(chosen.tolist())))
         return (
-            f'<svg role="img" viewBox="0 0 {5 * _PANEL} {_PANEL + 14}" width="100%" fill="none" stroke-linecap="round">'
+            f'<svg role="img" viewBox="0 0 {5 * _PANEL} {_PANEL + 40}" width="100%" fill="none" stroke-linecap="round">'
             f"<title>{html.escape(self.alt)}</title>{panels}</svg>"
         )
 
@@ -106,13 +108,13 @@ class Particles(Explorable):
         paths = []
         for band in range(8):
             here = self._hue // 32 == band
-            dots = "".join(f"M{a:.1f},{b:.1f}h0" for a, b in zip(x[here], y[here], strict=True))
+            dots = "".join(f"M{a:.0f},{b:.0f}h0" for a, b in zip(x[here], y[here], strict=True))
             if dots:
                 paths.append(f'<path stroke="hsl({212 + 25 * band},75%,52%)" d="{dots}"/>')
         label = html.escape(self.labels[frame])
         return (
-            f'<g transform="translate({i * _PANEL})" stroke-width="1.2">{"".join(paths)}'
-            f'<text x="{_PANEL // 2}" y="{_PANEL + 10}" font-size="7" text-anchor="middle" fill="currentColor">'
+            f'<g transform="translate({i * _PANEL})" stroke-width="4">{"".join(paths)}'
+            f'<text x="{_PANEL // 2}" y="{_PANEL + 28}" font-size="20" text-anchor="middle" fill="currentColor">'
             f"{label}</text></g>"
         )
 
