@@ -48,9 +48,7 @@ class Checkpoint:
         tensors = _state(model, average, optimizer) | {"generator": generator.get_state()}
         _write(self.path, tensors, header)
 
-    def load(
-        self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
-    ) -> int:
+    def load(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator) -> int:
         """Restore a run, and return how many steps it has taken: 0 if there is no file.
 
         Nothing is restored unless all of the file fits.
@@ -66,7 +64,9 @@ class Checkpoint:
         for name, mine in self.settings.items():
             theirs = header["settings"].get(name)
             if theirs != mine:
-                raise CheckpointError(f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}")
+                raise CheckpointError(
+                    f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}"
+                )
         for parameter in model.parameters():  # gives Adam's state the shape it has after a step
             optimizer.state[parameter] = {
                 "step": torch.zeros((), dtype=torch.float32, device=parameter.device),

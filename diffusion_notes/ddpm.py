@@ -16,8 +16,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
+from diffusion_notes.checks import check_points, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
-from diffusion_notes.distributions import _describe, _randn_like, draw, gaussian
+from diffusion_notes.distributions import draw, gaussian, randn_like
 
 __all__ = ["DDPM"]
 
@@ -48,9 +49,9 @@ class DDPM(nn.Module):
     ) -> None:
         super().__init__()
         if not callable(network):
-            raise TypeError(f"network must be callable as network(xt, t), got {_describe(network)}")
+            raise TypeError(f"network must be callable as network(xt, t), got {describe(network)}")
         if not isinstance(schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {_describe(schedule)}")
+            raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
         if variance not in ("beta", "beta_tilde"):
             raise ValueError(f"variance must be 'beta' or 'beta_tilde', got {variance!r}")
         self.network, self.schedule, self.variance = network, schedule, variance
@@ -68,11 +69,9 @@ class DDPM(nn.Module):
             TypeError: ``x0`` is not a floating-point tensor.
             ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
         """
-        _check_points("x0", x0)
-        if len(x0) == 0:
-            raise ValueError("x0 holds no points")
+        check_points("x0", x0, least=1)
         t = torch.randint(1, 1 + self.schedule.T, x0.shape[:1], generator=generator, device=x0.device)
-        noise = _randn_like(x0, generator)
+        noise = randn_like(x0, generator)
         at = self.schedule.at
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
         return (noise - self.network(xt, t)).square().sum(-1).mean()
@@ -117,7 +116,7 @@ class DDPM(nn.Module):
         >>> [t for t, xt in ddpm.walk(torch.zeros(1, 2))]
         [3, 2, 1, 0]
         """
-        _check_points("xT", xT)
+        check_points("xT", xT)
         x = xT
         yield self.schedule.T, x
         for t in range(self.schedule.T, 0, -1):
@@ -130,10 +129,3 @@ class DDPM(nn.Module):
         for _, x in self.walk(xT, generator):
             pass
         return x
-
-
-def _check_points(name: str, x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(f"{name} must be a floating-point tensor, got {_describe(x)}")
-    if x.dim() != 2 or x.shape[1] < 1:
-        raise ValueError(f"{name} must have shape (N, D), got {tuple(x.shape)}")

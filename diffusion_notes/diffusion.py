@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent
 
-from diffusion_notes.distributions import _describe, gaussian
+from diffusion_notes.checks import check_integer, check_tensor, describe
+from diffusion_notes.distributions import gaussian
 
 __all__ = ["ForwardProcess", "Schedule"]
 
@@ -47,8 +48,7 @@ class Schedule:
     _placed: dict = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.beta, Tensor) or not self.beta.is_floating_point():
-            raise TypeError(f"beta must be a floating-point tensor, got {_describe(self.beta)}")
+        check_tensor("beta", self.beta)
         if self.beta.dim() != 1 or len(self.beta) < 2:
             raise ValueError(f"beta must hold T + 1 >= 2 values, got shape {tuple(self.beta.shape)}")
         # the tables live on the CPU, whatever is diffused: MPS has no float64, and looking is free
@@ -69,19 +69,21 @@ class Schedule:
         >>> Schedule.linear(T=3, beta_1=0.1, beta_T=0.3).beta
         tensor([0.0000, 0.1000, 0.2000, 0.3000], dtype=torch.float64)
         """
-        beta = torch.linspace(beta_1, beta_T, _checked_T(T), dtype=torch.float64, device="cpu")
+        check_integer("T", T, least=1)
+        beta = torch.linspace(beta_1, beta_T, T, dtype=torch.float64, device="cpu")
         return cls(torch.cat((beta.new_zeros(1), beta)))
 
     @classmethod
     def cosine(cls, T: int, s: float = 0.008, largest: float = 0.999) -> Schedule:
-        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, each :math:`\beta_t` at most ``largest``.
+        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, but no :math:`\beta_t` above ``largest``.
 
         Nichol and Dhariwal 2021, equation 17. Raises as :meth:`linear` does.
 
         >>> Schedule.cosine(T=1000).alpha_bar[500].round(decimals=2).item()
         0.49
         """
-        t = torch.arange(_checked_T(T) + 1, dtype=torch.float64, device="cpu")
+        check_integer("T", T, least=1)
+        t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
         alpha_bar = ((t / T + s) / (1 + s) * math.pi / 2).cos().square()
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
         return cls(torch.cat((beta.new_zeros(1), beta)))
@@ -168,11 +170,11 @@ class Schedule:
         """
         if isinstance(t, Tensor):
             if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
-                raise TypeError(f"t must be an integer tensor, got {_describe(t)}")
+                raise TypeError(f"t must be an integer tensor, got {describe(t)}")
             if t.device.type == "cpu" and not bool(((t >= first) & (t <= self.T)).all()):
                 raise ValueError(f"t must lie in {first}, ..., {self.T}, and some of its entries do not")
         elif isinstance(t, bool) or not isinstance(t, int):
-            raise TypeError(f"t must be an integer or an integer tensor, got {_describe(t)}")
+            raise TypeError(f"t must be an integer or an integer tensor, got {describe(t)}")
         elif not first <= t <= self.T:
             raise ValueError(f"t must lie in {first}, ..., {self.T}, got {t}")
 
@@ -195,18 +197,12 @@ class ForwardProcess:
         r""":math:`q(x_t \mid x_{t-1} = x) = \mathcal N(\sqrt{\alpha_t}\,x,\ \beta_t I)`, for t from 1 to T."""
         self.schedule.check_t(t)
         at = self.schedule.at
-        return gaussian(at("sqrt_alpha", t, x) * x, at("sqrt_beta", t, x))
+        mean = at("sqrt_alpha", t, x) * x
+        return gaussian(mean, at("sqrt_beta", t, x))
 
     def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_0) = \mathcal N(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I)`, for t from 1 to T."""
         self.schedule.check_t(t)
         at = self.schedule.at
-        return gaussian(at("sqrt_alpha_bar", t, x0) * x0, at("sqrt_one_minus_alpha_bar", t, x0))
-
-
-def _checked_T(T: int) -> int:
-    if isinstance(T, bool) or not isinstance(T, int):
-        raise TypeError(f"T must be an integer, got {_describe(T)}")
-    if T < 1:
-        raise ValueError(f"T must be at least 1, got {T}")
-    return T
+        mean = at("sqrt_alpha_bar", t, x0) * x0
+        return gaussian(mean, at("sqrt_one_minus_alpha_bar", t, x0))

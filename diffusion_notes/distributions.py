@@ -10,7 +10,9 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-__all__ = ["draw", "gaussian", "standard_normal"]
+from diffusion_notes.checks import check_tensor, describe
+
+__all__ = ["draw", "gaussian", "randn_like", "standard_normal"]
 
 
 def gaussian(mean: Tensor, std: Tensor) -> Independent:
@@ -28,9 +30,8 @@ def gaussian(mean: Tensor, std: Tensor) -> Independent:
     >>> gaussian(torch.zeros(5, 2), torch.ones(5, 1)).log_prob(torch.zeros(5, 2)).shape
     torch.Size([5])
     """
-    for name, value in (("mean", mean), ("std", std)):
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise TypeError(f"{name} must be a floating-point tensor, got {_describe(value)}")
+    check_tensor("mean", mean)
+    check_tensor("std", std)
     if mean.dim() == 0:
         raise ValueError("mean must have at least one axis (the event), got a scalar")
     return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
@@ -42,8 +43,7 @@ def standard_normal(like: Tensor) -> Independent:
     >>> standard_normal(torch.empty(5, 2)).event_shape
     torch.Size([2])
     """
-    if not isinstance(like, Tensor):
-        raise TypeError(f"like must be a tensor, got {_describe(like)}")
+    check_tensor("like", like)
     return gaussian(torch.zeros_like(like), torch.ones_like(like))
 
 
@@ -60,17 +60,15 @@ def draw(distribution: Distribution, generator: Generator | None = None) -> Tens
     """
     normal = distribution.base_dist if isinstance(distribution, Independent) else distribution
     if not isinstance(normal, Normal):
-        raise TypeError(f"can only draw from a Gaussian, got {_describe(distribution)}")
-    return normal.loc + normal.scale * _randn_like(normal.loc, generator)
+        raise TypeError(f"can only draw from a Gaussian, got {describe(distribution)}")
+    return normal.loc + normal.scale * randn_like(normal.loc, generator)
 
 
-def _randn_like(x: Tensor, generator: Generator | None = None) -> Tensor:
-    """``torch.randn_like`` with a generator."""
+def randn_like(x: Tensor, generator: Generator | None = None) -> Tensor:
+    """``torch.randn_like`` with a generator.
+
+    >>> randn_like(torch.zeros(5, 2)).shape
+    torch.Size([5, 2])
+    """
+    check_tensor("x", x)
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-
-
-def _describe(value: object) -> str:
-    """What was given, for an error message: short, and never the values of a tensor."""
-    if isinstance(value, Tensor):
-        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {value!r}"

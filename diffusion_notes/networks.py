@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
 
+from diffusion_notes.checks import check_integer, check_positive, describe
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.distributions import _describe
 
 __all__ = ["NoiseMLP"]
 
@@ -60,20 +61,16 @@ class NoiseMLP(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {_describe(schedule)}")
+            raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
         for name, size in (("dim", dim), ("width", width), ("depth", depth), ("features", features)):
-            if isinstance(size, bool) or not isinstance(size, int):
-                raise TypeError(f"{name} must be an integer, got {_describe(size)}")
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        if not 0 < data_std < math.inf:
-            raise ValueError(f"data_std must be positive and finite, got {data_std}")
+            check_integer(name, size, least=1)
+        check_positive("data_std", data_std)
 
         frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
         self.register_buffer("frequency", frequency)
         self._register_tables(schedule, data_std)
         sizes = [dim + 2 * features + 1 + 2 * _TIME_WAVES] + [width] * depth
-        hidden = [layer for pair in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(*pair), nn.SiLU())]
+        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
         self.reset_parameters(generator)
 

@@ -46,8 +46,7 @@ def _make(path: Path = SWISS_ROLL_WEIGHTS) -> None:
     model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
     data = SwissRoll().sample(_RECIPE["points"], generator)
     settings = {name: _RECIPE[name] for name in ("steps", "batch_size", "learning_rate")}
-    for state in train(model, data, generator=generator, **settings):
-        pass
+    *_, state = train(model, data, generator=generator, **settings)
     save_weights(state.average, path, about={"model": "swiss_roll_ddpm", "recipe": _RECIPE})
 
 

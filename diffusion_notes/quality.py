@@ -5,12 +5,10 @@ Each number is meaningless alone: put it beside its floor, the same number for t
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from diffusion_notes.distributions import _describe
+from diffusion_notes.checks import check_points
 from diffusion_notes.swiss_roll import SwissRoll
 
 __all__ = ["cell_divergence", "nearest", "off_spiral_share"]
@@ -33,15 +31,12 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     >>> u
     tensor([0.2500, 0.7500])
     """
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(f"x must be a floating-point tensor, got {_describe(x)}")
-    if x.dim() != 2 or x.shape[1] != 2:
-        raise ValueError(f"x must have shape (n, 2), got {tuple(x.shape)}")
+    check_points("x", x, dim=2, least=1)
     spiral = (roll or SwissRoll()).spiral
     coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
     corners = spiral(coarse)
     chunks = [torch.cdist(chunk, corners).argmin(-1) for chunk in x.split(10_000)]
-    u = coarse[torch.cat(chunks)] if chunks else x[:, 0]
+    u = coarse[torch.cat(chunks)]
     # the spiral is nearly straight over one coarse step, so a search there is a projection
     for width in (1 / _COARSE, 0.1 / _COARSE):
         lines = (u.unsqueeze(-1) + width * torch.linspace(-1, 1, 21, dtype=x.dtype, device=x.device)).clamp(0, 1)
@@ -86,7 +81,7 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     count = torch.bincount(row * across + column, minlength=along * across).double()
     expected = len(x) / (along * across)
     chi_square = ((count - expected).square() / expected).sum().item()
-    return (chi_square - (along * across - 1)) / (2 * len(x)) if len(x) else math.nan
+    return (chi_square - (along * across - 1)) / (2 * len(x))
 
 
 _COARSE = 1000

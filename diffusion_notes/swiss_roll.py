@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.distributions import _describe
+from diffusion_notes.checks import check_integer, check_positive, check_tensor, describe
 
 __all__ = ["SwissRoll"]
 
@@ -60,11 +60,8 @@ class SwissRoll:
     """
 
     def __init__(self, noise: float = 0.05, scale: float = 0.1) -> None:
-        for name, value in (("noise", noise), ("scale", scale)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{name} must be a number, got {_describe(value)}")
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+        check_positive("noise", noise)
+        check_positive("scale", scale)
         self.noise, self.scale = float(noise), float(scale)
         self.alpha_bar: float | Tensor = 1.0
         self.device: torch.device | None = None
@@ -96,8 +93,7 @@ class SwissRoll:
         >>> SwissRoll().spiral(torch.tensor([0.0, 1.0])).shape
         torch.Size([2, 2])
         """
-        if not isinstance(u, Tensor) or not u.is_floating_point():
-            raise TypeError(f"u must be a floating-point tensor, got {_describe(u)}")
+        check_tensor("u", u)
         angle = _FIRST_ANGLE + (_LAST_ANGLE - _FIRST_ANGLE) * u
         return self.scale * angle.unsqueeze(-1) * torch.stack((angle.cos(), angle.sin()), -1)
 
@@ -227,8 +223,7 @@ class SwissRoll:
 
     def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log(weight · exp(−distance²/2v)) of every node, the nodes c(u_k), and the variance v."""
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError(f"x must be a floating-point tensor, got {_describe(x)}")
+        check_tensor("x", x)
         if x.dim() == 0 or x.shape[-1] != 2:
             raise ValueError(f"x must have shape (..., 2), got {tuple(x.shape)}")
         u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in _nodes(self._count()))
@@ -259,10 +254,7 @@ class SwissRoll:
         return torch.stack(each).reshape(self.alpha_bar.shape)
 
     def _draw(self, n, generator, device, dtype) -> tuple[Tensor, Tensor]:
-        if isinstance(n, bool) or not isinstance(n, int):
-            raise TypeError(f"n must be an integer, got {_describe(n)}")
-        if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
+        check_integer("n", n, least=0)
         levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
         device = device or self.device or (generator.device if generator is not None else None)
         options = {"generator": generator, "device": device, "dtype": dtype}
@@ -285,7 +277,7 @@ def _checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
             raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
         return alpha_bar
     if isinstance(alpha_bar, bool) or not isinstance(alpha_bar, (int, float)):
-        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {_describe(alpha_bar)}")
+        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
     if not 0 <= alpha_bar <= 1:
         raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
     return float(alpha_bar)

