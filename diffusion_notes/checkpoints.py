@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
+from diffusion_notes.checks import check_tensor, describe
+
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
 _FORMAT = "diffusion_notes.training.1"
@@ -90,8 +92,12 @@ class Checkpoint:
 def save_weights(module: nn.Module, path: str | Path, about: dict | None = None) -> None:
     """Write a module's parameters and buffers to a safetensors file, with ``about`` (JSON) in its header.
 
-    Raises OSError if the file cannot be written.
+    Raises:
+        TypeError: ``module`` is not a module.
+        OSError: the file cannot be written.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch module, got {describe(module)}")
     _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about or {}})
 
 
@@ -99,10 +105,13 @@ def load_weights(module: nn.Module, path: str | Path) -> dict:
     """Read what :func:`save_weights` wrote into ``module``, and return what is said ``about`` it.
 
     Raises:
+        TypeError: ``module`` is not a module.
         FileNotFoundError: there is no such file.
         CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is
             unchanged.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch module, got {describe(module)}")
     header, tensors = _read(Path(path))
     state = module.state_dict()
     _check_fits(Path(path), state, tensors)
@@ -118,6 +127,7 @@ def fingerprint(data: Tensor) -> str:
     >>> fingerprint(torch.zeros(3)) == fingerprint(torch.zeros(4))
     False
     """
+    check_tensor("data", data)
     return hashlib.sha256(to_bytes({"data": data.detach().cpu().contiguous()})).hexdigest()[:32]
 
 

@@ -9,7 +9,7 @@ import math
 
 from torch import Tensor
 
-__all__ = ["check_integer", "check_points", "check_positive", "check_tensor", "describe"]
+__all__ = ["check_integer", "check_points", "check_positive", "check_tensor", "checked_alpha_bar", "describe"]
 
 
 def describe(value: object) -> str:
@@ -80,3 +80,21 @@ def check_points(name: str, value: Tensor, dim: int | None = None, least: int = 
         raise ValueError(f"{name} must have shape (n, {dim or 'D'}), got {tuple(value.shape)}")
     if len(value) < least:
         raise ValueError(f"{name} must hold at least {least} points, got {len(value)}")
+
+
+def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
+    """Return a noise level, a number or a floating-point tensor (else TypeError) in [0, 1] (else ValueError).
+
+    >>> checked_alpha_bar(1.5)
+    Traceback (most recent call last):
+    ValueError: alpha_bar must lie in [0, 1], got 1.5
+    """
+    if isinstance(alpha_bar, Tensor) and alpha_bar.is_floating_point():
+        if alpha_bar.device.type == "cpu" and not bool(((alpha_bar >= 0) & (alpha_bar <= 1)).all()):
+            raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
+        return alpha_bar
+    if isinstance(alpha_bar, bool) or not isinstance(alpha_bar, (int, float)):
+        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
+    if not 0 <= alpha_bar <= 1:
+        raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
+    return float(alpha_bar)

@@ -10,13 +10,14 @@ r"""Denoising diffusion probabilistic models: the generative chain, written with
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
-from diffusion_notes.checks import check_points, describe
+from diffusion_notes.checks import check_points, check_tensor, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like
 
@@ -58,7 +59,7 @@ class DDPM(nn.Module):
         self.q = ForwardProcess(schedule)
 
     def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
-        r""":math:`L_\text{simple} = \mathbb E_{t, x_0, \varepsilon}\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.
+        r""":math:`L_\text{simple} = \mathbb E\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.
 
         Each point of the batch ``(N, D)`` gets one t, uniform on 1, ..., T, and one noise. The norm
         is summed over the D coordinates, as in equation 14 of Ho et al. 2020, and averaged over
@@ -86,6 +87,7 @@ class DDPM(nn.Module):
         Raises:
             TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
         """
+        check_tensor("xt", xt)
         self.schedule.check_t(t)
         return self._step(xt, t)
 
@@ -126,6 +128,4 @@ class DDPM(nn.Module):
 
     def sample(self, xT: Tensor, generator: Generator | None = None) -> Tensor:
         """The end :math:`x_0` of :meth:`walk`, of the shape of ``xT``."""
-        for _, x in self.walk(xT, generator):
-            pass
-        return x
+        return deque(self.walk(xT, generator), maxlen=1).pop()[1]

@@ -75,9 +75,9 @@ class Schedule:
 
     @classmethod
     def cosine(cls, T: int, s: float = 0.008, largest: float = 0.999) -> Schedule:
-        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, but no :math:`\beta_t` above ``largest``.
+        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, with capped variances.
 
-        Nichol and Dhariwal 2021, equation 17. Raises as :meth:`linear` does.
+        Nichol and Dhariwal 2021, equation 17; no variance exceeds ``largest``. Raises as :meth:`linear` does.
 
         >>> Schedule.cosine(T=1000).alpha_bar[500].round(decimals=2).item()
         0.49
@@ -195,6 +195,7 @@ class ForwardProcess:
 
     def step(self, x: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_{t-1} = x) = \mathcal N(\sqrt{\alpha_t}\,x,\ \beta_t I)`, for t from 1 to T."""
+        check_tensor("x", x)
         self.schedule.check_t(t)
         at = self.schedule.at
         mean = at("sqrt_alpha", t, x) * x
@@ -202,6 +203,7 @@ class ForwardProcess:
 
     def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_0) = \mathcal N(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I)`, for t from 1 to T."""
+        check_tensor("x0", x0)
         self.schedule.check_t(t)
         at = self.schedule.at
         mean = at("sqrt_alpha_bar", t, x0) * x0

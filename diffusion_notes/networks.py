@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
-from diffusion_notes.checks import check_integer, check_positive, describe
+from diffusion_notes.checks import check_integer, check_positive, check_tensor, describe
 from diffusion_notes.diffusion import Schedule
 
 __all__ = ["NoiseMLP"]
@@ -102,6 +102,9 @@ class NoiseMLP(nn.Module):
 
     def forward(self, xt: Tensor, t: int | Tensor) -> Tensor:
         """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``."""
+        check_tensor("xt", xt)
+        if xt.dim() == 0 or xt.shape[-1] != len(self.frequency):
+            raise ValueError(f"xt must have shape (..., {len(self.frequency)}), got {tuple(xt.shape)}")
         time, linear, left_over = (table[t] for table in (self.time, self.linear, self.left_over))
         wave = xt @ self.frequency
         time = time.expand(*xt.shape[:-1], -1)

@@ -6,6 +6,7 @@ is compared exactly is therefore computed from these weights. ``make weights`` m
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 from torch import Generator
@@ -46,7 +47,7 @@ def _make(path: Path = SWISS_ROLL_WEIGHTS) -> None:
     model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
     data = SwissRoll().sample(_RECIPE["points"], generator)
     settings = {name: _RECIPE[name] for name in ("steps", "batch_size", "learning_rate")}
-    *_, state = train(model, data, generator=generator, **settings)
+    state = deque(train(model, data, generator=generator, **settings), maxlen=1).pop()
     save_weights(state.average, path, about={"model": "swiss_roll_ddpm", "recipe": _RECIPE})
 
 

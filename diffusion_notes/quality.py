@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_notes.checks import check_points
+from diffusion_notes.checks import check_integer, check_points, check_positive
 from diffusion_notes.swiss_roll import SwissRoll
 
 __all__ = ["cell_divergence", "nearest", "off_spiral_share"]
@@ -25,13 +25,15 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
         u in [0, 1], of shape ``(n,)``, and :math:`x - c(u)`, of shape ``(n, 2)``.
 
     Raises:
-        TypeError, ValueError: ``x`` is not a floating-point tensor of shape ``(n, 2)``.
+        TypeError, ValueError: ``x`` is not a floating-point tensor of shape ``(n, 2)`` with n ≥ 1, all finite.
 
     >>> u, way = nearest(SwissRoll().spiral(torch.tensor([0.25, 0.75])))
     >>> u
     tensor([0.2500, 0.7500])
     """
     check_points("x", x, dim=2, least=1)
+    if x.device.type != "meta" and not bool(x.isfinite().all()):
+        raise ValueError("x must be finite, and some of its entries are not")
     spiral = (roll or SwissRoll()).spiral
     coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
     corners = spiral(coarse)
@@ -54,6 +56,7 @@ def off_spiral_share(x: Tensor, roll: SwissRoll | None = None, further_than: flo
     >>> off_spiral_share(torch.tensor([[0.0, 0.0], [0.0, -0.4712]]))
     0.5
     """
+    check_positive("further_than", further_than)
     return (nearest(x, roll)[1].norm(dim=-1) > further_than).double().mean().item()
 
 
@@ -70,6 +73,8 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     >>> abs(cell_divergence(SwissRoll().sample(10_000, torch.Generator().manual_seed(0)))) < 0.006
     True
     """
+    check_integer("along", along, least=1)
+    check_integer("across", across, least=1)
     roll = roll or SwissRoll()
     u, way = nearest(x, roll)
     # the part of the way that is normal to the spiral; beyond its ends there is another part

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.checks import check_integer, check_positive, check_tensor, describe
+from diffusion_notes.checks import check_integer, check_positive, check_tensor, checked_alpha_bar
 
 __all__ = ["SwissRoll"]
 
@@ -49,8 +49,7 @@ class SwissRoll:
         TypeError: an argument is not a number.
         ValueError: an argument is not positive and finite.
 
-    Everything is computed in the dtype and on the device of the points given. Book: *The swiss
-    roll, exactly*.
+    Everything is computed in the dtype and on the device of the points given.
 
     >>> roll = SwissRoll()
     >>> roll.log_prob(roll.sample(5)).shape
@@ -83,7 +82,7 @@ class SwissRoll:
             ValueError: a value lies outside [0, 1] (checked for numbers and on the CPU).
         """
         diffused = SwissRoll(self.noise, self.scale)
-        diffused.alpha_bar = self.alpha_bar * _checked_alpha_bar(alpha_bar)
+        diffused.alpha_bar = self.alpha_bar * checked_alpha_bar(alpha_bar)
         diffused.device = alpha_bar.device if isinstance(alpha_bar, Tensor) else self.device
         return diffused
 
@@ -113,18 +112,12 @@ class SwissRoll:
             TypeError: ``n`` is not an integer.
             ValueError: ``n`` is negative.
         """
-        return self._at(*self._draw(n, generator, device, dtype))
-
-    def sample_with_angle(
-        self,
-        n: int,
-        generator: Generator | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """As :meth:`sample`, together with the ``u`` in [0, 1] of each point: a label to colour by."""
-        u, normal = self._draw(n, generator, device, dtype)
-        return self._at(u, normal), u
+        check_integer("n", n, least=0)
+        levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
+        device = device or self.device or (generator.device if generator is not None else None)
+        u = torch.rand(n, *levels, generator=generator, device=device, dtype=dtype)
+        normal = torch.randn(n, *levels, 2, generator=generator, device=device, dtype=dtype)
+        return self.spiral(u) * self._root(u) + self._variance(u).sqrt().unsqueeze(-1) * normal
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log q(x)` in nats; ``x`` of shape ``(..., 2)`` to ``(...)``.
@@ -150,9 +143,9 @@ class SwissRoll:
         This is what a perfect network predicts (Tweedie's formula; Efron 2011). Shapes as in
         :meth:`score`; ``alpha_bar`` as in :meth:`diffuse`.
         """
-        level = torch.as_tensor(_checked_alpha_bar(alpha_bar))
-        root = (1 - level.double()).sqrt() if level.device.type != "mps" else (1 - level).sqrt()
-        return -root.to(xt).unsqueeze(-1) * self.diffuse(alpha_bar).score(xt)
+        noise = 1 - checked_alpha_bar(alpha_bar)  # in its own precision, then in that of the points
+        root = torch.as_tensor(noise, dtype=xt.dtype, device=xt.device).sqrt().unsqueeze(-1)
+        return -root * self.diffuse(alpha_bar).score(xt)
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature: no sampling, the same on every run.
@@ -164,8 +157,8 @@ class SwissRoll:
         Raises:
             ValueError: the roll is diffused to a whole tensor of noise levels.
 
-        >>> bool((SwissRoll().expect(lambda x: torch.ones(len(x))) - 1).abs() < 1e-10)
-        True
+        >>> SwissRoll().expect(lambda x: torch.ones_like(x))
+        tensor([1.0000, 1.0000], dtype=torch.float64)
         """
         roll = self._single()
         noise = math.sqrt(1 - roll.alpha_bar * (1 - self.noise**2))
@@ -253,31 +246,9 @@ class SwissRoll:
         each = [f(clean.diffuse(level)._single()) for level in self.alpha_bar.reshape(-1).unbind()]
         return torch.stack(each).reshape(self.alpha_bar.shape)
 
-    def _draw(self, n, generator, device, dtype) -> tuple[Tensor, Tensor]:
-        check_integer("n", n, least=0)
-        levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
-        device = device or self.device or (generator.device if generator is not None else None)
-        options = {"generator": generator, "device": device, "dtype": dtype}
-        return torch.rand(n, *levels, **options), torch.randn(n, *levels, 2, **options)
-
-    def _at(self, u: Tensor, normal: Tensor) -> Tensor:
-        return self.spiral(u) * self._root(u) + self._variance(u).sqrt().unsqueeze(-1) * normal
-
 
 @functools.lru_cache
 def _nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
     node, weight = np.polynomial.legendre.leggauss(count)
     return (node + 1) / 2, weight / 2
-
-
-def _checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
-    if isinstance(alpha_bar, Tensor) and alpha_bar.is_floating_point():
-        if alpha_bar.device.type == "cpu" and not bool(((alpha_bar >= 0) & (alpha_bar <= 1)).all()):
-            raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
-        return alpha_bar
-    if isinstance(alpha_bar, bool) or not isinstance(alpha_bar, (int, float)):
-        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
-    if not 0 <= alpha_bar <= 1:
-        raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
-    return float(alpha_bar)

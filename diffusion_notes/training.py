@@ -84,7 +84,8 @@ def train(
         generator: draws everything that is random, on the same device. One seeded by torch's global
             generator if not given.
         checkpoint: a file to save to, and to resume from where it exists. A run that was killed at
-            any moment and resumed ends with the same parameters, bit for bit, as one that was not.
+            any moment and resumed ends with the same parameters, bit for bit (on a CPU), as one that was
+            not. A run that was finished yields its last state once more, with a loss of NaN.
         save_every: how many steps lie between two saves. The last step is always saved.
         progress: whether to show a progress bar.
 
@@ -97,7 +98,7 @@ def train(
     device = data.device
     if generator is None:
         generator = Generator(device).manual_seed(int(torch.randint(2**62, (), device="cpu")))
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    average = AveragedModel(model, device=device, multi_avg_fn=get_ema_multi_avg_fn(decay))
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), fused=True)
     first = 0
     if checkpoint is not None:
@@ -109,6 +110,8 @@ def train(
         if checkpoint is not None:
             checkpoint.save(step, model, average, optimizer, generator)
 
+    if first == steps:
+        yield TrainingState(steps, torch.full((), math.nan, device=device), average.module)
     bar = tqdm(total=steps, initial=first, disable=not progress, leave=False, unit="step")
     with bar:
         for step in range(first + 1, steps + 1):

@@ -68,7 +68,7 @@ class Particles(Explorable):
             raise ValueError(f"hue must have shape {frames.shape[1:2]}, got {hue.shape}")
         if len(labels) != len(frames):
             raise ValueError(f"there must be a label for each of the {len(frames)} frames, got {len(labels)}")
-        for what, text in (("alt", alt), ("slider", slider)):
+        for what, text in (("alt", alt), ("slider", slider), *(("labels", label) for label in labels)):
             if not isinstance(text, str):
                 raise TypeError(f"{what} must be text, got {type(text).__name__}")
             if not text.strip():

@@ -1,0 +1,164 @@
+"""The generative model, against diffusers' scheduler and against the exact reverse process of a Gaussian."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.swiss_roll import SwissRoll
+
+float64 = {"dtype": torch.float64}
+
+
+def some_network(xt, t):
+    """Any function of the point and the time will do."""
+    t = torch.as_tensor(t).to(xt).reshape(-1, 1)
+    return torch.sin(xt.flip(-1) + t / 10) + 0.3 * xt
+
+
+@pytest.mark.parametrize("T", [5, 50, 1000])
+@pytest.mark.parametrize(("ours", "theirs"), [(Schedule.linear, "linear"), (Schedule.cosine, "squaredcos_cap_v2")])
+@pytest.mark.parametrize(("variance", "variance_type"), [("beta_tilde", "fixed_small"), ("beta", "fixed_large")])
+def test_a_step_is_that_of_diffusers(T, ours, theirs, variance, variance_type, generator):
+    ddpm = DDPM(some_network, ours(T), variance)
+    scheduler = DDPMScheduler(
+        num_train_timesteps=T,
+        trained_betas=ddpm.schedule.beta[1:].numpy(),
+        variance_type=variance_type,
+        clip_sample=False,
+    )
+    xt = torch.randn(7, 2, generator=generator, **float64)
+    for t in sorted({2, T // 2, T}):
+        ours_t = ddpm.step(xt, t)
+        seeds = [torch.Generator().manual_seed(3) for _ in range(2)]
+        theirs_t = scheduler.step(some_network(xt, t), t - 1, xt, generator=seeds[0]).prev_sample
+        noise = torch.randn(xt.shape, generator=seeds[1], **float64)
+        # diffusers keeps its tables in float32
+        torch.testing.assert_close(ours_t.mean + ours_t.stddev * noise, theirs_t, rtol=3e-3, atol=3e-4)
+    first = scheduler.step(some_network(xt, 1), 0, xt).prev_sample
+    torch.testing.assert_close(ddpm.step(xt, 1).mean, first, rtol=1e-3, atol=1e-4)
+
+
+def exact_network(schedule, mean, variance):
+    """E[ε | x_t] where the data are N(mean, variance I)."""
+
+    def network(xt, t):
+        alpha_bar = schedule.alpha_bar[t].to(xt).reshape(-1, 1)
+        total = alpha_bar * variance + 1 - alpha_bar
+        return (1 - alpha_bar).sqrt() * (xt - alpha_bar.sqrt() * mean) / total
+
+    return network
+
+
+def test_the_mean_is_the_exact_posterior_mean_for_gaussian_data(generator):
+    """With data N(m, s² I), E[x_{t−1} | x_t] is known without any of the formulas of the chapter."""
+    schedule, m, s2 = Schedule.linear(T=30, beta_T=0.3), 0.7, 0.4
+    ddpm = DDPM(exact_network(schedule, m, s2), schedule)
+    xt = torch.randn(5, 3, generator=generator, **float64)
+    for t in range(1, 31):
+        before, now, alpha = schedule.alpha_bar[t - 1], schedule.alpha_bar[t], schedule.alpha[t]
+        variance_before = before * s2 + 1 - before  # of x_{t-1}
+        covariance = alpha.sqrt() * variance_before
+        variance_now = now * s2 + 1 - now
+        expected = before.sqrt() * m + covariance / variance_now * (xt - now.sqrt() * m)
+        torch.testing.assert_close(ddpm.step(xt, t).mean, expected)
+
+
+def test_variances_and_the_first_step():
+    schedule = Schedule.linear(T=10)
+    x = torch.zeros(1, 2, **float64)
+    for t in range(1, 11):
+        small, large = (DDPM(some_network, schedule, v).step(x, t).variance[0, 0] for v in ("beta_tilde", "beta"))
+        torch.testing.assert_close(large, schedule.beta[t])
+        torch.testing.assert_close(small, schedule.beta[1] if t == 1 else schedule.beta_tilde[t])
+
+
+def test_a_batch_of_t_is_each_t(generator):
+    ddpm = DDPM(some_network, Schedule.linear(T=10))
+    xt = torch.randn(4, 2, generator=generator, **float64)
+    t = torch.tensor([1, 2, 9, 10])
+    batch = ddpm.step(xt, t)
+    for i in range(4):
+        one = ddpm.step(xt[i : i + 1], int(t[i]))
+        torch.testing.assert_close(batch.mean[i : i + 1], one.mean)
+        torch.testing.assert_close(batch.stddev[i : i + 1], one.stddev)
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_the_sampler_has_the_moments_of_its_chain(variance, generator):
+    """With Gaussian data every step is linear, so the mean and variance of x_0 follow by recursion."""
+    schedule = Schedule.linear(T=50, beta_T=0.3)
+    network = exact_network(schedule, 0.5, 0.25)
+    mean, var = 0.0, 1.0
+    sigma2 = {"beta": schedule.beta, "beta_tilde": schedule.beta_tilde}[variance].tolist()
+    zero, one = torch.zeros(1, 1, **float64), torch.ones(1, 1, **float64)
+    for t in range(50, 0, -1):
+        root, noise = schedule.alpha[t].sqrt().item(), (1 - schedule.alpha_bar[t]).sqrt().item()
+        shift, slope = network(zero, t).item(), (network(one, t) - network(zero, t)).item()
+        beta = schedule.beta[t].item()
+        mean = (mean - beta / noise * (slope * mean + shift)) / root
+        var = ((1 - beta / noise * slope) / root) ** 2 * var + (sigma2[t] if t > 1 else 0)
+    ddpm = DDPM(network, schedule, variance)
+    x0 = ddpm.sample(torch.randn(100_000, 1, generator=generator, **float64), generator)
+    assert x0.mean().item() == pytest.approx(mean, abs=0.007)
+    assert x0.var().item() == pytest.approx(var, rel=0.02)
+
+
+def test_the_walk_goes_from_T_to_0_and_ends_without_noise(generator):
+    ddpm = DDPM(some_network, Schedule.linear(T=6))
+    xT = torch.randn(3, 2, generator=generator)
+    path = list(ddpm.walk(xT, torch.Generator().manual_seed(1)))
+    assert [t for t, _ in path] == [6, 5, 4, 3, 2, 1, 0]
+    assert torch.equal(path[0][1], xT)
+    torch.testing.assert_close(path[-1][1], ddpm.step(path[-2][1], 1).mean)
+    assert torch.equal(ddpm.sample(xT, torch.Generator().manual_seed(1)), path[-1][1])
+    assert not path[-1][1].requires_grad
+
+
+def test_the_loss_of_a_perfect_network_is_the_smallest(generator):
+    roll, schedule = SwissRoll(), Schedule.linear(T=20, beta_T=0.3)
+    perfect = DDPM(lambda xt, t: roll.expected_noise(xt, schedule.alpha_bar[t]), schedule)
+    x0 = roll.sample(20_000, generator, **float64)
+    losses = torch.stack([perfect.loss(chunk, generator) for chunk in x0.split(1000)])
+    floor = roll.smallest_loss(schedule.alpha_bar[1:]).mean()
+    assert abs(losses.mean() - floor) < 4 * losses.std() / len(losses) ** 0.5
+
+
+def test_the_loss_is_a_sum_over_coordinates_and_a_mean_over_points(generator):
+    silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
+    loss = silent.loss(torch.zeros(100_000, 3), generator)
+    assert loss.item() == pytest.approx(3, abs=0.05)  # E‖ε‖² is the dimension
+
+
+def test_the_loss_draws_every_t_equally_often(generator):
+    seen = []
+    spy = DDPM(lambda xt, t: (seen.append(t), torch.zeros_like(xt))[1], Schedule.linear(T=4))
+    spy.loss(torch.zeros(40_000, 1), generator)
+    counts = torch.bincount(seen[0], minlength=6)
+    assert counts[0] == counts[5] == 0
+    assert (abs(counts[1:5] - 10_000) < 400).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda d: DDPM("net", d.schedule), TypeError, "network must be callable"),
+        (lambda d: DDPM(some_network, 1000), TypeError, "schedule must be a Schedule"),
+        (lambda d: DDPM(some_network, d.schedule, "learned"), ValueError, "'beta' or 'beta_tilde'"),
+        (lambda d: d.loss(torch.zeros(0, 2)), ValueError, "at least 1 points"),
+        (lambda d: d.loss(torch.zeros(3)), ValueError, r"shape \(n, D\)"),
+        (lambda d: d.loss(None), TypeError, "x0 must be"),
+        (lambda d: d.step(torch.zeros(1, 2), 0), ValueError, "t must lie in 1, ..., 10"),
+        (lambda d: d.step(torch.zeros(1, 2), 11), ValueError, "t must lie in 1, ..., 10"),
+        (lambda d: d.step(torch.zeros(1, 2), 0.5), TypeError, "t must be an integer"),
+        (lambda d: d.step([1.0], 3), TypeError, "xt must be"),
+        (lambda d: d.sample(torch.zeros(2, dtype=torch.int)), TypeError, "xT must be"),
+        (lambda d: next(d.walk(torch.zeros(2))), ValueError, r"shape \(n, D\)"),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call(DDPM(some_network, Schedule.linear(T=10)))

@@ -1,0 +1,194 @@
+"""Nothing public makes a tensor anywhere but on the device of what it was given.
+
+There is no GPU here, so a decoy stands in for the wrong device. In the first test torch's default
+device is ``meta`` while all the inputs are on the CPU: a tensor made without saying where lands on
+``meta`` and is caught, even if it is never used. In the second the inputs are on ``meta``: a tensor
+made on the CPU is caught, so nothing can be hard-coded to it either. Both go over all public names;
+a new one fails here until it says how it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import traceback
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import diffusion_notes
+from diffusion_notes import checkpoints, checks, ddpm, diffusion, distributions, networks, quality, swiss_roll, training
+
+Roll, Schedule = swiss_roll.SwissRoll, diffusion.Schedule
+
+
+class NoTensorOn(TorchDispatchMode):
+    """Raise when an operation makes a tensor on the forbidden device out of nothing that was there."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        given = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
+        made = {x.device.type for x in tree_leaves(result) if isinstance(x, torch.Tensor)}
+        # torch.tensor(...) shows only as a lift of a tensor that is already there
+        lifted = self.device == "meta" and function is torch.ops.aten.lift_fresh.default
+        if self.device in made and (lifted or self.device not in given):
+            where = "".join(traceback.format_stack(limit=12)[:-1])
+            raise AssertionError(f"{function} made a tensor on {self.device}:\n{where}")
+        return result
+
+
+def model(x) -> ddpm.DDPM:
+    """A small model on the device of ``x``."""
+    schedule = Schedule.linear(T=10)
+    network = networks.NoiseMLP(schedule, width=4, depth=1, features=2)
+    return ddpm.DDPM(network, schedule).to(x.device)
+
+
+def train(x, net) -> None:
+    generator = torch.Generator(x.device) if x.device.type != "meta" else None
+    for state in training.train(net, x, steps=2, batch_size=4, generator=generator, progress=False):
+        assert state.loss.device == x.device
+
+
+def walk(x, net) -> torch.Tensor:
+    return list(net.walk(x))[-1][1]
+
+
+# How each public thing is called with points x of shape (n, 2) and times t of shape (n,).
+# A pair's second part makes what else is needed (a model on the device of x), before the watch begins.
+CALLS = {
+    "swiss_roll.SwissRoll.diffuse": lambda x, t: Roll().diffuse(x.sigmoid()[:, 0]).log_prob(x),
+    "swiss_roll.SwissRoll.spiral": lambda x, t: Roll().spiral(x[:, 0]),
+    "swiss_roll.SwissRoll.log_prob": lambda x, t: Roll().log_prob(x),
+    "swiss_roll.SwissRoll.score": lambda x, t: Roll().score(x),
+    "swiss_roll.SwissRoll.expected_noise": lambda x, t: Roll().expected_noise(x, x.sigmoid()[:, 0]),
+    "swiss_roll.SwissRoll.sample": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).sample(3),
+    "diffusion.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
+    "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t),
+    "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
+    "diffusion.ForwardProcess.marginal": lambda x, t: diffusion.ForwardProcess(Schedule_10).marginal(x, t).stddev,
+    "distributions.gaussian": lambda x, t: distributions.gaussian(x, x.exp()).log_prob(x),
+    "distributions.standard_normal": lambda x, t: distributions.standard_normal(x).log_prob(x),
+    "distributions.draw": lambda x, t: distributions.draw(distributions.gaussian(x, x.exp())),
+    "distributions.randn_like": lambda x, t: distributions.randn_like(x),
+    "networks.NoiseMLP.forward": (lambda x, t, m: m.network(x, t), model),
+    "networks.NoiseMLP.reset_parameters": (lambda x, t, m: m.network.reset_parameters(), model),
+    "ddpm.DDPM.loss": (lambda x, t, m: m.loss(x).backward(), model),
+    "ddpm.DDPM.step": (lambda x, t, m: m.step(x, t).log_prob(x), model),
+    "ddpm.DDPM.walk": (lambda x, t, m: walk(x, m), model),
+    "ddpm.DDPM.sample": (lambda x, t, m: m.sample(x), model),
+    "quality.nearest": lambda x, t: quality.nearest(x),
+    "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
+    "quality.cell_divergence": lambda x, t: quality.cell_divergence(x),
+    "training.train": (lambda x, t, m: train(x, m), model),
+    "checkpoints.fingerprint": lambda x, t: checkpoints.fingerprint(x),
+    "checks.check_tensor": lambda x, t: checks.check_tensor("x", x),
+    "checks.check_points": lambda x, t: checks.check_points("x", x),
+    "checks.checked_alpha_bar": lambda x, t: checks.checked_alpha_bar(x.sigmoid()),
+    "checks.describe": lambda x, t: checks.describe(x),
+    "swiss_roll.SwissRoll.expect": lambda x, t: Roll().diffuse(x.sigmoid()[0, 0]).expect(torch.sin),
+    "swiss_roll.SwissRoll.entropy": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).entropy(),
+    "swiss_roll.SwissRoll.smallest_loss": lambda x, t: Roll().smallest_loss(x.sigmoid()[:2, 0]),
+}
+# These look at values (a count, a file's bytes, the size of a grid), which a meta tensor has not.
+NEEDS_VALUES = {
+    "quality.nearest",
+    "quality.off_spiral_share",
+    "quality.cell_divergence",
+    "checkpoints.fingerprint",
+    "swiss_roll.SwissRoll.expect",
+    "swiss_roll.SwissRoll.entropy",
+    "swiss_roll.SwissRoll.smallest_loss",
+    "training.train",
+}
+# These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
+TAKE_NO_TENSOR = {
+    "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
+    "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
+    "checks.check_integer", "checks.check_positive",
+    "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
+    "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
+    "pretrained.SWISS_ROLL_WEIGHTS", "pretrained.swiss_roll_ddpm",
+    "training.TrainingState", "training.default_device",
+}  # fmt: skip
+# These draw for a person, on the CPU by nature, or do not know torch at all.
+NOT_ABOUT_TENSORS = {"plotting", "explorables"}
+
+Schedule_10 = Schedule.linear(T=10)
+
+
+def public_names() -> set[str]:
+    names = set()
+    for info in pkgutil.iter_modules(diffusion_notes.__path__):
+        if info.name in NOT_ABOUT_TENSORS:
+            continue
+        module = importlib.import_module(f"diffusion_notes.{info.name}")
+        for name in module.__all__:
+            thing = getattr(module, name)
+            names.add(f"{info.name}.{name}")
+            if inspect.isclass(thing):
+                own = {n for n, f in vars(thing).items() if callable(getattr(f, "__func__", f)) and n[0] != "_"}
+                names |= {f"{info.name}.{name}.{n}" for n in own}
+    return names
+
+
+def test_every_public_name_is_covered():
+    assert public_names() == set(CALLS) | TAKE_NO_TENSOR
+
+
+def call(name: str, x: torch.Tensor, t: torch.Tensor, watch) -> None:
+    entry = CALLS[name]
+    function, make = entry if isinstance(entry, tuple) else (entry, None)
+    made = () if make is None else (make(x),)
+    with watch:
+        function(x, t, *made)
+
+
+class Decoy:
+    """torch's default device is meta, and nothing may land there."""
+
+    def __enter__(self):
+        self.parts = [torch.device("meta"), NoTensorOn("meta")]
+        for part in self.parts:
+            part.__enter__()
+
+    def __exit__(self, *error):
+        for part in reversed(self.parts):
+            part.__exit__(*error)
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_nothing_is_made_on_the_default_device(name):
+    x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    call(name, x, torch.tensor([1, 2, 3, 4, 5, 10]), Decoy())
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_VALUES))
+def test_nothing_is_made_on_the_cpu(name):
+    x = torch.empty(6, 2, device="meta")
+    Schedule_10._placed.clear()
+    for table in ("sqrt_alpha_bar", "sqrt_one_minus_alpha_bar", "sqrt_alpha", "sqrt_beta", "sqrt_beta_tilde", "beta"):
+        Schedule_10.at(table, 1, x)  # the tables live on the CPU by design, and are copied over once
+    call(name, x, torch.zeros(6, dtype=torch.long, device="meta"), NoTensorOn("cpu"))
+
+
+SLIPS = [lambda: torch.zeros(3), lambda: torch.tensor(1.0), lambda: torch.arange(2) + 1, lambda: torch.randn(1)]
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_to_the_default_device_is_caught(slip):
+    """The tests above can fail: this is what would make them."""
+    with pytest.raises(AssertionError, match="made a tensor on meta"), Decoy():
+        slip()
+
+
+def test_a_slip_to_the_cpu_is_caught():
+    with pytest.raises(AssertionError, match="made a tensor on cpu"), NoTensorOn("cpu"):
+        torch.zeros(3, device="cpu")

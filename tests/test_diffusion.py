@@ -1,0 +1,154 @@
+"""The schedule and the forward process, against diffusers and against steps taken one by one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.distributions import draw
+
+schedules = st.one_of(
+    st.builds(Schedule.linear, st.integers(1, 60), st.floats(1e-5, 0.5), st.floats(1e-5, 0.5)),
+    st.builds(Schedule.cosine, st.integers(1, 60)),
+)
+
+
+@pytest.mark.parametrize("T", [10, 50, 1000])
+@pytest.mark.parametrize(("ours", "theirs"), [(Schedule.linear, "linear"), (Schedule.cosine, "squaredcos_cap_v2")])
+def test_tables_are_those_of_diffusers(T, ours, theirs):
+    schedule = ours(T)
+    reference = DDPMScheduler(num_train_timesteps=T, beta_schedule=theirs, beta_start=1e-4, beta_end=0.02)
+    # theirs are float32, and their index is one less
+    torch.testing.assert_close(schedule.beta[1:].float(), reference.betas, rtol=2e-5, atol=1e-7)
+    torch.testing.assert_close(schedule.alpha_bar[1:].float(), reference.alphas_cumprod, rtol=1e-3, atol=1e-7)
+    for t in (2, T // 2, T):
+        variance = reference._get_variance(t - 1, variance_type="fixed_small").double()
+        torch.testing.assert_close(schedule.beta_tilde[t], variance, rtol=2e-3, atol=1e-9)
+
+
+@given(schedules)
+def test_the_index_is_the_papers(schedule):
+    T = schedule.T
+    for table in (schedule.beta, schedule.alpha, schedule.alpha_bar, schedule.beta_tilde):
+        assert table.shape == (T + 1,)
+        assert table.dtype == torch.float64
+    assert schedule.beta[0] == 0
+    assert schedule.alpha[0] == schedule.alpha_bar[0] == 1
+    assert schedule.beta_tilde[0] == schedule.beta_tilde[1] == 0
+    torch.testing.assert_close(schedule.alpha_bar[1], schedule.alpha[1])
+
+
+@given(schedules)
+def test_tables_hold_together(schedule):
+    alpha, alpha_bar, beta = schedule.alpha, schedule.alpha_bar, schedule.beta
+    torch.testing.assert_close(alpha_bar[1:], alpha_bar[:-1] * alpha[1:])
+    assert (alpha_bar[1:] < alpha_bar[:-1]).all()
+    assert (schedule.beta_tilde[1:] < beta[1:]).all()
+    for name in ("alpha", "beta", "beta_tilde", "alpha_bar"):
+        torch.testing.assert_close(getattr(schedule, f"sqrt_{name}").square(), getattr(schedule, name))
+    torch.testing.assert_close(schedule.sqrt_one_minus_alpha_bar.square(), 1 - alpha_bar)
+
+
+@given(schedules)
+def test_many_steps_are_one(schedule):
+    """q(x_t | x_0) from the steps' own means and variances, one after the other."""
+    q = ForwardProcess(schedule)
+    mean, variance = torch.tensor([[0.7, -1.3]], dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    x0 = mean
+    for t in range(1, schedule.T + 1):
+        shrink = q.step(torch.ones_like(x0), t).mean  # the step's mean is linear in x
+        variance = shrink.square() * variance + q.step(mean, t).variance
+        mean = q.step(mean, t).mean
+        torch.testing.assert_close(q.marginal(x0, t).mean, mean)
+        torch.testing.assert_close(q.marginal(x0, t).variance, variance)
+
+
+@given(schedules, st.data())
+def test_beta_tilde_is_the_variance_of_the_bayes_posterior(schedule, data):
+    t = data.draw(st.integers(1, schedule.T))
+    ahead = schedule.alpha[t] / schedule.beta[t]  # precision that x_t brings
+    if t > 1:
+        behind = 1 / (1 - schedule.alpha_bar[t - 1])  # precision that x_0 brings
+        torch.testing.assert_close(schedule.beta_tilde[t], 1 / (ahead + behind))
+    else:
+        assert schedule.beta_tilde[1] == 0
+
+
+def test_a_batch_of_t_is_each_t(generator):
+    schedule = Schedule.linear(T=20)
+    q = ForwardProcess(schedule)
+    x = torch.randn(4, 3, generator=generator)
+    t = torch.tensor([1, 7, 7, 20])
+    for conditional in (q.step, q.marginal):
+        batch = conditional(x, t)
+        for i in range(4):
+            one = conditional(x[i], int(t[i]))
+            torch.testing.assert_close(batch.mean[i], one.mean)
+            torch.testing.assert_close(batch.stddev[i], one.stddev)
+
+
+def test_samples_have_the_moments_of_q(generator):
+    q = ForwardProcess(Schedule.linear(T=100))
+    x0 = torch.tensor([1.0, -2.0], dtype=torch.float64).expand(200_000, 2)
+    sample = draw(q.marginal(x0, 60), generator)
+    alpha_bar = q.schedule.alpha_bar[60]
+    error = ((1 - alpha_bar) / len(x0)).sqrt()
+    assert ((sample.mean(0) - alpha_bar.sqrt() * x0[0]).abs() < 4.5 * error).all()
+    assert sample.var().item() == pytest.approx((1 - alpha_bar + alpha_bar * x0.var()).item(), rel=0.02)
+
+
+def test_at_casts_only_what_is_asked_for():
+    schedule = Schedule.linear(T=1000)
+    like = torch.zeros(3, 2)
+    got = schedule.at("sqrt_one_minus_alpha_bar", torch.tensor([1, 2, 3]), like)
+    assert got.shape == (3, 1)
+    assert got.dtype == torch.float32
+    # computed in float64 and then cast: float32 arithmetic would be wrong in the fourth digit
+    assert got[0].item() == pytest.approx(0.01, rel=1e-7)
+    assert schedule.at("beta", 5, like.double()).dtype == torch.float64
+    assert schedule.at("beta", 5, like).shape == (1,)
+
+
+def test_a_schedule_keeps_what_it_was_given():
+    given_beta = torch.tensor([0.0, 0.1, 0.2])
+    schedule = Schedule(given_beta)
+    assert schedule.T == 2
+    assert schedule.alpha_bar[2].item() == pytest.approx(0.9 * 0.8, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: Schedule.linear(0), ValueError, "T must be at least 1"),
+        (lambda: Schedule.linear(10.0), TypeError, "T must be an integer"),
+        (lambda: Schedule.linear(True), TypeError, "T must be an integer"),
+        (lambda: Schedule.linear(10, beta_1=0.0), ValueError, "strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_T=1.0), ValueError, "strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_T=math.nan), ValueError, "strictly between 0 and 1"),
+        (lambda: Schedule.cosine(-3), ValueError, "T must be at least 1"),
+        (lambda: Schedule.cosine("7"), TypeError, "T must be an integer"),
+        (lambda: Schedule(torch.tensor([0.1, 0.2])), ValueError, r"beta\[0\] must be 0"),
+        (lambda: Schedule(torch.tensor([0.0])), ValueError, "T \\+ 1 >= 2 values"),
+        (lambda: Schedule(torch.zeros(2, 2)), ValueError, "T \\+ 1 >= 2 values"),
+        (lambda: Schedule([0.0, 0.1]), TypeError, "beta must be"),
+        (lambda: Schedule.linear(9).check_t(0), ValueError, r"1, ..., 9, got 0"),
+        (lambda: Schedule.linear(9).check_t(10), ValueError, r"1, ..., 9, got 10"),
+        (lambda: Schedule.linear(9).check_t(1.0), TypeError, "t must be an integer"),
+        (lambda: Schedule.linear(9).check_t(torch.tensor(2.0)), TypeError, "integer tensor"),
+        (lambda: Schedule.linear(9).check_t(torch.tensor([True])), TypeError, "integer tensor"),
+        (lambda: Schedule.linear(9).check_t(torch.tensor([1, -1])), ValueError, "some of its entries"),
+        (lambda: ForwardProcess(Schedule.linear(9)).step(torch.zeros(2), 0), ValueError, "t must lie in 1"),
+        (lambda: ForwardProcess(Schedule.linear(9)).marginal(torch.zeros(2), 10), ValueError, "t must lie in 1"),
+        (lambda: ForwardProcess(Schedule.linear(9)).marginal([0.0], 1), TypeError, "x0 must be"),
+        (lambda: ForwardProcess(Schedule.linear(9)).step("x", 1), TypeError, "x must be"),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

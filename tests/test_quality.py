@@ -1,0 +1,99 @@
+"""Measures of samples, against brute force and against what is known of their floors."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from diffusion_notes.quality import cell_divergence, nearest, off_spiral_share
+from diffusion_notes.swiss_roll import SwissRoll
+
+
+def test_nearest_is_nearest(generator):
+    x = 2 * torch.randn(300, 2, generator=generator, dtype=torch.float64)
+    u, way = nearest(x)
+    everywhere = SwissRoll().spiral(torch.linspace(0, 1, 100_001, dtype=torch.float64))
+    torch.testing.assert_close(way.norm(dim=-1), torch.cdist(x, everywhere).amin(-1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(SwissRoll().spiral(u) + way, x)
+    assert ((u >= 0) & (u <= 1)).all()
+
+
+def test_points_on_the_spiral_are_found(generator):
+    u = torch.rand(1000, generator=generator, dtype=torch.float64)
+    found, way = nearest(SwissRoll().spiral(u))
+    torch.testing.assert_close(found, u, rtol=0, atol=1e-5)
+    assert way.abs().max() < 1e-4
+
+
+def test_the_floor_of_true_samples(generator):
+    measured = torch.tensor([cell_divergence(SwissRoll().sample(10_000, generator)) for _ in range(20)])
+    assert abs(measured.mean()) < 0.0015
+    # the spread of (χ² − df) / 2n with df = 499
+    assert measured.std().item() == pytest.approx(math.sqrt(2 * 499) / 20_000, rel=0.5)
+    share = off_spiral_share(SwissRoll().sample(200_000, generator))
+    assert share == pytest.approx(2 * stats.norm.sf(3), rel=0.1)
+
+
+def test_a_memoriser_is_caught(generator):
+    """Resampling n points doubles the variance of every count: χ² is 2 df, so the mean is df / 2n."""
+    measured = []
+    for _ in range(20):
+        x = SwissRoll().sample(10_000, generator)
+        measured.append(cell_divergence(x[torch.randint(10_000, (10_000,), generator=generator)]))
+    assert sum(measured) / 20 == pytest.approx(499 / 20_000, abs=0.002)
+
+
+def test_half_of_the_roll_costs_log_two_or_more(generator):
+    """Samples from one half of the cells only: χ² is known, and KL is log 2."""
+    x = SwissRoll().sample(40_000, generator)
+    half = x[nearest(x)[0] < 0.5]
+    assert cell_divergence(half) == pytest.approx(0.5, abs=0.03)  # χ² / 2n for doubling and emptying
+
+
+def test_samples_that_are_too_tight_or_too_wide_are_told_from_true_ones(generator):
+    x = SwissRoll().sample(10_000, generator)
+    u, way = nearest(x)
+    for factor in (0.8, 1.25):
+        assert cell_divergence(SwissRoll().spiral(u) + factor * way) > 0.01
+
+
+def test_another_roll_has_its_own_cells(generator):
+    other = SwissRoll(noise=0.02, scale=0.05)
+    x = other.sample(10_000, generator)
+    assert abs(cell_divergence(x, other)) < 0.006
+    assert cell_divergence(x) > 1
+    assert off_spiral_share(x, other, further_than=0.06) == pytest.approx(0.0027, abs=0.002)
+
+
+def test_the_count_is_in_every_cell_once(generator):
+    x = SwissRoll().sample(5000, generator)
+    assert cell_divergence(x, along=1, across=1) == 0
+
+
+@pytest.mark.parametrize("measure", [nearest, off_spiral_share, cell_divergence])
+@pytest.mark.parametrize(
+    ("x", "error"),
+    [
+        (torch.zeros(0, 2), ValueError),
+        (torch.zeros(2), ValueError),
+        (torch.zeros(3, 3), ValueError),
+        (torch.zeros(3, 2, dtype=torch.int), TypeError),
+        ([[0.0, 0.0]], TypeError),
+    ],
+)
+def test_bad_input_is_named(measure, x, error):
+    with pytest.raises(error, match="x must"):
+        measure(x)
+
+
+def test_points_that_are_no_numbers_are_refused():
+    for measure in (nearest, off_spiral_share, cell_divergence):
+        with pytest.raises(ValueError, match="x must be finite"):
+            measure(torch.tensor([[0.0, math.nan]]))
+    with pytest.raises(ValueError, match="along must be at least 1"):
+        cell_divergence(torch.zeros(1, 2), along=0)
+    with pytest.raises(ValueError, match="further_than must be positive"):
+        off_spiral_share(torch.zeros(1, 2), further_than=-1.0)

@@ -1,0 +1,213 @@
+"""The exact distribution, against scikit-learn's samples, scipy's quadrature and autograd."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+from sklearn.datasets import make_swiss_roll
+
+from diffusion_notes.swiss_roll import SwissRoll
+
+LEVELS = [1.0, 0.999, 0.9, 0.5, 0.05]
+
+
+def density_by_scipy(x: np.ndarray, alpha_bar: float, noise: float = 0.05) -> float:
+    """The density from its definition, by adaptive quadrature over u."""
+    variance = alpha_bar * noise**2 + 1 - alpha_bar
+
+    def integrand(u: float) -> float:
+        angle = 1.5 * math.pi * (1 + 2 * u)
+        mean = math.sqrt(alpha_bar) * angle / 10 * np.array([math.cos(angle), math.sin(angle)])
+        return math.exp(-((x - mean) ** 2).sum() / (2 * variance)) / (2 * math.pi * variance)
+
+    pieces = np.linspace(0, 1, 40)
+    return sum(integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in zip(pieces, pieces[1:], strict=False))
+
+
+@pytest.fixture(scope="module")
+def sklearn_points() -> torch.Tensor:
+    points, _ = make_swiss_roll(200_000, noise=0.5, random_state=0)
+    return torch.from_numpy(points[:, [0, 2]] / 10)
+
+
+def test_samples_are_distributed_as_sklearns(sklearn_points, generator):
+    ours = SwissRoll().sample(200_000, generator, dtype=torch.float64)
+    for direction in ([1, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]):
+        along = torch.tensor(direction, dtype=torch.float64)
+        assert stats.ks_2samp(ours @ along, sklearn_points @ along).pvalue > 1e-3
+    assert stats.ks_2samp(ours.norm(dim=-1), sklearn_points.norm(dim=-1)).pvalue > 1e-3
+
+
+def test_entropy_is_the_mean_surprise_of_sklearns_points(sklearn_points):
+    surprise = torch.cat([-SwissRoll().log_prob(x) for x in sklearn_points.split(10_000)])
+    error = surprise.std() / len(surprise) ** 0.5
+    assert abs(SwissRoll().entropy() - surprise.mean()) < 4 * error
+
+
+def test_entropy_is_the_one_known():
+    assert SwissRoll().entropy().item() == pytest.approx(0.5818, abs=5e-5)
+
+
+@pytest.mark.parametrize("alpha_bar", LEVELS)
+def test_log_prob_is_the_integral(alpha_bar):
+    roll = SwissRoll().diffuse(alpha_bar)
+    points = roll.sample(10, torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = torch.tensor([density_by_scipy(x.numpy(), alpha_bar) for x in points], dtype=torch.float64)
+    torch.testing.assert_close(roll.log_prob(points).exp(), expected, rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("alpha_bar", [0.99, 0.5])
+def test_entropy_by_an_independent_cubature(alpha_bar):
+    roll = SwissRoll().diffuse(alpha_bar)
+
+    def integrand(x: np.ndarray) -> np.ndarray:
+        log_prob = roll.log_prob(torch.from_numpy(x)).numpy()
+        return -np.exp(log_prob) * log_prob
+
+    reach = 1.5 * math.sqrt(alpha_bar) + 8 * math.sqrt(1 - alpha_bar)
+    answer = integrate.cubature(integrand, [-reach] * 2, [reach] * 2, rtol=0, atol=1e-7, max_subdivisions=20_000)
+    assert answer.status == "converged"
+    assert roll.entropy().item() == pytest.approx(float(answer.estimate), abs=1e-6)
+
+
+@pytest.mark.parametrize("alpha_bar", LEVELS)
+def test_score_is_the_gradient_of_log_prob(alpha_bar):
+    roll = SwissRoll().diffuse(alpha_bar)
+    x = roll.sample(50, torch.Generator().manual_seed(2), dtype=torch.float64).requires_grad_()
+    (gradient,) = torch.autograd.grad(roll.log_prob(x).sum(), x)
+    torch.testing.assert_close(roll.score(x), gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_score_is_differentiable():
+    roll = SwissRoll().diffuse(0.9)
+    x = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    assert torch.autograd.gradcheck(roll.score, x)
+
+
+def test_log_prob_is_differentiable_in_the_noise_level():
+    x = SwissRoll().sample(4, torch.Generator().manual_seed(0), dtype=torch.float64)
+    level = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a: SwissRoll().diffuse(a).log_prob(x), level)
+
+
+@pytest.mark.parametrize("alpha_bar", [0.999, 0.9, 0.3])
+def test_expected_noise_is_the_regression_of_the_noise(alpha_bar, generator):
+    """E[ε | x_t] is the best predictor: what is left of ε is uncorrelated with functions of x_t."""
+    n = 200_000
+    x0 = SwissRoll().sample(n, generator, dtype=torch.float64)
+    noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    xt = alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * noise
+    expected = torch.cat([SwissRoll().expected_noise(x, alpha_bar) for x in xt.split(10_000)])
+    for f in (torch.ones_like(xt), xt, xt.flip(-1), xt.sin(), expected, (3 * xt).cos()):
+        product = ((noise - expected) * f).sum(-1)
+        assert abs(product.mean()) < 4.5 * product.std() / n**0.5
+
+
+@pytest.mark.parametrize("alpha_bar", [0.9999, 0.99, 0.5, 0.01])
+def test_smallest_loss_is_what_the_best_predictor_leaves(alpha_bar):
+    roll = SwissRoll().diffuse(alpha_bar)
+    explained = roll.expect(lambda x: SwissRoll().expected_noise(x, alpha_bar).square().sum(-1))
+    assert SwissRoll().smallest_loss(alpha_bar).item() == pytest.approx(2 - explained.item(), abs=2e-6)
+
+
+def test_smallest_loss_at_the_ends():
+    loss = SwissRoll().smallest_loss(torch.tensor([1.0, 1 - 1e-9, 1e-6, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(loss[:2], torch.tensor([2.0, 2.0], dtype=torch.float64), rtol=1e-6, atol=0)
+    assert loss[2] == pytest.approx(1e-6 * 0.94, rel=0.02)  # ᾱ times the variance of x0
+    assert loss[3] == 0
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_diffusing_twice_is_diffusing_once(a, b):
+    x = torch.tensor([[0.3, -0.7], [1.0, 1.0]], dtype=torch.float64)
+    twice, once = SwissRoll().diffuse(a).diffuse(b), SwissRoll().diffuse(a * b)
+    torch.testing.assert_close(twice.log_prob(x), once.log_prob(x), rtol=1e-12, atol=1e-12)
+
+
+@given(st.floats(0, 1))
+def test_a_probability_distribution_at_every_noise_level(alpha_bar):
+    roll = SwissRoll().diffuse(alpha_bar)
+    one, mean_score = roll.expect(lambda x: torch.ones_like(x[:, 0])), roll.expect(roll.score)
+    assert one.item() == pytest.approx(1, abs=1e-8)
+    assert mean_score.abs().max() < 1e-6  # the score has mean zero, whatever the density
+
+
+def test_pure_noise_at_the_end():
+    roll = SwissRoll().diffuse(0.0)
+    assert roll.entropy().item() == pytest.approx(math.log(2 * math.pi * math.e), abs=1e-9)
+    x = torch.randn(5, 2, dtype=torch.float64)
+    torch.testing.assert_close(roll.score(x), -x)
+
+
+def test_a_tensor_of_noise_levels_is_a_batch(generator):
+    levels = torch.tensor([1.0, 0.7, 0.1], dtype=torch.float64)
+    roll = SwissRoll().diffuse(levels)
+    x = roll.sample(6, generator, dtype=torch.float64)
+    assert x.shape == (6, 3, 2)
+    for i, level in enumerate(levels):
+        one = SwissRoll().diffuse(level.item())
+        torch.testing.assert_close(roll.log_prob(x)[:, i], one.log_prob(x[:, i]))
+        torch.testing.assert_close(roll.score(x)[:, i], one.score(x[:, i]))
+        assert roll.entropy()[i].item() == pytest.approx(one.entropy().item(), abs=1e-9)
+    noise = SwissRoll().expected_noise(x[:, 1], levels[1])
+    torch.testing.assert_close(SwissRoll().expected_noise(x, levels)[:, 1], noise)
+
+
+@given(st.floats(0.03, 0.3), st.floats(0.05, 0.3))
+def test_other_rolls_integrate_to_one(noise, scale):
+    total = SwissRoll(noise, scale).expect(lambda x: torch.ones_like(x[:, 0]))
+    assert total.item() == pytest.approx(1, abs=1e-7)
+
+
+def test_samples_follow_the_seed_and_the_dtype(generator):
+    a, b = (SwissRoll().sample(4, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(a, b)
+    assert a.dtype == torch.float32
+    assert SwissRoll().sample(4, generator, dtype=torch.float64).dtype == torch.float64
+    assert SwissRoll().sample(0).shape == (0, 2)
+
+
+def test_float32_agrees_with_float64(generator):
+    x = SwissRoll().sample(100, generator, dtype=torch.float64)
+    for alpha_bar in (1.0, 0.9999, 0.5):
+        roll = SwissRoll().diffuse(alpha_bar)
+        torch.testing.assert_close(roll.log_prob(x.float()).double(), roll.log_prob(x), rtol=0, atol=2e-3)
+
+
+def test_repr_says_what_it_is():
+    assert repr(SwissRoll()) == "SwissRoll(noise=0.05, scale=0.1)"
+    assert repr(SwissRoll().diffuse(0.5)) == "SwissRoll(noise=0.05, scale=0.1).diffuse(0.5)"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: SwissRoll(noise=0), ValueError, "noise must be positive"),
+        (lambda: SwissRoll(noise="a"), TypeError, "noise must be a number"),
+        (lambda: SwissRoll(scale=math.inf), ValueError, "scale must be positive and finite"),
+        (lambda: SwissRoll().diffuse(1.1), ValueError, r"alpha_bar must lie in \[0, 1\]"),
+        (lambda: SwissRoll().diffuse(torch.tensor([0.5, -0.1])), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().diffuse(math.nan), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().diffuse(torch.tensor([math.nan])), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().diffuse("0.5"), TypeError, "alpha_bar"),
+        (lambda: SwissRoll().diffuse(torch.tensor(1)), TypeError, "alpha_bar"),
+        (lambda: SwissRoll().sample(-1), ValueError, "n must be at least 0"),
+        (lambda: SwissRoll().sample(2.0), TypeError, "n must be an integer"),
+        (lambda: SwissRoll().log_prob(torch.zeros(3)), ValueError, r"shape \(..., 2\)"),
+        (lambda: SwissRoll().log_prob([0.0, 0.0]), TypeError, "x must be a floating-point tensor"),
+        (lambda: SwissRoll().score(torch.zeros(2, dtype=torch.int)), TypeError, "int32"),
+        (lambda: SwissRoll().spiral(0.5), TypeError, "u must be"),
+        (lambda: SwissRoll().expected_noise(torch.zeros(2), 2.0), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().smallest_loss(-1.0), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().diffuse(torch.tensor([0.1, 0.2])).expect(torch.sin), ValueError, "one noise level"),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
