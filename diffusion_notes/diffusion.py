@@ -12,14 +12,15 @@ equations 2 and 4). The index in the code is the index in the paper: t runs from
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.distributions import Independent
 
 from diffusion_notes.checks import check_integer, check_tensor, describe
-from diffusion_notes.distributions import gaussian
+from diffusion_notes.distributions import draw, gaussian
 
 __all__ = ["ForwardProcess", "Schedule"]
 
@@ -208,3 +209,17 @@ class ForwardProcess:
         at = self.schedule.at
         mean = at("sqrt_alpha_bar", t, x0) * x0
         return gaussian(mean, at("sqrt_one_minus_alpha_bar", t, x0))
+
+    def walk(self, x0: Tensor, generator: Generator | None = None) -> Iterator[tuple[int, Tensor]]:
+        r"""Take the steps one after the other: yields ``(t, xt)`` for t = 0, 1, ..., T.
+
+        >>> q = ForwardProcess(Schedule.linear(T=3))
+        >>> [t for t, xt in q.walk(torch.zeros(1, 2))]
+        [0, 1, 2, 3]
+        """
+        check_tensor("x0", x0)
+        x = x0
+        yield 0, x
+        for t in range(1, self.schedule.T + 1):
+            x = draw(self.step(x, t), generator)
+            yield t, x

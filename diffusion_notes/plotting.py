@@ -39,8 +39,8 @@ def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
 
 def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9) -> Axes:
     """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
-    x = x.detach().cpu()
-    color = {"c": hue.cpu(), "cmap": "plasma", "vmin": 0, "vmax": 1.1} if hue is not None else {"color": "C0"}
+    x = x.detach().cpu().numpy()
+    color = {"c": hue.cpu().numpy(), "cmap": "plasma", "vmin": 0, "vmax": 1.1} if hue is not None else {"color": "C0"}
     axes.scatter(x[:, 0], x[:, 1], s=3, linewidths=0, rasterized=True, **color)
     return plane(axes, extent, title)
 
@@ -51,15 +51,17 @@ def show_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], title: str = 
     density = log_prob(points.reshape(-1, 2)).exp().reshape(200, 200)
     # few colours: a smooth picture of the same size would be ten times the file
     shades = plt.get_cmap("Blues", 12)
-    axes.imshow(density, extent=(-extent, extent) * 2, origin="lower", cmap=shades, vmin=0, interpolation="nearest")
+    window = (-extent, extent, -extent, extent)
+    axes.imshow(density.numpy(), extent=window, origin="lower", cmap=shades, vmin=0, interpolation="nearest")
     return plane(axes, extent, title)
 
 
 def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
     """A vector field as arrows: ``field`` takes points of shape ``(n, 2)`` and returns ``(n, 2)``."""
     points = _grid(17, extent).reshape(-1, 2)
-    arrows = field(points)
-    axes.quiver(*points.T, *arrows.T, angles="xy", scale_units="xy", scale=16, width=0.004, color="C3")
+    arrows = field(points).detach().cpu()
+    look = {"angles": "xy", "scale_units": "xy", "scale": 16, "width": 0.004, "color": "C3"}
+    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **look)
     return plane(axes, extent, title)
 
 

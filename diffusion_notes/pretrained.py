@@ -18,11 +18,11 @@ from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.training import train
 
-__all__ = ["SWISS_ROLL_WEIGHTS", "swiss_roll_ddpm"]
+__all__ = ["SWISS_ROLL_RECIPE", "SWISS_ROLL_WEIGHTS", "swiss_roll_ddpm"]
 
 SWISS_ROLL_WEIGHTS = Path(__file__).parent / "weights" / "swiss_roll.safetensors"
 
-_RECIPE = {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0}
+SWISS_ROLL_RECIPE = {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0}
 
 
 def swiss_roll_ddpm(variance: str = "beta_tilde") -> DDPM:
@@ -42,13 +42,13 @@ def swiss_roll_ddpm(variance: str = "beta_tilde") -> DDPM:
 
 def _make(path: Path = SWISS_ROLL_WEIGHTS) -> None:
     """Train the network and write its weights."""
-    generator = Generator().manual_seed(_RECIPE["seed"])
+    generator = Generator().manual_seed(SWISS_ROLL_RECIPE["seed"])
     schedule = Schedule.linear(T=1000)
     model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
-    data = SwissRoll().sample(_RECIPE["points"], generator)
-    settings = {name: _RECIPE[name] for name in ("steps", "batch_size", "learning_rate")}
+    data = SwissRoll().sample(SWISS_ROLL_RECIPE["points"], generator)
+    settings = {name: SWISS_ROLL_RECIPE[name] for name in ("steps", "batch_size", "learning_rate")}
     state = deque(train(model, data, generator=generator, **settings), maxlen=1).pop()
-    save_weights(state.average, path, about={"model": "swiss_roll_ddpm", "recipe": _RECIPE})
+    save_weights(state.average, path, about={"model": "swiss_roll_ddpm", "recipe": SWISS_ROLL_RECIPE})
 
 
 if __name__ == "__main__":

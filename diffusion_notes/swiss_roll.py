@@ -66,8 +66,7 @@ class SwissRoll:
         self.device: torch.device | None = None
 
     def __repr__(self) -> str:
-        clean = isinstance(self.alpha_bar, float) and self.alpha_bar == 1
-        diffused = "" if clean else f".diffuse({self.alpha_bar})"
+        diffused = "" if self.device is None and self.alpha_bar == 1 else f".diffuse({self.alpha_bar})"
         return f"SwissRoll(noise={self.noise:g}, scale={self.scale:g}){diffused}"
 
     def diffuse(self, alpha_bar: float | Tensor) -> SwissRoll:
@@ -105,8 +104,7 @@ class SwissRoll:
     ) -> Tensor:
         """``n`` independent points, of shape ``(n, 2)``, drawn on the generator's device.
 
-        A roll diffused with a tensor of noise levels gives ``(n, *alpha_bar.shape, 2)``, on the
-        device of that tensor. ``device`` and ``dtype`` say otherwise, as in ``torch.randn``.
+        A roll diffused with a tensor of noise levels gives ``(n, *alpha_bar.shape, 2)``, on its device.
 
         Raises:
             TypeError: ``n`` is not an integer.
@@ -202,8 +200,6 @@ class SwissRoll:
             return roll.expect(given)
 
         return self.diffuse(alpha_bar)._each_level(loss)
-
-    # -- the quadrature ---------------------------------------------------------------------------
 
     def _level(self, x: Tensor) -> Tensor:
         return torch.as_tensor(self.alpha_bar, dtype=x.dtype, device=x.device)

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def train(
             any moment and resumed ends with the same parameters, bit for bit (on a CPU), as one that was
             not. A run that was finished yields its last state once more, with a loss of NaN.
         save_every: how many steps lie between two saves. The last step is always saved.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar (never where the environment has TQDM_DISABLE).
 
     Raises:
         TypeError: ``model`` has no ``loss``, ``data`` is no floating-point tensor, or a count is no integer.
@@ -112,8 +113,8 @@ def train(
 
     if first == steps:
         yield TrainingState(steps, torch.full((), math.nan, device=device), average.module)
-    bar = tqdm(total=steps, initial=first, disable=not progress, leave=False, unit="step")
-    with bar:
+    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not look there
+    with tqdm(total=steps, initial=first, disable=hidden, leave=False, unit="step") as bar:
         for step in range(first + 1, steps + 1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _annealed(step, steps)

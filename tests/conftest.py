@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from hypothesis import settings
@@ -9,8 +7,6 @@ from hypothesis import settings
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("book")
-
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @pytest.fixture

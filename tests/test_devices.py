@@ -9,6 +9,7 @@ a new one fails here until it says how it is called.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -16,6 +17,7 @@ import traceback
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -25,23 +27,58 @@ from diffusion_notes import checkpoints, checks, ddpm, diffusion, distributions,
 Roll, Schedule = swiss_roll.SwissRoll, diffusion.Schedule
 
 
-class NoTensorOn(TorchDispatchMode):
-    """Raise when an operation makes a tensor on the forbidden device out of nothing that was there."""
+class NoTensorOn(contextlib.ExitStack):
+    """Raise when something makes a tensor on the forbidden device out of nothing that was there.
+
+    Watched twice, since each view has a blind spot: as torch's operations, and as calls from Python
+    (``torch.tensor(1.0)`` is no operation).
+    """
 
     def __init__(self, device: str) -> None:
         super().__init__()
         self.device = device
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    def __enter__(self):
+        self.enter_context(Calls(self.check))
+        self.enter_context(Operations(self.check))
+        return self
+
+    def check(self, function, args, kwargs):
         result = function(*args, **(kwargs or {}))
-        given = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
-        made = {x.device.type for x in tree_leaves(result) if isinstance(x, torch.Tensor)}
-        # torch.tensor(...) shows only as a lift of a tensor that is already there
-        lifted = self.device == "meta" and function is torch.ops.aten.lift_fresh.default
-        if self.device in made and (lifted or self.device not in given):
+        given, made = devices((args, kwargs)), devices(result)
+        if self.device in made and self.device not in given:
             where = "".join(traceback.format_stack(limit=12)[:-1])
             raise AssertionError(f"{function} made a tensor on {self.device}:\n{where}")
         return result
+
+
+class Calls(TorchFunctionMode):
+    def __init__(self, check):
+        super().__init__()
+        self.check = check
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return self.check(function, args, kwargs)
+
+
+class Operations(TorchDispatchMode):
+    def __init__(self, check):
+        super().__init__()
+        self.check = check
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return self.check(function, args, kwargs)
+
+
+def devices(values) -> set[str]:
+    return {x.device.type for x in tree_leaves(values) if isinstance(x, torch.Tensor)}
+
+
+@contextlib.contextmanager
+def decoy():
+    """torch's default device is meta, and nothing may land there."""
+    with torch.device("meta"), NoTensorOn("meta"):
+        yield
 
 
 def model(x) -> ddpm.DDPM:
@@ -74,6 +111,7 @@ CALLS = {
     "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t),
     "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
     "diffusion.ForwardProcess.marginal": lambda x, t: diffusion.ForwardProcess(Schedule_10).marginal(x, t).stddev,
+    "diffusion.ForwardProcess.walk": lambda x, t: list(diffusion.ForwardProcess(Schedule_10).walk(x)),
     "distributions.gaussian": lambda x, t: distributions.gaussian(x, x.exp()).log_prob(x),
     "distributions.standard_normal": lambda x, t: distributions.standard_normal(x).log_prob(x),
     "distributions.draw": lambda x, t: distributions.draw(distributions.gaussian(x, x.exp())),
@@ -115,7 +153,7 @@ TAKE_NO_TENSOR = {
     "checks.check_integer", "checks.check_positive",
     "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
-    "pretrained.SWISS_ROLL_WEIGHTS", "pretrained.swiss_roll_ddpm",
+    "pretrained.SWISS_ROLL_RECIPE", "pretrained.SWISS_ROLL_WEIGHTS", "pretrained.swiss_roll_ddpm",
     "training.TrainingState", "training.default_device",
 }  # fmt: skip
 # These draw for a person, on the CPU by nature, or do not know torch at all.
@@ -151,23 +189,10 @@ def call(name: str, x: torch.Tensor, t: torch.Tensor, watch) -> None:
         function(x, t, *made)
 
 
-class Decoy:
-    """torch's default device is meta, and nothing may land there."""
-
-    def __enter__(self):
-        self.parts = [torch.device("meta"), NoTensorOn("meta")]
-        for part in self.parts:
-            part.__enter__()
-
-    def __exit__(self, *error):
-        for part in reversed(self.parts):
-            part.__exit__(*error)
-
-
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_nothing_is_made_on_the_default_device(name):
     x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
-    call(name, x, torch.tensor([1, 2, 3, 4, 5, 10]), Decoy())
+    call(name, x, torch.tensor([1, 2, 3, 4, 5, 10]), decoy())
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_VALUES))
@@ -185,7 +210,7 @@ SLIPS = [lambda: torch.zeros(3), lambda: torch.tensor(1.0), lambda: torch.arange
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_to_the_default_device_is_caught(slip):
     """The tests above can fail: this is what would make them."""
-    with pytest.raises(AssertionError, match="made a tensor on meta"), Decoy():
+    with pytest.raises(AssertionError, match="made a tensor on meta"), decoy():
         slip()
 
 

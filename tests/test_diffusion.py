@@ -103,6 +103,23 @@ def test_samples_have_the_moments_of_q(generator):
     assert sample.var().item() == pytest.approx((1 - alpha_bar + alpha_bar * x0.var()).item(), rel=0.02)
 
 
+def test_the_walk_takes_every_step(generator):
+    q = ForwardProcess(Schedule.linear(T=30, beta_T=0.2))
+    x0 = torch.tensor([0.5, -1.5], dtype=torch.float64).expand(100_000, 2)
+    path = dict(q.walk(x0, generator))
+    assert list(path) == list(range(31))
+    assert torch.equal(path[0], x0)
+    for t in (1, 10, 30):
+        alpha_bar = q.schedule.alpha_bar[t]
+        error = ((1 - alpha_bar) / len(x0)).sqrt()
+        assert ((path[t].mean(0) - alpha_bar.sqrt() * x0[0]).abs() < 4.5 * error).all()
+        assert path[t].var(0).mean().item() == pytest.approx(1 - alpha_bar.item(), rel=0.02)
+    # what two times share is what the later one keeps of the earlier: Cov(x_10, x_30) = √(ᾱ_30/ᾱ_10) Var(x_10)
+    kept = (q.schedule.alpha_bar[30] / q.schedule.alpha_bar[10]).sqrt()
+    covariance = torch.cov(torch.stack((path[10][:, 0], path[30][:, 0])))
+    assert covariance[0, 1].item() == pytest.approx((kept * covariance[0, 0]).item(), rel=0.03)
+
+
 def test_at_casts_only_what_is_asked_for():
     schedule = Schedule.linear(T=1000)
     like = torch.zeros(3, 2)
@@ -146,6 +163,7 @@ def test_a_schedule_keeps_what_it_was_given():
         (lambda: ForwardProcess(Schedule.linear(9)).step(torch.zeros(2), 0), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal(torch.zeros(2), 10), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal([0.0], 1), TypeError, "x0 must be"),
+        (lambda: next(ForwardProcess(Schedule.linear(9)).walk(3)), TypeError, "x0 must be"),
         (lambda: ForwardProcess(Schedule.linear(9)).step("x", 1), TypeError, "x must be"),
     ],
 )

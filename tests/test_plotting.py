@@ -38,8 +38,8 @@ def test_points_and_arrows_are_where_they_belong(axes):
     assert axes.get_title() == "points"
     show_arrows(axes, lambda x: 2 * x, extent=1)
     arrows = axes.collections[1]
-    assert arrows.U == pytest.approx(2 * arrows.X)
-    assert arrows.V == pytest.approx(2 * arrows.Y)
+    assert pytest.approx(2 * arrows.X) == arrows.U
+    assert pytest.approx(2 * arrows.Y) == arrows.V
 
 
 def test_the_plane_is_square(axes):

@@ -8,7 +8,7 @@ from diffusion_notes.checkpoints import load_weights
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.pretrained import _RECIPE, SWISS_ROLL_WEIGHTS, swiss_roll_ddpm
+from diffusion_notes.pretrained import SWISS_ROLL_RECIPE, SWISS_ROLL_WEIGHTS, swiss_roll_ddpm
 from diffusion_notes.quality import cell_divergence, off_spiral_share
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -16,7 +16,7 @@ from diffusion_notes.swiss_roll import SwissRoll
 def test_the_file_says_how_it_was_made():
     schedule = Schedule.linear(T=1000)
     about = load_weights(DDPM(NoiseMLP(schedule), schedule), SWISS_ROLL_WEIGHTS)
-    assert about == {"model": "swiss_roll_ddpm", "recipe": _RECIPE}
+    assert about == {"model": "swiss_roll_ddpm", "recipe": SWISS_ROLL_RECIPE}
 
 
 def test_it_is_nearly_perfect_at_every_noise_level():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -27,7 +28,7 @@ def density_by_scipy(x: np.ndarray, alpha_bar: float, noise: float = 0.05) -> fl
         return math.exp(-((x - mean) ** 2).sum() / (2 * variance)) / (2 * math.pi * variance)
 
     pieces = np.linspace(0, 1, 40)
-    return sum(integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in zip(pieces, pieces[1:], strict=False))
+    return sum(integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in itertools.pairwise(pieces))
 
 
 @pytest.fixture(scope="module")

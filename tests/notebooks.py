@@ -1,0 +1,31 @@
+"""What the tests of notebooks and of pages both need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def markdown(path: Path) -> str:
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def printed(path: Path) -> str:
+    """All the text that the cells show."""
+    text = []
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            text.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    return "\n".join(text)

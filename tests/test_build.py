@@ -1,0 +1,79 @@
+"""The strict build: what is mistyped fails, instead of being printed in red."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from notebooks import ROOT
+
+CONFIG = """
+title: A small book
+only_build_toc_files: true
+execute: {{execute_notebooks: "off"}}
+sphinx:
+  local_extensions: {{diffusion_book: {extension}}}
+  extra_extensions: [sphinxcontrib.katex]
+  config:
+    html_math_renderer: katex
+    katex_prerender: true
+    katex_css_path: katex.min.css
+    nb_mime_priority_overrides: [["html", "text/html", 5]]
+"""
+GOOD = """# A page
+
+<a id="eq-1"></a>
+
+$$ x_0 = 1 \\tag{1} $$
+
+See [equation (1)](#eq-1), and [equation (1) of the other page](other.md#eq-1).
+
+```{explorable} swiss_roll.ipynb there-and-back
+```
+"""
+OTHER = """# Another page
+
+<a id="eq-1"></a>
+
+$$ x_1 = 2 \\tag{1} $$
+"""
+
+
+def build(folder, page: str) -> subprocess.CompletedProcess:
+    extension = os.path.relpath(ROOT / "book" / "_ext", folder)
+    (folder / "_config.yml").write_text(CONFIG.format(extension=extension))
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\nchapters: [{file: other}]\n")
+    (folder / "page.md").write_text(page)
+    (folder / "other.md").write_text(OTHER)
+    (folder / "swiss_roll.ipynb").write_bytes((ROOT / "book" / "swiss_roll.ipynb").read_bytes())
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", "-n", "-W", "--keep-going", "."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_page_without_mistakes_is_built(tmp_path):
+    result = build(tmp_path, GOOD)
+    assert result.returncode == 0, result.stdout + result.stderr
+    html = (tmp_path / "_build" / "html" / "page.html").read_text()
+    assert 'href="#eq-1"' in html
+    assert 'href="other.html#eq-1"' in html
+    assert 'data-explorable="particles"' in html
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("(#eq-1)", "(#eq-2)", "eq-2"),
+        ("other.md#eq-1", "other.md#eq-7", "eq-7"),
+        ("x_0 = 1", r"\frac{x_0 = 1", "KaTeX"),
+        ("x_0 = 1", r"\nosuchcommand", "nosuchcommand"),
+        ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
+        ("$$ x_0", '<a id="eq-1"></a>\n\n$$ x_0', "is there twice"),
+    ],
+)
+def test_a_mistake_fails_the_build_and_is_named(tmp_path, right, wrong, words):
+    result = build(tmp_path, GOOD.replace(right, wrong))
+    assert result.returncode != 0
+    assert words in result.stdout + result.stderr

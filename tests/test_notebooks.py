@@ -1,0 +1,117 @@
+"""What nbval does not see: that the stored notebooks are whole, read well raw, and state no number of their own."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+from notebooks import NOTEBOOKS, code_cells, markdown, printed, read
+
+NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
+# Numbers that are no results: indices, exponents and the dimension of the plane. Years and the
+# numbers of equations are recognised by where they stand.
+STRUCTURE = {"0", "1", "2"}
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def prose(text: str) -> str:
+    """Markdown without what is not prose: displayed equations, code, tags, targets of links, citations."""
+    text = re.sub(r"\$\$.*?\$\$", " ", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`", " ", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", " ", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    text = re.sub(r"\[?[Ee]quations? \(\d+\)", " ", text)
+    text = re.sub(r"\(\d{4}\)|, (19|20)\d\d\)", " ", text)
+    return re.sub(r"\\t?frac\{?\w+\}?\{?\w+\}?|\\[a-zA-Z]+", " ", text)
+
+
+def unprinted(text: str, output: str) -> set[str]:
+    """The numbers in a text that are nowhere in the output."""
+    there = {number.replace(",", "") for number in NUMBER.findall(output)}
+    return {n for n in NUMBER.findall(prose(text)) if n.replace(",", "") not in there | STRUCTURE}
+
+
+@each_notebook
+def test_every_number_in_the_prose_is_printed_by_a_cell(path):
+    assert unprinted(markdown(path), printed(path)) == set()
+
+
+def test_the_search_for_numbers_finds_them():
+    text = "With $T = 50$ it is 0.61 nats, or 1,234 in $x_{10}$, by equation (7) of Ho (2020), on `7` days; $$ 5 $$."
+    assert unprinted(text, "T = 50") == {"0.61", "1,234", "10"}
+    assert unprinted(text, "50, 0.6123, 1234, 10") == {"0.61"}
+    assert unprinted("It fell by 0.5 to 3.25.", "0.55 3.2") == {"0.5", "3.25"}
+    assert unprinted("[See 5](#six6) and 4x", "") == {"5"}
+
+
+@each_notebook
+def test_every_cell_has_been_run_in_order_without_an_error(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert all(cell.source.strip() for cell in cells)
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+
+
+@each_notebook
+def test_outputs_name_nothing_of_one_machine_or_one_run(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+    assert not re.search(r"0x[0-9a-f]{6,}|/home/|/root/|/Users/|/tmp/|site-packages", printed(path))
+
+
+@each_notebook
+def test_few_cells_are_ignored_and_by_tags_only(path):
+    cells = code_cells(path)
+    ignored = [c for c in cells if {"nbval-ignore-output", "nbval-skip"} & set(c.metadata.get("tags", []))]
+    assert len(ignored) <= 0.05 * len(cells)
+    assert not [c for c in cells if re.search("NBVAL_|PYTEST_VALIDATE", c.source)]
+
+
+@each_notebook
+def test_every_figure_says_what_it_shows(path):
+    for cell in code_cells(path):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert len(cell.metadata["mystnb"]["image"]["alt"]) > 40, cell.id
+
+
+@each_notebook
+def test_it_reads_well_raw(path):
+    """No markup that only one program understands: see DESIGN, or try it on GitHub, Jupyter and Colab."""
+    text = markdown(path)
+    assert not re.search(r":::|```\{|\{[\w:-]+\}`|^\([\w-]+\)=", text, re.MULTILINE)
+    assert not re.search(r"\\label|\\eqref|\$\$ *\([\w-]+\)|\\begin\{(align|equation|gather)\*?\}", text)
+    assert text.startswith("# ")
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+
+
+@each_notebook
+def test_equations_are_numbered_in_order_and_can_be_linked_to(path):
+    pattern = r'<a id="eq-(\d+)"></a>\n\n\$\$(?:(?!\$\$).)*?\\tag\{(\d+)\}\n?\$\$'
+    numbered = re.findall(pattern, markdown(path), re.DOTALL)
+    assert [int(tag) for _, tag in numbered] == list(range(1, markdown(path).count(r"\tag{") + 1))
+    assert all(anchor == tag for anchor, tag in numbered)
+    for text, number in re.findall(r"\[([^\]]*)\]\([\w.]*#eq-(\d+)\)", markdown(path)):
+        assert f"equation ({number})" in text.lower()  # the anchor is dead on Colab, so the words must do
+
+
+@each_notebook
+def test_it_opens_everywhere(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.accelerator == "GPU"
+    assert notebook.metadata.colab == {"provenance": [], "gpuType": "T4"}
+    assert "widgets" not in notebook.metadata
+    first = code_cells(path)[0]
+    assert "google.colab" in first.source
+    assert first.metadata.tags == ["remove-cell"]
+    assert not first.outputs
+
+
+@each_notebook
+def test_cells_are_short(path):
+    assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 30

@@ -1,0 +1,263 @@
+"""The built pages, in a real browser: nothing fetched, nothing broken, everything operable."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from notebooks import NOTEBOOKS, ROOT, markdown
+from playwright.sync_api import sync_playwright
+
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(path.stem for path in (ROOT / "book").glob("*") if path.suffix in {".md", ".ipynb"})
+CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+each_page = pytest.mark.parametrize("name", PAGES)
+each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book`")
+    with sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, CANDIDATES)), None)
+        executable = os.environ.get("CHROMIUM") or found or playwright.chromium.executable_path
+        if not Path(executable).exists():
+            pytest.skip("SKIPPED TESTS OF THE PAGES: no Chromium. Install one, or set CHROMIUM to where it is.")
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page and remember everything that it asks for and complains of."""
+    contexts = []
+
+    def open_page(name: str, **options):
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.requested, page.complaints = [], []
+        page.on("request", lambda request: page.requested.append(request.url))
+        page.on("requestfailed", lambda request: page.complaints.append(f"not found: {request.url}"))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+        page.goto((HTML / "book" / f"{name}.html").as_uri())
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@each_page
+@each_scheme
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_is_whole_and_asks_nobody_else(visit, name, scheme, width):
+    page = visit(name, color_scheme=scheme, viewport={"width": width, "height": 900})
+    assert page.complaints == []
+    assert [url for url in page.requested if not url.startswith(("file:", "blob:", "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h1").locator("visible=true").count() == 1  # the theme has another one for print
+    assert page.locator(".katex-error").count() == 0
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+
+
+@each_page
+def test_a_page_names_no_other_host_to_load_from(name):
+    html = (HTML / "book" / f"{name}.html").read_text(encoding="utf-8")
+    loads = re.findall(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](https?:)?//""", html)
+    assert loads == []
+
+
+@each_page
+def test_a_page_has_a_favicon_and_one_search_box(visit, name):
+    page = visit(name)
+    icon = page.locator('link[rel~="icon"]').get_attribute("href")
+    assert (HTML / "book" / icon).exists()
+    boxes = page.locator("button.search-button-field, form.bd-search").locator("visible=true")
+    assert boxes.count() == 1
+
+
+@each_page
+def test_every_image_has_words(visit, name):
+    alts = visit(name).locator("article img").evaluate_all("images => images.map(i => i.alt)")
+    assert all(len(alt) > 40 for alt in alts)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_equations_carry_their_numbers(visit, path):
+    page = visit(path.stem)
+    tags = page.locator(".katex-html .tag").all_inner_texts()
+    assert [re.sub(r"\s", "", tag) for tag in tags] == [f"({n})" for n in re.findall(r"\\tag\{(\d+)\}", markdown(path))]
+    # an equation and its number never lie on top of each other, at any width
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        gaps = page.locator(".katex-html:has(> .tag)").evaluate_all(
+            "all => all.map(e => e.querySelector(':scope > .tag').getBoundingClientRect().left"
+            " - Math.max(...[...e.querySelectorAll(':scope > .base')].map(b => b.getBoundingClientRect().right)))"
+        )
+        assert min(gaps) >= 0
+
+
+@each_page
+def test_links_within_the_book_arrive(visit, name):
+    page = visit(name)
+    links = page.locator("article a[href]").evaluate_all("links => links.map(a => a.href)")
+    for link in {link for link in links if link.startswith("file:")}:
+        target, _, anchor = link.removeprefix("file://").partition("#")
+        assert Path(target).exists(), link
+        if anchor:
+            assert f'id="{anchor}"' in Path(target).read_text(encoding="utf-8"), link
+
+
+# -- the explorables --------------------------------------------------------------------------------
+
+EXPLORABLES = [("intro", 1), ("swiss_roll", 3)]
+
+
+def picture(explorable) -> str:
+    return explorable.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+
+
+@pytest.mark.parametrize(("name", "count"), EXPLORABLES)
+def test_explorables_are_mounted(visit, name, count):
+    explorables = visit(name).locator('[data-explorable="particles"]')
+    assert explorables.count() == count
+    for explorable in explorables.all():
+        assert explorable.locator("canvas").count() == 1
+        assert len(explorable.locator("canvas").get_attribute("aria-label")) > 40
+        assert explorable.locator("> svg").is_hidden()
+
+
+def test_the_book_opens_with_the_film(visit):
+    page = visit("intro")
+    order = page.evaluate(
+        "[...document.querySelectorAll('article h1, article [data-explorable], article p')].map(e => e.tagName)"
+    )
+    assert order[:3] == ["H1", "DIV", "P"]
+
+
+@each_scheme
+def test_the_film_plays_pauses_and_plays_again(visit, scheme):
+    page = visit("swiss_roll", color_scheme=scheme)
+    film = page.locator('[data-explorable="particles"]').first
+    film.scroll_into_view_if_needed()
+    button, slider, label = film.locator("button"), film.get_by_role("slider"), film.locator("output")
+    assert (button.inner_text(), label.inner_text()) == ("Play", "t = 0")
+    before = picture(film)
+    button.click()
+    assert button.inner_text() == "Pause"
+    page.wait_for_function("s => s.value > 3", arg=slider.element_handle())
+    button.click()
+    assert button.inner_text() == "Play"
+    stopped = slider.input_value()
+    assert picture(film) != before
+    page.wait_for_timeout(300)
+    assert slider.input_value() == stopped
+    slider.fill("32")
+    assert (label.inner_text(), button.inner_text()) == ("t = 1000", "Play again")
+    button.click()
+    assert button.inner_text() == "Pause"
+    assert int(slider.input_value()) < 5
+
+
+def test_the_film_is_operated_by_keyboard(visit):
+    page = visit("swiss_roll")
+    film = page.locator('[data-explorable="particles"]').nth(1)
+    slider = film.get_by_role("slider", name="Backward in time")
+    slider.focus()
+    start, before = slider.get_attribute("aria-valuetext"), picture(film)
+    assert start == "t = 1000"
+    page.keyboard.press("End")
+    assert slider.get_attribute("aria-valuetext") == film.locator("output").inner_text() == "t = 0"
+    assert picture(film) != before
+    page.keyboard.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuetext") == "t = 1"
+    page.keyboard.press("Home")
+    assert picture(film) == before
+    page.keyboard.press("Shift+Tab")
+    assert film.locator("button").evaluate("b => b === document.activeElement")
+    page.keyboard.press("Space")
+    assert film.locator("button").inner_text() == "Pause"
+
+
+def test_the_first_film_starts_by_itself_once_it_is_seen(visit):
+    page = visit("intro")
+    slider = page.get_by_role("slider", name="There and back")
+    page.wait_for_function("s => s.value > 0", arg=slider.element_handle())
+
+
+def test_nothing_moves_for_those_who_want_no_motion(visit):
+    page = visit("intro", reduced_motion="reduce")
+    film = page.locator("[data-explorable]")
+    slider = film.get_by_role("slider")
+    page.wait_for_timeout(600)
+    assert slider.input_value() == "0"
+    film.locator("button").click()  # still pictures, a second apart
+    page.wait_for_timeout(500)
+    assert slider.input_value() == "0"
+    page.wait_for_function("s => s.value > 0", arg=slider.element_handle())
+    assert int(slider.input_value()) == round(64 / 7)
+
+
+def test_without_scripts_a_picture_stands_in_its_place(visit):
+    page = visit("intro", java_script_enabled=False)
+    assert page.locator("[data-explorable] > svg").is_visible()
+    assert len(page.locator("[data-explorable] > svg > title").text_content()) > 40
+    assert page.locator("[data-explorable] canvas").count() == 0
+
+
+def test_in_print_a_picture_stands_in_its_place(visit):
+    page = visit("intro")
+    page.emulate_media(media="print")
+    assert page.locator("[data-explorable] > svg").is_visible()
+    assert page.locator("[data-explorable] canvas").is_hidden()
+    assert page.locator("[data-explorable] button").is_hidden()
+
+
+def test_the_film_shows_what_the_notebook_computed(visit):
+    """The picture's points, read back from the pixels, are where the stored frame has them."""
+    page = visit("swiss_roll", device_scale_factor=2)
+    film = page.locator('[data-explorable="particles"]').first
+    worst = film.evaluate(
+        """el => {
+          const state = JSON.parse(el.querySelector('script').textContent);
+          const packed = Uint8Array.from(atob(state.frames), c => c.charCodeAt(0)), half = packed.length / 2;
+          const canvas = el.querySelector('canvas'), size = canvas.width;
+          const pixels = canvas.getContext('2d').getImageData(0, 0, size, size).data;
+          let missing = 0;
+          for (let i = 0; i < state.count; i++) {
+            const at = k => (packed[2 * i + k] * 256 + packed[half + 2 * i + k]) / 1023;
+            const x = Math.min(size - 1, Math.floor(at(0) * size));
+            const y = Math.min(size - 1, Math.floor((1 - at(1)) * size));
+            if (pixels[4 * (y * size + x) + 3] === 0) missing++;
+          }
+          return [missing, state.count];
+        }"""
+    )
+    assert worst == [0, 300]
+
+
+@each_scheme
+def test_text_on_the_controls_can_be_read(visit, scheme):
+    page = visit("swiss_roll", color_scheme=scheme)
+    contrast = page.locator("[data-explorable] output").first.evaluate(
+        """el => {
+          const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => (v /= 255) <= 0.04045
+            ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+          let behind = el;
+          while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
+          const [a, b] = [light(getComputedStyle(el).color), light(getComputedStyle(behind).backgroundColor)];
+          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        }"""
+    )
+    assert contrast > 7
