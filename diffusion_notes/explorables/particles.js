@@ -67,7 +67,7 @@ function render({ model, el }) {
     const part = position - here;
     const a = here * count * 2;
     const b = Math.min(here + 1, last) * count * 2;
-    const radius = Math.max(1.5, size / 240);
+    const radius = Math.max(1.5, size / 200);
     context.clearRect(0, 0, size, size);
     for (let i = 0; i < count; i++) {
       const x = frames[a + 2 * i] * (1 - part) + frames[b + 2 * i] * part;
