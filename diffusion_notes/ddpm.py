@@ -102,7 +102,11 @@ class DDPM(nn.Module):
         return gaussian(mean, std)
 
     @torch.no_grad()
-    def walk(self, xT: Tensor, generator: Generator | None = None) -> Iterator[tuple[int, Tensor]]:
+    def walk(
+        self,
+        xT: Tensor,
+        generator: Generator | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
         r"""Ancestral sampling (Ho et al. 2020, algorithm 2): yields ``(t, xt)`` for t = T, T − 1, ..., 0.
 
         The last step adds no noise: :math:`x_0` is the mean of :math:`p_\theta(x_0 \mid x_1)`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import colorsys
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from torch import Tensor
 
 __all__ = ["plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
@@ -40,7 +42,7 @@ def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
 def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9) -> Axes:
     """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
     x = x.detach().cpu().numpy()
-    color = {"c": hue.cpu().numpy(), "cmap": "plasma", "vmin": 0, "vmax": 1.1} if hue is not None else {"color": "C0"}
+    color = {"c": hue.cpu().numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
     axes.scatter(x[:, 0], x[:, 1], s=3, linewidths=0, rasterized=True, **color)
     return plane(axes, extent, title)
 
@@ -63,6 +65,10 @@ def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", 
     look = {"angles": "xy", "scale_units": "xy", "scale": 16, "width": 0.004, "color": "C3"}
     axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **look)
     return plane(axes, extent, title)
+
+
+# the colours of the films: hsl(200 to 400 degrees, 75 %, 52 %), from blue through purple to orange
+_HUES = ListedColormap([colorsys.hls_to_rgb((200 + 200 * k / 255) / 360 % 1, 0.52, 0.75) for k in range(256)])
 
 
 def _grid(count: int, extent: float) -> Tensor:

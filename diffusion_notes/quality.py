@@ -11,7 +11,7 @@ from torch import Tensor
 from diffusion_notes.checks import check_integer, check_points, check_positive
 from diffusion_notes.swiss_roll import SwissRoll
 
-__all__ = ["cell_divergence", "nearest", "off_spiral_share"]
+__all__ = ["band_width", "cell_divergence", "nearest", "off_spiral_share"]
 
 
 def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
@@ -39,11 +39,12 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     corners = spiral(coarse)
     chunks = [torch.cdist(chunk, corners).argmin(-1) for chunk in x.split(10_000)]
     u = coarse[torch.cat(chunks)]
-    # the spiral is nearly straight over one coarse step, so a search there is a projection
-    for width in (1 / _COARSE, 0.1 / _COARSE):
-        lines = (u.unsqueeze(-1) + width * torch.linspace(-1, 1, 21, dtype=x.dtype, device=x.device)).clamp(0, 1)
-        distance = (spiral(lines) - x.unsqueeze(1)).norm(dim=-1)
-        u = lines.gather(1, distance.argmin(-1, keepdim=True)).squeeze(-1)
+    # a search around the nearest corner, finer and finer
+    around = torch.linspace(-1, 1, 11, dtype=x.dtype, device=x.device)
+    for width in (1 / _COARSE, 0.2 / _COARSE, 0.04 / _COARSE, 0.008 / _COARSE):
+        near = (u.unsqueeze(-1) + width * around).clamp(0, 1)
+        distance = (spiral(near) - x.unsqueeze(1)).square().sum(-1)
+        u = near.gather(1, distance.argmin(-1, keepdim=True)).squeeze(-1)
     return u, x - spiral(u)
 
 
@@ -58,6 +59,19 @@ def off_spiral_share(x: Tensor, roll: SwissRoll | None = None, further_than: flo
     """
     check_positive("further_than", further_than)
     return (nearest(x, roll)[1].norm(dim=-1) > further_than).double().mean().item()
+
+
+def band_width(x: Tensor, roll: SwissRoll | None = None) -> float:
+    """The width of the band that the points make around the spiral, as a standard deviation.
+
+    It is taken from the median distance across the spiral, so that strays do not count. The floor
+    is the roll's noise. Arguments and errors as in :func:`nearest`.
+
+    >>> round(band_width(SwissRoll().sample(10_000, torch.Generator().manual_seed(0))), 2)
+    0.05
+    """
+    _, offset = _across(x, roll or SwissRoll())
+    return offset.abs().median().item() / _MEDIAN_OF_ABSOLUTE_NORMAL
 
 
 def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, across: int = 10) -> float:
@@ -76,10 +90,7 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     check_integer("along", along, least=1)
     check_integer("across", across, least=1)
     roll = roll or SwissRoll()
-    u, way = nearest(x, roll)
-    # the part of the way that is normal to the spiral; beyond its ends there is another part
-    ahead = roll.spiral(u + 1e-3) - roll.spiral(u - 1e-3)
-    offset = (way[:, 1] * ahead[:, 0] - way[:, 0] * ahead[:, 1]) / ahead.norm(dim=-1)
+    u, offset = _across(x, roll)
     strip = torch.special.ndtr(offset / roll.noise)
     row = (u * along).long().clamp(0, along - 1)
     column = (strip * across).long().clamp(0, across - 1)
@@ -89,4 +100,12 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     return (chi_square - (along * across - 1)) / (2 * len(x))
 
 
-_COARSE = 1000
+def _across(x: Tensor, roll: SwissRoll) -> tuple[Tensor, Tensor]:
+    """The nearest place, and the part of the way there that is normal to the spiral (beyond an end there is more)."""
+    u, way = nearest(x, roll)
+    ahead = roll.spiral(u + 1e-3) - roll.spiral(u - 1e-3)
+    return u, (way[:, 1] * ahead[:, 0] - way[:, 0] * ahead[:, 1]) / ahead.norm(dim=-1)
+
+
+_COARSE = 200
+_MEDIAN_OF_ABSOLUTE_NORMAL = 0.6744897501960817

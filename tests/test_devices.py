@@ -22,7 +22,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import diffusion_notes
-from diffusion_notes import checkpoints, checks, ddpm, diffusion, distributions, networks, quality, swiss_roll, training
+from diffusion_notes import (
+    chain,
+    checkpoints,
+    checks,
+    ddpm,
+    diffusion,
+    distributions,
+    linear_gaussian,
+    networks,
+    quality,
+    swiss_roll,
+    training,
+)
 
 Roll, Schedule = swiss_roll.SwissRoll, diffusion.Schedule
 
@@ -88,6 +100,12 @@ def model(x) -> ddpm.DDPM:
     return ddpm.DDPM(network, schedule).to(x.device)
 
 
+def linear_chain(x) -> linear_gaussian.LinearGaussianChain:
+    """A chain of length 2 on the device of ``x``."""
+    step = linear_gaussian.Affine(torch.eye(2).to(x), torch.zeros(2).to(x), torch.tensor(0.5).to(x))
+    return linear_gaussian.LinearGaussianChain([step, step], [step, step])
+
+
 def train(x, net) -> None:
     generator = torch.Generator(x.device) if x.device.type != "meta" else None
     for state in training.train(net, x, steps=2, batch_size=4, generator=generator, progress=False):
@@ -124,9 +142,20 @@ CALLS = {
     "ddpm.DDPM.sample": (lambda x, t, m: m.sample(x), model),
     "quality.nearest": lambda x, t: quality.nearest(x),
     "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
+    "quality.band_width": lambda x, t: quality.band_width(x),
     "quality.cell_divergence": lambda x, t: quality.cell_divergence(x),
     "training.train": (lambda x, t, m: train(x, m), model),
     "checkpoints.fingerprint": lambda x, t: checkpoints.fingerprint(x),
+    "chain.elbo": (lambda x, t, c: chain.elbo(c, x).standard_error, linear_chain),
+    "chain.importance_bound": (lambda x, t, c: chain.importance_bound(c, x, 3), linear_chain),
+    "chain.sample": (lambda x, t, c: chain.sample(c, x), linear_chain),
+    "linear_gaussian.LinearGaussianChain.prior": (lambda x, t, c: c.prior(x).log_prob(x), linear_chain),
+    "linear_gaussian.LinearGaussianChain.infer": (lambda x, t, c: c.infer(x, 1).log_prob(x), linear_chain),
+    "linear_gaussian.LinearGaussianChain.generate": (lambda x, t, c: c.generate(x, 2).log_prob(x), linear_chain),
+    "linear_gaussian.LinearGaussianChain.joint": (lambda x, t, c: c.joint().mean, linear_chain),
+    "linear_gaussian.LinearGaussianChain.log_prob": (lambda x, t, c: c.log_prob(x), linear_chain),
+    "linear_gaussian.LinearGaussianChain.posterior": (lambda x, t, c: c.posterior(x).mean, linear_chain),
+    "linear_gaussian.LinearGaussianChain.exact_elbo": (lambda x, t, c: c.exact_elbo(x).total, linear_chain),
     "checks.check_tensor": lambda x, t: checks.check_tensor("x", x),
     "checks.check_points": lambda x, t: checks.check_points("x", x),
     "checks.checked_alpha_bar": lambda x, t: checks.checked_alpha_bar(x.sigmoid()),
@@ -139,6 +168,7 @@ CALLS = {
 NEEDS_VALUES = {
     "quality.nearest",
     "quality.off_spiral_share",
+    "quality.band_width",
     "quality.cell_divergence",
     "checkpoints.fingerprint",
     "swiss_roll.SwissRoll.expect",
@@ -148,6 +178,8 @@ NEEDS_VALUES = {
 }
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
+    "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
+    "linear_gaussian.Affine", "linear_gaussian.LinearGaussianChain",
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
     "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
     "checks.check_integer", "checks.check_positive",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from diffusion_notes.quality import cell_divergence, nearest, off_spiral_share
+from diffusion_notes.quality import band_width, cell_divergence, nearest, off_spiral_share
 from diffusion_notes.swiss_roll import SwissRoll
 
 
@@ -60,6 +60,15 @@ def test_samples_that_are_too_tight_or_too_wide_are_told_from_true_ones(generato
         assert cell_divergence(SwissRoll().spiral(u) + factor * way) > 0.01
 
 
+def test_the_width_of_the_band_is_the_noise_and_strays_do_not_count(generator):
+    x = SwissRoll().sample(200_000, generator)
+    assert band_width(x) == pytest.approx(0.05, rel=0.01)
+    u, way = nearest(x)
+    assert band_width(SwissRoll().spiral(u) + 0.7 * way) == pytest.approx(0.035, rel=0.01)
+    x[:2000] += 1.0
+    assert band_width(x) == pytest.approx(0.05, rel=0.03)
+
+
 def test_another_roll_has_its_own_cells(generator):
     other = SwissRoll(noise=0.02, scale=0.05)
     x = other.sample(10_000, generator)
@@ -73,7 +82,7 @@ def test_the_count_is_in_every_cell_once(generator):
     assert cell_divergence(x, along=1, across=1) == 0
 
 
-@pytest.mark.parametrize("measure", [nearest, off_spiral_share, cell_divergence])
+@pytest.mark.parametrize("measure", [nearest, off_spiral_share, band_width, cell_divergence])
 @pytest.mark.parametrize(
     ("x", "error"),
     [
@@ -90,7 +99,7 @@ def test_bad_input_is_named(measure, x, error):
 
 
 def test_points_that_are_no_numbers_are_refused():
-    for measure in (nearest, off_spiral_share, cell_divergence):
+    for measure in (nearest, off_spiral_share, band_width, cell_divergence):
         with pytest.raises(ValueError, match="x must be finite"):
             measure(torch.tensor([[0.0, math.nan]]))
     with pytest.raises(ValueError, match="along must be at least 1"):

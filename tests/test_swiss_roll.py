@@ -63,6 +63,15 @@ def test_log_prob_is_the_integral(alpha_bar):
     torch.testing.assert_close(roll.log_prob(points).exp(), expected, rtol=1e-8, atol=0)
 
 
+@pytest.mark.parametrize("alpha_bar", [1.0, 0.99])
+def test_the_quadrature_has_twelve_digits(alpha_bar, monkeypatch):
+    roll = SwissRoll().diffuse(alpha_bar)
+    x = roll.sample(50, torch.Generator().manual_seed(1), dtype=torch.float64)
+    usual = roll.log_prob(x)
+    monkeypatch.setattr(SwissRoll, "_count", lambda self: 4000)
+    torch.testing.assert_close(usual.exp(), roll.log_prob(x).exp(), rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("alpha_bar", [0.99, 0.5])
 def test_entropy_by_an_independent_cubature(alpha_bar):
     roll = SwissRoll().diffuse(alpha_bar)
@@ -115,6 +124,33 @@ def test_smallest_loss_is_what_the_best_predictor_leaves(alpha_bar):
     roll = SwissRoll().diffuse(alpha_bar)
     explained = roll.expect(lambda x: SwissRoll().expected_noise(x, alpha_bar).square().sum(-1))
     assert SwissRoll().smallest_loss(alpha_bar).item() == pytest.approx(2 - explained.item(), abs=2e-6)
+
+
+def test_the_true_reverse_step_has_the_variance_that_the_smallest_loss_says(generator):
+    """E Var(x_{t−1} | x_t), from its definition: the exact posterior mean, and samples of (x_{t−1}, x_t)."""
+    roll, before, now, n = SwissRoll(), 0.9, 0.85, 200_000
+    alpha, beta = now / before, 1 - now / before
+    earlier = roll.diffuse(before).sample(n, generator, dtype=torch.float64)
+    noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    later = alpha**0.5 * earlier + beta**0.5 * noise
+    predicted = torch.cat([roll.expected_noise(x, now) for x in later.split(10_000)])
+    mean = (later - beta / (1 - now) ** 0.5 * predicted) / alpha**0.5
+    square = (earlier - mean).square().mean(-1)
+    claimed = (1 - before) / (1 - now) * beta + beta**2 / alpha / (1 - now) * roll.smallest_loss(now) / 2
+    assert abs(square.mean() - claimed) < 4 * square.std() / n**0.5
+
+
+def test_a_step_of_the_prior_term_is_information_and_mismatch():
+    """L_T = I(x_0; x_T) + KL(q(x_T) ‖ N(0, I)), with L_T from the closed-form KL of two Gaussians."""
+    level = 0.6
+    end, log_2pi = SwissRoll().diffuse(level), math.log(2 * math.pi)
+    square = SwissRoll().expect(lambda x: x.square().sum(-1))
+    prior_term = (level * square + 2 * (1 - level) - 2 - 2 * math.log(1 - level)) / 2
+    information = end.entropy() - (log_2pi + 1 + math.log(1 - level))
+    mismatch = -end.entropy() + end.expect(lambda x: x.square().sum(-1) / 2 + log_2pi)
+    assert (information + mismatch).item() == pytest.approx(prior_term.item(), abs=1e-6)
+    assert information > 0
+    assert mismatch > 0
 
 
 def test_smallest_loss_at_the_ends():

@@ -35,7 +35,8 @@ class RawAnchors(Transform):
             for anchor in re.findall(r'<a id="([\w-]+)">', raw.astext()):
                 if anchor in slugs:
                     self.document.reporter.warning(
-                        f"the anchor {anchor!r} is there twice", base_node=raw
+                        f"the anchor {anchor!r} is there twice",
+                        base_node=raw,
                     )
                 slugs[anchor] = (raw.line or 0, anchor, anchor)
         self.document.myst_slugs = slugs
@@ -64,7 +65,9 @@ class ExplorableDirective(SphinxDirective):
                     ):
                         return [
                             nodes.raw(
-                                "", output["data"]["text/html"], format="html"
+                                "",
+                                output["data"]["text/html"],
+                                format="html",
                             )
                         ]
         raise self.error(
@@ -96,7 +99,9 @@ def drop_thebe(
         script
         for script in context["script_files"]
         if "thebe"
-        not in (str(script) + str(getattr(script, "attributes", ""))).lower()
+        not in (
+            str(script) + str(getattr(script, "attributes", ""))
+        ).lower()
     ]
 
 
@@ -110,7 +115,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
         )
     )
     # on a busy machine node may take longer to start than the five seconds it is given
-    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 60.0
+    sphinxcontrib.katex.STARTUP_TIMEOUT = (
+        sphinxcontrib.katex.RENDER_TIMEOUT
+    ) = 60.0
     # the default prints what KaTeX does not understand in red, and warns nobody
     sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {
         "throwOnError": True,

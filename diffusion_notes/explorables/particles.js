@@ -7,7 +7,7 @@ const LARGEST = 1023;
 
 const STYLE = `
 [data-explorable="particles"] { max-width: 30rem; margin: 1rem auto; color: inherit; }
-[data-explorable="particles"] canvas { display: block; width: 100%; aspect-ratio: 1; border: 1px solid;
+[data-explorable="particles"] canvas { cursor: pointer; display: block; width: 100%; aspect-ratio: 1; border: 1px solid;
   border-color: color-mix(in srgb, currentColor 25%, transparent); border-radius: 0.4rem; }
 [data-explorable="particles"] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.3rem 0.8rem;
   margin-top: 0.5rem; }
@@ -112,11 +112,13 @@ function render({ model, el }) {
     else if (playing) request = requestAnimationFrame(tick);
   }
 
-  play.addEventListener("click", () => {
-    if (!playing && position >= last) position = 0;
-    draw();
-    setPlaying(!playing);
-  });
+  for (const node of [play, canvas]) {
+    node.addEventListener("click", () => {
+      if (!playing && position >= last) position = 0;
+      draw();
+      setPlaying(!playing);
+    });
+  }
   slider.addEventListener("input", () => {
     position = Number(slider.value);
     setPlaying(false);

@@ -57,7 +57,7 @@ class Particles(Explorable):
         *,
         alt: str,
         slider: str = "Step",
-        extent: float = 3.0,
+        extent: float = 3.5,
         seconds: float = 6.0,
         autoplay: bool = False,
     ) -> None:

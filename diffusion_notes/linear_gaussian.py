@@ -1,0 +1,152 @@
+r"""Chains whose every conditional is linear and Gaussian: everything about them is known exactly.
+
+.. math::
+    p(z_{i-1} \mid z_i) = \mathcal N(A_i z_i + b_i,\ s_i^2 I), \qquad
+    q(z_i \mid z_{i-1}) = \mathcal N(C_i z_{i-1} + d_i,\ r_i^2 I), \qquad p(z_L) = \mathcal N(0, I).
+
+All the variables together are Gaussian, so :math:`\log p(x)`, the bound, each of its terms and the
+true posterior have closed forms. They are the ruler for what the other modules estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, MultivariateNormal
+
+from diffusion_notes.chain import Bound
+from diffusion_notes.checks import check_points, check_tensor
+from diffusion_notes.distributions import gaussian, standard_normal
+
+__all__ = ["Affine", "LinearGaussianChain"]
+
+
+@dataclass(frozen=True)
+class Affine:
+    r"""A conditional Gaussian :math:`\mathcal N(A z + b,\ s^2 I)`.
+
+    Arguments:
+        weight: A, of shape ``(D_out, D_in)``.
+        bias: b, of shape ``(D_out,)``.
+        std: s, a scalar tensor.
+
+    >>> step = Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5))
+    >>> step(torch.ones(3, 2)).mean.shape
+    torch.Size([3, 2])
+    """
+
+    weight: Tensor
+    bias: Tensor
+    std: Tensor
+
+    def __post_init__(self) -> None:
+        check_points("weight", self.weight, least=1)
+        check_tensor("bias", self.bias)
+        check_tensor("std", self.std)
+        if self.bias.shape != self.weight.shape[:1] or self.std.dim() != 0:
+            raise ValueError(
+                "weight, bias and std must have shapes (D_out, D_in), (D_out,) and (), "
+                f"got {tuple(self.weight.shape)}, {tuple(self.bias.shape)} and {tuple(self.std.shape)}"
+            )
+
+    def __call__(self, z: Tensor) -> Independent:
+        """The Gaussian given ``z`` of shape ``(n, D_in)``."""
+        return gaussian(z @ self.weight.T + self.bias, self.std)
+
+
+class LinearGaussianChain:
+    """A :class:`~diffusion_notes.chain.Chain` with closed forms for what is otherwise estimated.
+
+    Arguments:
+        generative: the steps p, from :math:`p(z_0 | z_1)` to :math:`p(z_{L-1} | z_L)`.
+        inference: the steps q, from :math:`q(z_1 | z_0)` to :math:`q(z_L | z_{L-1})`.
+
+    Raises:
+        ValueError: there is no step, or their numbers or dimensions do not fit.
+    """
+
+    def __init__(self, generative: Sequence[Affine], inference: Sequence[Affine]) -> None:
+        self.generative, self.inference = tuple(generative), tuple(inference)
+        self.length = len(self.generative)
+        if self.length == 0 or len(self.inference) != self.length:
+            raise ValueError(f"as many steps p as q, at least one: got {self.length} and {len(self.inference)}")
+        for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
+            if p.weight.shape != q.weight.T.shape:
+                raise ValueError(f"p and q of layer {i} must go between the same spaces")
+        for i in range(1, self.length):
+            if self.generative[i - 1].weight.shape[1] != self.generative[i].weight.shape[0]:
+                raise ValueError(f"layers {i} and {i + 1} must have the same latent between them")
+
+    def prior(self, like: Tensor) -> Independent:
+        """:math:`p(z_L)`, for as many points as ``like`` has."""
+        check_tensor("like", like)
+        return standard_normal(like.new_zeros(len(like), self.generative[-1].weight.shape[1]))
+
+    def infer(self, z: Tensor, i: int) -> Independent:
+        """:math:`q(z_i | z_{i-1})`."""
+        return self.inference[i - 1](z)
+
+    def generate(self, z: Tensor, i: int) -> Independent:
+        """:math:`p(z_{i-1} | z_i)`."""
+        return self.generative[i - 1](z)
+
+    def joint(self) -> MultivariateNormal:
+        r"""The model p of all variables at once, :math:`(z_0, z_1, \dots, z_L)` side by side."""
+        top = self.generative[-1].weight.new_zeros(self.generative[-1].weight.shape[1])
+        mean, covariance = top, torch.eye(len(top), dtype=top.dtype, device=top.device)
+        for step in reversed(self.generative):
+            # z_{i-1} depends on z_i only, which stands first among the variables so far
+            reach = torch.cat((step.weight, step.weight.new_zeros(len(step.bias), len(mean) - step.weight.shape[1])), 1)
+            cross = reach @ covariance
+            noise = step.std**2 * torch.eye(len(step.bias), dtype=top.dtype, device=top.device)
+            covariance = torch.cat(
+                (torch.cat((reach @ cross.T + noise, cross), 1), torch.cat((cross.T, covariance), 1))
+            )
+            mean = torch.cat((reach @ mean + step.bias, mean))
+        return MultivariateNormal(mean, covariance, validate_args=False)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        r""":math:`\log p(x)` in nats, exactly; ``x`` of shape ``(n, D)``."""
+        check_points("x", x, dim=len(self.generative[0].bias))
+        joint, dim = self.joint(), x.shape[1]
+        return MultivariateNormal(joint.mean[:dim], joint.covariance_matrix[:dim, :dim], validate_args=False).log_prob(
+            x
+        )
+
+    def posterior(self, x: Tensor) -> MultivariateNormal:
+        r"""The true :math:`p(z_1, \dots, z_L \mid x)`, which q approximates."""
+        check_points("x", x, dim=len(self.generative[0].bias))
+        joint, dim = self.joint(), x.shape[1]
+        covariance = joint.covariance_matrix
+        gain = torch.linalg.solve(covariance[:dim, :dim], covariance[:dim, dim:]).T
+        mean = joint.mean[dim:] + (x - joint.mean[:dim]) @ gain.T
+        return MultivariateNormal(mean, covariance[dim:, dim:] - gain @ covariance[:dim, dim:], validate_args=False)
+
+    def exact_elbo(self, x: Tensor) -> Bound:
+        r"""The bound of :func:`~diffusion_notes.chain.elbo` with its expectation taken exactly, term by term."""
+        check_points("x", x, dim=len(self.generative[0].bias))
+        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        terms, entropy = [], 0.0
+        for p, q in zip(self.generative, self.inference, strict=True):
+            above = mean @ q.weight.T + q.bias
+            cross = covariance @ q.weight.T  # of z_{i-1} and z_i, under q
+            noise = q.std**2 * torch.eye(len(q.bias), dtype=x.dtype, device=x.device)
+            spread = q.weight @ cross + noise
+            # log N(z_{i-1}; A z_i + b, s²): the residual z_{i-1} − A z_i − b is Gaussian
+            residual = mean - above @ p.weight.T - p.bias
+            scatter = covariance.trace() - 2 * (p.weight @ cross.T).trace() + (p.weight @ spread @ p.weight.T).trace()
+            terms.append(_expected_log_normal(residual.square().sum(-1) + scatter, p.std, len(p.bias)) + entropy)
+            entropy = len(q.bias) * (0.5 + 0.5 * math.log(2 * math.pi) + q.std.log())  # −E log q(z_i | z_{i−1})
+            mean, covariance = above, spread
+        one = torch.ones((), dtype=x.dtype, device=x.device)
+        last = _expected_log_normal(mean.square().sum(-1) + covariance.trace(), one, covariance.shape[0])
+        return Bound(torch.stack([*terms, last + entropy]))
+
+
+def _expected_log_normal(square: Tensor, std: Tensor, dim: int) -> Tensor:
+    """E log N(r; 0, s² I) where E‖r‖² is known."""
+    return -square / (2 * std**2) - dim * (0.5 * math.log(2 * math.pi) + std.log())

@@ -1,0 +1,152 @@
+"""The closed forms, against identities and integrals that do not use them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate
+from torch.distributions import MultivariateNormal, kl_divergence
+
+from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+
+float64 = {"dtype": torch.float64}
+
+
+def random_chain(dims, seed: int) -> LinearGaussianChain:
+    """A chain between spaces of the given dimensions, from the data up."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def step(dim_out, dim_in):
+        weight = 0.6 * torch.randn(dim_out, dim_in, generator=generator, **float64)
+        bias = torch.randn(dim_out, generator=generator, **float64)
+        return Affine(weight, bias, 0.3 + torch.rand((), generator=generator, **float64))
+
+    pairs = list(itertools.pairwise(dims))
+    return LinearGaussianChain([step(a, b) for a, b in pairs], [step(b, a) for a, b in pairs])
+
+
+def posterior_of_q(chain, x) -> MultivariateNormal:
+    """q(z_1, …, z_L | x) as one Gaussian, by solving for the path from its independent noises."""
+    dims = [len(q.bias) for q in chain.inference]
+    offset = [sum(dims[:i]) for i in range(len(dims) + 1)]
+    lower = torch.eye(offset[-1], **float64)  # (I − C) z = d + r n, with C below the diagonal
+    constant, scale = torch.zeros(len(x), offset[-1], **float64), torch.zeros(offset[-1], **float64)
+    for i, q in enumerate(chain.inference):
+        here = slice(offset[i], offset[i + 1])
+        scale[here] = q.std
+        constant[:, here] = q.bias
+        if i == 0:
+            constant[:, here] += x @ q.weight.T
+        else:
+            lower[here, offset[i - 1] : offset[i]] = -q.weight
+    inverse = torch.linalg.inv(lower)
+    root = inverse * scale
+    return MultivariateNormal(constant @ inverse.T, root @ root.T)
+
+
+dimensions = st.lists(st.integers(1, 3), min_size=2, max_size=5)
+
+
+@given(dimensions, st.integers(0, 1000))
+def test_the_gap_is_the_kl_to_the_true_posterior(dims, seed):
+    """log p(x) − ELBO = KL(q(z | x) ‖ p(z | x)): three closed forms that share no code."""
+    chain = random_chain(dims, seed)
+    x = torch.randn(3, dims[0], generator=torch.Generator().manual_seed(seed), **float64)
+    gap = chain.log_prob(x) - chain.exact_elbo(x).total
+    kl = kl_divergence(posterior_of_q(chain, x), chain.posterior(x))
+    torch.testing.assert_close(gap, kl, rtol=1e-7, atol=1e-8)
+
+
+def test_log_prob_is_the_integral_over_the_latents():
+    chain = random_chain([1, 1, 1], seed=3)
+    x = torch.tensor([[0.4]], **float64)
+    (a, b), prior = chain.generative, torch.distributions.Normal(0.0, 1.0)
+
+    def integrand(points):
+        z1, z2 = torch.from_numpy(points).T[..., None]
+        log_joint = a(z1).log_prob(x) + b(z2).log_prob(z1) + prior.log_prob(z2.squeeze(-1))
+        return log_joint.exp().numpy()
+
+    answer = integrate.cubature(integrand, [-9, -9], [9, 9], rtol=1e-9)
+    assert chain.log_prob(x).item() == pytest.approx(math.log(answer.estimate), abs=1e-7)
+
+
+def test_the_joint_is_the_product_of_the_conditionals():
+    chain = random_chain([2, 3, 1], seed=5)
+    generator = torch.Generator().manual_seed(0)
+    x, z1, z2 = (torch.randn(6, dim, generator=generator, **float64) for dim in (2, 3, 1))
+    product = chain.prior(x).log_prob(z2) + chain.generate(z2, 2).log_prob(z1) + chain.generate(z1, 1).log_prob(x)
+    torch.testing.assert_close(chain.joint().log_prob(torch.cat((x, z1, z2), 1)), product)
+
+
+def test_bayes_for_the_posterior():
+    chain = random_chain([2, 2], seed=7)
+    generator = torch.Generator().manual_seed(0)
+    x, z = (torch.randn(4, 2, generator=generator, **float64) for _ in range(2))
+    bayes = chain.joint().log_prob(torch.cat((x, z), 1)) - chain.log_prob(x)
+    torch.testing.assert_close(chain.posterior(x).log_prob(z), bayes)
+
+
+def test_the_terms_are_integrals():
+    """Each term of the exact bound, for scalars, by quadrature over the path."""
+    chain = random_chain([1, 1, 1], seed=11)
+    x = torch.tensor([[-0.3]], **float64)
+    (p1, p2), (q1, q2) = chain.generative, chain.inference
+
+    def expectation(which):
+        def integrand(points):
+            z1, z2 = torch.from_numpy(points).T[..., None]
+            density = (q1(x).log_prob(z1) + q2(z1).log_prob(z2)).exp()
+            term = [
+                lambda: p1(z1).log_prob(x),
+                lambda: p2(z2).log_prob(z1) - q1(x).log_prob(z1),
+                lambda: chain.prior(z2).log_prob(z2) - q2(z1).log_prob(z2),
+            ][which]()
+            return (density * term).numpy()
+
+        return float(integrate.cubature(integrand, [-12, -12], [12, 12], rtol=1e-8, atol=1e-10).estimate)
+
+    terms = chain.exact_elbo(x).terms[:, 0]
+    for which in range(3):
+        assert terms[which].item() == pytest.approx(expectation(which), abs=1e-6)
+
+
+eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: Affine([[1.0]], zero, std), TypeError, "weight must be"),
+        (lambda: Affine(eye, torch.zeros(3), std), ValueError, "must have shapes"),
+        (lambda: Affine(eye, zero, torch.ones(2)), ValueError, "must have shapes"),
+        (lambda: Affine(eye, zero, 1.0), TypeError, "std must be"),
+        (lambda: LinearGaussianChain([], []), ValueError, "at least one: got 0 and 0"),
+        (lambda: LinearGaussianChain([Affine(eye, zero, std)], []), ValueError, "got 1 and 0"),
+        (
+            lambda: LinearGaussianChain([Affine(eye, zero, std)], [Affine(eye[:1], zero[:1], std)]),
+            ValueError,
+            "layer 1 must go between the same spaces",
+        ),
+        (
+            lambda: LinearGaussianChain(
+                [Affine(eye, zero, std), Affine(eye[:1], zero[:1], std)],
+                [Affine(eye, zero, std), Affine(eye[:, :1], zero, std)],
+            ),
+            ValueError,
+            "layers 1 and 2 must have the same latent",
+        ),
+        (lambda: random_chain([2, 1], 0).log_prob(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
+        (lambda: random_chain([2, 1], 0).exact_elbo(torch.zeros(2, **float64)), ValueError, r"shape \(n, 2\)"),
+        (lambda: random_chain([2, 1], 0).posterior("x"), TypeError, "x must be"),
+        (lambda: random_chain([2, 1], 0).prior("x"), TypeError, "like must be"),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
