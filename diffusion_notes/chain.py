@@ -45,10 +45,10 @@ class Chain(Protocol):
         """:math:`p(z_L)` for as many points, on the device and in the dtype, as ``like`` has."""
 
     def infer(self, z: Tensor, i: int) -> Independent:
-        r""":math:`q_\\phi(z_i \\mid z_{i-1} = z)`, for i from 1 to L."""
+        r""":math:`q_\phi(z_i \mid z_{i-1} = z)`, for i from 1 to L."""
 
     def generate(self, z: Tensor, i: int) -> Independent:
-        r""":math:`p_\\theta(z_{i-1} \\mid z_i = z)`, for i from 1 to L."""
+        r""":math:`p_\theta(z_{i-1} \mid z_i = z)`, for i from 1 to L."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ distribution of the same form. So one class serves every noise level, and its de
     q(x_t) = \int_0^1 \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,c(u),\ v_t I\bigr)\,du,
     \qquad v_t = \bar\alpha_t s^2 + 1 - \bar\alpha_t,
 
-is a one-dimensional integral of a smooth function: Gauss-Legendre quadrature gives it to twelve
+is a one-dimensional integral of a smooth function: Gauss-Legendre quadrature gives it to ten
 digits. With it come the entropy, the score, the best possible noise prediction
 :math:`\mathbb E[\varepsilon \mid x_t]` and the smallest loss any network can reach.
 """

@@ -64,12 +64,12 @@ def test_log_prob_is_the_integral(alpha_bar):
 
 
 @pytest.mark.parametrize("alpha_bar", [1.0, 0.99])
-def test_the_quadrature_has_twelve_digits(alpha_bar, monkeypatch):
+def test_the_quadrature_has_ten_digits(alpha_bar, monkeypatch):
     roll = SwissRoll().diffuse(alpha_bar)
     x = roll.sample(50, torch.Generator().manual_seed(1), dtype=torch.float64)
     usual = roll.log_prob(x)
     monkeypatch.setattr(SwissRoll, "_count", lambda self: 4000)
-    torch.testing.assert_close(usual.exp(), roll.log_prob(x).exp(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(usual.exp(), roll.log_prob(x).exp(), rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("alpha_bar", [0.99, 0.5])
