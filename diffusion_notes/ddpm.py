@@ -19,7 +19,7 @@ from torch.distributions import Independent
 
 from diffusion_notes.checks import check_points, check_tensor, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
-from diffusion_notes.distributions import draw, gaussian, randn_like
+from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
 
 __all__ = ["DDPM"]
 
@@ -57,6 +57,25 @@ class DDPM(nn.Module):
             raise ValueError(f"variance must be 'beta' or 'beta_tilde', got {variance!r}")
         self.network, self.schedule, self.variance = network, schedule, variance
         self.q = ForwardProcess(schedule)
+
+    @property
+    def length(self) -> int:
+        """T, the length of the chain: with :meth:`prior`, :meth:`infer` and :meth:`generate`, this is a
+        :class:`~diffusion_notes.chain.Chain` of latents, and its bound is that of any other chain.
+        """
+        return self.schedule.T
+
+    def prior(self, like: Tensor) -> Independent:
+        r""":math:`p(x_T) = \mathcal N(0, I)`, for as many points as ``like`` has."""
+        return standard_normal(like)
+
+    def infer(self, z: Tensor, i: int) -> Independent:
+        r""":math:`q(x_i \mid x_{i-1} = z)`: the forward process, which has no parameters."""
+        return self.q.step(z, i)
+
+    def generate(self, z: Tensor, i: int) -> Independent:
+        r""":math:`p_\theta(x_{i-1} \mid x_i = z)`, as :meth:`step`."""
+        return self.step(z, i)
 
     def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
         r""":math:`L_\text{simple} = \mathbb E\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.

@@ -6,8 +6,11 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
+from diffusion_notes.chain import Chain, elbo
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.swiss_roll import SwissRoll
 
 float64 = {"dtype": torch.float64}
@@ -105,6 +108,39 @@ def test_the_sampler_has_the_moments_of_its_chain(variance, generator):
     x0 = ddpm.sample(torch.randn(100_000, 1, generator=generator, **float64), generator)
     assert x0.mean().item() == pytest.approx(mean, abs=0.007)
     assert x0.var().item() == pytest.approx(var, rel=0.02)
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_its_bound_is_that_of_any_chain(variance, generator):
+    """A diffusion model is a chain of latents: `elbo` knows no diffusion. With a linear network the
+    same chain can be written as a linear-Gaussian one, whose every term has a closed form.
+    """
+    schedule = Schedule.linear(T=8, beta_T=0.5)
+    ddpm = DDPM(exact_network(schedule, 0.5, 0.25), schedule, variance)
+    assert isinstance(ddpm, Chain)
+    assert ddpm.length == 8
+    zero, one = torch.zeros(1, 1, **float64), torch.ones(1, 1, **float64)
+
+    def affine(conditional):
+        start = conditional(zero)
+        return Affine(conditional(one).mean - start.mean, start.mean[0], start.stddev[0, 0])
+
+    linear = LinearGaussianChain(
+        [affine(lambda z, t=t: ddpm.step(z, t)) for t in range(1, 9)],
+        [affine(lambda z, t=t: ddpm.q.step(z, t)) for t in range(1, 9)],
+    )
+    x0 = torch.tensor([[0.9]], **float64)
+    bound = elbo(ddpm, x0.expand(100_000, 1), generator)
+    error = bound.terms.std(1) / 100_000**0.5
+    assert ((bound.terms.mean(1) - linear.exact_elbo(x0).terms[:, 0]).abs() < 4.5 * error).all()
+    assert linear.exact_elbo(x0).total < linear.log_prob(x0)
+
+
+def test_the_bound_of_a_trained_model_lies_above_the_entropy(generator):
+    roll, ddpm = SwissRoll(), swiss_roll_ddpm("beta").double()
+    bound = elbo(ddpm, roll.sample(2000, generator, **float64), generator)
+    gap = -bound.mean - roll.entropy()
+    assert -3 * bound.standard_error < gap < 0.15 + 3 * bound.standard_error
 
 
 def test_the_walk_goes_from_T_to_0_and_ends_without_noise(generator):
