@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -36,11 +35,14 @@ class Checkpoint:
         settings: what must be the same for the run to be the same run: JSON values by name.
 
     Raises:
-        TypeError: ``path`` is not a path.
+        TypeError: ``path`` is not a path, or ``settings`` are not JSON.
+        FileNotFoundError: the directory of ``path`` does not exist.
     """
 
     def __init__(self, path: str | Path, settings: dict) -> None:
-        self.path, self.settings = Path(path), settings
+        self.path, self.settings = Path(path), json.loads(json.dumps(settings))
+        if not self.path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"there is no directory {self.path.absolute().parent} to save a checkpoint in")
 
     def save(
         self, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
@@ -63,30 +65,32 @@ class Checkpoint:
         header, tensors = _read(self.path)
         if header.get("format") != _FORMAT:
             raise CheckpointError(f"{self.path} is not a checkpoint of a training run")
+        settings, step, random_state = header.get("settings"), header.get("step"), tensors.pop("generator", None)
+        if not isinstance(settings, dict) or not isinstance(step, int) or random_state is None:
+            raise CheckpointError(f"{self.path} is damaged: it lacks a part of a checkpoint")
         for name, mine in self.settings.items():
-            theirs = header["settings"].get(name)
-            if theirs != mine:
+            if settings.get(name) != mine:
+                theirs = settings.get(name)
                 raise CheckpointError(
                     f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}"
                 )
-        for parameter in model.parameters():  # gives Adam's state the shape it has after a step
-            optimizer.state[parameter] = {
-                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
-        mine = _state(model, average, optimizer)
-        theirs = {name: tensor for name, tensor in tensors.items() if name != "generator"}
+        if random_state.shape != generator.get_state().shape or random_state.dtype != torch.uint8:
+            raise CheckpointError(f"{self.path} is of a run on another kind of device")
+        # Adam has no state before its first step, and never any for a parameter that is not used
+        for i, parameter in enumerate(model.parameters()):
+            if f"optimizer.{i}.step" in tensors:
+                optimizer.state[parameter] = {
+                    "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
         try:
-            _check_fits(self.path, mine, theirs)
+            _restore(self.path, _state(model, average, optimizer), tensors)
         except CheckpointError:
             optimizer.state.clear()
             raise
-        with torch.no_grad():
-            for name, tensor in theirs.items():
-                mine[name].copy_(tensor)
-        generator.set_state(tensors["generator"])
-        return header["step"]
+        generator.set_state(random_state)
+        return step
 
 
 def save_weights(module: nn.Module, path: str | Path, about: dict | None = None) -> None:
@@ -114,10 +118,7 @@ def load_weights(module: nn.Module, path: str | Path) -> dict:
         raise TypeError(f"module must be a torch module, got {describe(module)}")
     header, tensors = _read(Path(path))
     state = module.state_dict()
-    _check_fits(Path(path), state, tensors)
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            state[name].copy_(tensor)
+    _restore(Path(path), state, tensors)
     return header.get("about", {})
 
 
@@ -139,7 +140,8 @@ def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimize
     return state
 
 
-def _check_fits(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    """Copy their values into my tensors, if all of them fit."""
     if mine.keys() != theirs.keys():
         name = min(mine.keys() ^ theirs.keys())
         raise CheckpointError(f"{path} is of another model: {name} is in {'it' if name in theirs else 'this one'} only")
@@ -150,35 +152,37 @@ def _check_fits(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) 
                 f"this one's is {tuple(mine[name].shape)} {mine[name].dtype}"
             )
 
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{path} is damaged: its {name} is not finite")
+    with torch.no_grad():
+        for name, tensor in theirs.items():
+            mine[name].copy_(tensor)
+
 
 def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is not a file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            header = json.loads((file.metadata() or {})["diffusion_notes"])
+            header = dict(json.loads((file.metadata() or {})["diffusion_notes"]))
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = to_bytes(tensors, metadata={"diffusion_notes": json.dumps(header, sort_keys=True)})
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # one fixed name beside it, so that what a killed run leaves there is used again by the next
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    finally:
+        beside.unlink(missing_ok=True)

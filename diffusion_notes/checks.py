@@ -9,7 +9,15 @@ import math
 
 from torch import Tensor
 
-__all__ = ["check_integer", "check_points", "check_positive", "check_tensor", "checked_alpha_bar", "describe"]
+__all__ = [
+    "check_fits",
+    "check_integer",
+    "check_points",
+    "check_positive",
+    "check_tensor",
+    "checked_alpha_bar",
+    "describe",
+]
 
 
 def describe(value: object) -> str:
@@ -80,6 +88,22 @@ def check_points(name: str, value: Tensor, dim: int | None = None, least: int = 
         raise ValueError(f"{name} must have shape (n, {dim or 'D'}), got {tuple(value.shape)}")
     if len(value) < least:
         raise ValueError(f"{name} must hold at least {least} points, got {len(value)}")
+
+
+def check_fits(name: str, value: Tensor, x: Tensor) -> None:
+    """Raise a ValueError unless ``value`` has one entry for each point of ``x``, or broadcasts to that.
+
+    Without this, a column of values against a row of points would silently give a whole table.
+
+    >>> import torch
+    >>> check_fits("t", torch.zeros(5, 1), torch.zeros(5, 2))
+    Traceback (most recent call last):
+    ValueError: t must have a shape that fits the points' (5,), got (5, 1)
+    """
+    batch, shape = x.shape[:-1], value.shape
+    pairs = zip(reversed(shape), reversed(batch), strict=False)
+    if len(shape) > len(batch) or not all(a in (1, b) for a, b in pairs):
+        raise ValueError(f"{name} must have a shape that fits the points' {tuple(batch)}, got {tuple(shape)}")
 
 
 def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:

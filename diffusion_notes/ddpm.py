@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
+from diffusion_notes.checkpoints import fingerprint
 from diffusion_notes.checks import check_points, check_tensor, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
@@ -37,7 +38,7 @@ class DDPM(nn.Module):
 
     Raises:
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
-        ValueError: ``variance`` is neither of the two.
+        ValueError: ``variance`` is neither of the two, or ``network`` was made for another schedule.
 
     >>> schedule = Schedule.linear(T=10)
     >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), schedule)
@@ -55,13 +56,22 @@ class DDPM(nn.Module):
             raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
         if variance not in ("beta", "beta_tilde"):
             raise ValueError(f"variance must be 'beta' or 'beta_tilde', got {variance!r}")
+        if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
+            raise ValueError("network was made for another schedule")
         self.network, self.schedule, self.variance = network, schedule, variance
         self.q = ForwardProcess(schedule)
 
+    def settings(self) -> dict[str, str]:
+        """What a training run cannot be resumed without, beside the parameters."""
+        network = repr(self.network) if isinstance(self.network, nn.Module) else type(self.network).__name__
+        return {"variance": self.variance, "schedule": fingerprint(self.schedule.beta), "network": network}
+
     @property
     def length(self) -> int:
-        """T, the length of the chain: with :meth:`prior`, :meth:`infer` and :meth:`generate`, this is a
-        :class:`~diffusion_notes.chain.Chain` of latents, and its bound is that of any other chain.
+        """The number of latents.
+
+        With :meth:`prior`, :meth:`infer` and :meth:`generate` it makes this a
+        :class:`~diffusion_notes.chain.Chain`, whose bound is that of any other chain.
         """
         return self.schedule.T
 
@@ -94,7 +104,13 @@ class DDPM(nn.Module):
         noise = randn_like(x0, generator)
         at = self.schedule.at
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
-        return (noise - self.network(xt, t)).square().sum(-1).mean()
+        return (noise - self._predict(xt, t)).square().sum(-1).mean()
+
+    def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
+        noise = self.network(xt, t)
+        if noise.shape != xt.shape:  # it would broadcast, train, and be wrong
+            raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {tuple(noise.shape)}")
+        return noise
 
     def step(self, xt: Tensor, t: int | Tensor) -> Independent:
         r""":math:`p_\theta(x_{t-1} \mid x_t)`, for t from 1 to T.
@@ -107,18 +123,14 @@ class DDPM(nn.Module):
             TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
         """
         check_tensor("xt", xt)
-        self.schedule.check_t(t)
+        self.schedule.check_t(t, xt)
         return self._step(xt, t)
 
     def _step(self, xt: Tensor, t: int | Tensor) -> Independent:
         at = self.schedule.at
         noise = at("sqrt_one_minus_alpha_bar", t, xt)
-        mean = (xt - at("beta", t, xt) / noise * self.network(xt, t)) / at("sqrt_alpha", t, xt)
-        std = at("sqrt_beta", t, xt)
-        if self.variance == "beta_tilde":
-            first = torch.as_tensor(t, device=xt.device).unsqueeze(-1) == 1
-            std = torch.where(first, std, at("sqrt_beta_tilde", t, xt))
-        return gaussian(mean, std)
+        mean = (xt - at("beta", t, xt) / noise * self._predict(xt, t)) / at("sqrt_alpha", t, xt)
+        return gaussian(mean, at("sqrt_beta" if self.variance == "beta" else "sigma_tilde", t, xt))
 
     @torch.no_grad()
     def walk(

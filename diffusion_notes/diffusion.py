@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent
 
-from diffusion_notes.checks import check_integer, check_tensor, describe
+from diffusion_notes.checks import check_fits, check_integer, check_tensor, describe
 from diffusion_notes.distributions import draw, gaussian
 
 __all__ = ["ForwardProcess", "Schedule"]
@@ -124,9 +124,11 @@ class Schedule:
         return self.beta.sqrt()
 
     @property
-    def sqrt_beta_tilde(self) -> Tensor:
-        r""":math:`\sqrt{\tilde\beta_t}`, a standard deviation."""
-        return self.beta_tilde.sqrt()
+    def sigma_tilde(self) -> Tensor:
+        r""":math:`\sqrt{\tilde\beta_t}`, but :math:`\sqrt{\beta_1}` at t = 1: a density needs a variance."""
+        variance = self.beta_tilde
+        variance[1] = self.beta[1]
+        return variance.sqrt()
 
     @property
     def sqrt_alpha_bar(self) -> Tensor:
@@ -157,27 +159,29 @@ class Schedule:
         """
         key = name, like.device, like.dtype
         if key not in self._placed:  # copied to a device once, not at every step
-            self._placed[key] = getattr(self, name).to(like.dtype).to(like.device)
+            with torch.inference_mode(False):  # what is kept must be good for training too
+                self._placed[key] = getattr(self, name).to(like.dtype).to(like.device)
         return self._placed[key][t].unsqueeze(-1)
 
-    def check_t(self, t: int | Tensor, first: int = 1) -> None:
-        """Raise unless ``t`` is an integer, or a tensor of integers, from ``first`` to T.
+    def check_t(self, t: int | Tensor, x: Tensor) -> None:
+        """Raise unless ``t`` is an integer from 1 to T, or a tensor of them, one for each point of ``x``.
 
         The values of a tensor are checked on the CPU only: on a GPU, looking at one would halt it.
 
         Raises:
             TypeError: ``t`` is not an integer or an integer tensor.
-            ValueError: ``t`` lies outside ``first``, ..., T.
+            ValueError: ``t`` lies outside 1, ..., T, or its shape does not fit that of ``x``.
         """
         if isinstance(t, Tensor):
-            if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
-                raise TypeError(f"t must be an integer tensor, got {describe(t)}")
-            if t.device.type == "cpu" and not bool(((t >= first) & (t <= self.T)).all()):
-                raise ValueError(f"t must lie in {first}, ..., {self.T}, and some of its entries do not")
+            if t.dtype not in (torch.int32, torch.int64):
+                raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
+            check_fits("t", t, x)
+            if t.device.type == "cpu" and not bool(((t >= 1) & (t <= self.T)).all()):
+                raise ValueError(f"t must lie in 1, ..., {self.T}, and some of its entries do not")
         elif isinstance(t, bool) or not isinstance(t, int):
             raise TypeError(f"t must be an integer or an integer tensor, got {describe(t)}")
-        elif not first <= t <= self.T:
-            raise ValueError(f"t must lie in {first}, ..., {self.T}, got {t}")
+        elif not 1 <= t <= self.T:
+            raise ValueError(f"t must lie in 1, ..., {self.T}, got {t}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +201,7 @@ class ForwardProcess:
     def step(self, x: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_{t-1} = x) = \mathcal N(\sqrt{\alpha_t}\,x,\ \beta_t I)`, for t from 1 to T."""
         check_tensor("x", x)
-        self.schedule.check_t(t)
+        self.schedule.check_t(t, x)
         at = self.schedule.at
         mean = at("sqrt_alpha", t, x) * x
         return gaussian(mean, at("sqrt_beta", t, x))
@@ -205,7 +209,7 @@ class ForwardProcess:
     def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_0) = \mathcal N(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I)`, for t from 1 to T."""
         check_tensor("x0", x0)
-        self.schedule.check_t(t)
+        self.schedule.check_t(t, x0)
         at = self.schedule.at
         mean = at("sqrt_alpha_bar", t, x0) * x0
         return gaussian(mean, at("sqrt_one_minus_alpha_bar", t, x0))

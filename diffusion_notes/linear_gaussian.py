@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal
 
 from diffusion_notes.chain import Bound
-from diffusion_notes.checks import check_points, check_tensor
+from diffusion_notes.checks import check_integer, check_points, check_tensor, describe
 from diffusion_notes.distributions import gaussian, standard_normal
 
 __all__ = ["Affine", "LinearGaussianChain"]
@@ -52,6 +52,8 @@ class Affine:
                 "weight, bias and std must have shapes (D_out, D_in), (D_out,) and (), "
                 f"got {tuple(self.weight.shape)}, {tuple(self.bias.shape)} and {tuple(self.std.shape)}"
             )
+        if self.std.device.type == "cpu" and not bool(self.std > 0):
+            raise ValueError(f"std must be positive, got {self.std.item():g}")
 
     def __call__(self, z: Tensor) -> Independent:
         """The Gaussian given ``z`` of shape ``(n, D_in)``."""
@@ -74,6 +76,9 @@ class LinearGaussianChain:
         self.length = len(self.generative)
         if self.length == 0 or len(self.inference) != self.length:
             raise ValueError(f"as many steps p as q, at least one: got {self.length} and {len(self.inference)}")
+        for step in (*self.generative, *self.inference):
+            if not isinstance(step, Affine):
+                raise TypeError(f"every step must be Affine, got {describe(step)}")
         for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
             if p.weight.shape != q.weight.T.shape:
                 raise ValueError(f"p and q of layer {i} must go between the same spaces")
@@ -87,12 +92,18 @@ class LinearGaussianChain:
         return standard_normal(like.new_zeros(len(like), self.generative[-1].weight.shape[1]))
 
     def infer(self, z: Tensor, i: int) -> Independent:
-        """:math:`q(z_i | z_{i-1})`."""
-        return self.inference[i - 1](z)
+        """:math:`q(z_i | z_{i-1})`, for i from 1 to L."""
+        return self.inference[self._index(i)](z)
 
     def generate(self, z: Tensor, i: int) -> Independent:
-        """:math:`p(z_{i-1} | z_i)`."""
-        return self.generative[i - 1](z)
+        """:math:`p(z_{i-1} | z_i)`, for i from 1 to L."""
+        return self.generative[self._index(i)](z)
+
+    def _index(self, i: int) -> int:
+        check_integer("i", i, least=1)
+        if i > self.length:
+            raise ValueError(f"i must be at most {self.length}, got {i}")
+        return i - 1
 
     def joint(self) -> MultivariateNormal:
         r"""The model p of all variables at once, :math:`(z_0, z_1, \dots, z_L)` side by side."""

@@ -66,6 +66,7 @@ class NoiseMLP(nn.Module):
             check_integer(name, size, least=1)
         check_positive("data_std", data_std)
 
+        self.schedule, self.data_std = schedule, data_std
         frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
         self.register_buffer("frequency", frequency)
         self._register_tables(schedule, data_std)
@@ -75,7 +76,7 @@ class NoiseMLP(nn.Module):
         self.reset_parameters(generator)
 
     def _register_tables(self, schedule: Schedule, data_std: float) -> None:
-        """What the network knows of each t, row by row; computed in float64, then cast like a weight."""
+        """What the network knows of each t, row by row: tables in the dtype of the weights."""
         noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
         signal = 1 - noise
         variance = signal * data_std**2 + noise
@@ -100,11 +101,20 @@ class NoiseMLP(nn.Module):
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
 
+    def extra_repr(self) -> str:
+        """What torch's own repr of the layers does not say."""
+        return f"data_std={self.data_std:g}, T={self.schedule.T}"
+
     def forward(self, xt: Tensor, t: int | Tensor) -> Tensor:
-        """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``."""
+        """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``.
+
+        ``xt`` has the dtype of the weights. This is called inside loops, so a tensor ``t`` is not checked.
+        """
         check_tensor("xt", xt)
         if xt.dim() == 0 or xt.shape[-1] != len(self.frequency):
             raise ValueError(f"xt must have shape (..., {len(self.frequency)}), got {tuple(xt.shape)}")
+        if not isinstance(t, Tensor):
+            self.schedule.check_t(t, xt)
         time, linear, left_over = (table[t] for table in (self.time, self.linear, self.left_over))
         wave = xt @ self.frequency
         time = time.expand(*xt.shape[:-1], -1)

@@ -50,7 +50,7 @@ def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", e
 def show_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
     """A density as a picture: ``log_prob`` takes points of shape ``(n, 2)`` and returns nats."""
     points = _grid(200, extent)
-    density = log_prob(points.reshape(-1, 2)).exp().reshape(200, 200)
+    density = log_prob(points.reshape(-1, 2)).exp().reshape(200, 200).detach().cpu()
     # few colours: a smooth picture of the same size would be ten times the file
     shades = plt.get_cmap("Blues", 12)
     window = (-extent, extent, -extent, extent)

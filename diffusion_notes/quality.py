@@ -34,7 +34,10 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     check_points("x", x, dim=2, least=1)
     if x.device.type != "meta" and not bool(x.isfinite().all()):
         raise ValueError("x must be finite, and some of its entries are not")
-    spiral = (roll or SwissRoll()).spiral
+    roll = roll or SwissRoll()
+    if roll.device is not None or roll.alpha_bar != 1:
+        raise ValueError("roll must be a clean one, and this one is diffused")
+    spiral = roll.spiral
     coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
     corners = spiral(coarse)
     chunks = [torch.cdist(chunk, corners).argmin(-1) for chunk in x.split(10_000)]
@@ -48,15 +51,16 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     return u, x - spiral(u)
 
 
-def off_spiral_share(x: Tensor, roll: SwissRoll | None = None, further_than: float = 0.15) -> float:
+def off_spiral_share(x: Tensor, roll: SwissRoll | None = None, further_than: float | None = None) -> float:
     """The share of the points that lie further than ``further_than`` from the spiral.
 
-    The floor, for true samples of the standard roll, is 0.0027: three standard deviations of the
-    noise. Arguments and errors as in :func:`nearest`.
+    If it is not said, that is three standard deviations of the roll's noise, 0.15 for the standard
+    roll, and the floor, the share of true samples, is 0.0027. Arguments and errors as in :func:`nearest`.
 
     >>> off_spiral_share(torch.tensor([[0.0, 0.0], [0.0, -0.4712]]))
     0.5
     """
+    further_than = 3 * (roll or SwissRoll()).noise if further_than is None else further_than
     check_positive("further_than", further_than)
     return (nearest(x, roll)[1].norm(dim=-1) > further_than).double().mean().item()
 

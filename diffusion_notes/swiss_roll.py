@@ -22,15 +22,14 @@ digits. With it come the entropy, the score, the best possible noise prediction
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.checks import check_integer, check_positive, check_tensor, checked_alpha_bar
+from diffusion_notes.checks import check_fits, check_integer, check_positive, check_tensor, checked_alpha_bar
+from diffusion_notes.quadrature import integrate_plane, unit_interval
 
 __all__ = ["SwissRoll"]
 
@@ -47,7 +46,8 @@ class SwissRoll:
 
     Raises:
         TypeError: an argument is not a number.
-        ValueError: an argument is not positive and finite.
+        ValueError: an argument is not positive and finite, or the noise so small against the scale
+            that the quadrature would need thousands of nodes.
 
     Everything is computed in the dtype and on the device of the points given.
 
@@ -61,6 +61,8 @@ class SwissRoll:
     def __init__(self, noise: float = 0.05, scale: float = 0.1) -> None:
         check_positive("noise", noise)
         check_positive("scale", scale)
+        if noise < scale / 10:
+            raise ValueError(f"noise must be at least a tenth of scale, got {noise} and {scale}")
         self.noise, self.scale = float(noise), float(scale)
         self.alpha_bar: float | Tensor = 1.0
         self.device: torch.device | None = None
@@ -148,9 +150,8 @@ class SwissRoll:
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature: no sampling, the same on every run.
 
-        ``f`` takes points of shape ``(n, 2)`` in float64 and returns ``(n, ...)``. The integral is
-        the trapezoidal rule over the plane, which for smooth functions that die out at the border
-        converges faster than any power of the step. Only a single noise level is accepted.
+        ``f`` takes points of shape ``(n, 2)`` in float64 and returns ``(n, ...)``; the result is
+        float64 too. Only a single noise level is accepted.
 
         Raises:
             ValueError: the roll is diffused to a whole tensor of noise levels.
@@ -161,15 +162,12 @@ class SwissRoll:
         roll = self._single()
         noise = math.sqrt(1 - roll.alpha_bar * (1 - self.noise**2))
         reach = math.sqrt(roll.alpha_bar) * self.scale * _LAST_ANGLE + 8 * noise
-        count = 1 + math.ceil(2 * _STEPS_PER_NOISE * reach / noise)
-        axis = torch.linspace(-reach, reach, count, dtype=torch.float64, device=self.device)
-        cell = (2 * reach / (count - 1)) ** 2
-        total = 0
-        for points in torch.cartesian_prod(axis, axis).split(4096):
-            value = f(points)
-            density = roll.log_prob(points).exp()
-            total = total + cell * torch.tensordot(density.to(value), value, dims=1)
-        return total
+
+        def weighted(points: Tensor) -> Tensor:
+            value, density = f(points), roll.log_prob(points).exp()
+            return value.to(density.dtype) * density.reshape(-1, *[1] * (value.dim() - 1))
+
+        return integrate_plane(weighted, reach, noise / _STEPS_PER_NOISE, self.device)
 
     def entropy(self) -> Tensor:
         r""":math:`H(q) = -\mathbb E[\log q(x)]` in nats: one number for each noise level."""
@@ -186,7 +184,12 @@ class SwissRoll:
         it. Written this way nothing cancels when :math:`\bar\alpha_t` is near 0 or 1.
 
         Returns one number for each entry of ``alpha_bar``, which is checked as in :meth:`diffuse`.
+
+        Raises:
+            ValueError: this roll is itself diffused: the formula is that of the clean one.
         """
+        if self.device is not None or self.alpha_bar != 1:
+            raise ValueError("smallest_loss belongs to the clean roll, and this one is diffused")
 
         def loss(roll: SwissRoll) -> Tensor:
             def given(x: Tensor) -> Tensor:
@@ -208,14 +211,17 @@ class SwissRoll:
         return self._level(x).sqrt().unsqueeze(-1)
 
     def _variance(self, x: Tensor) -> Tensor:
-        return 1 - self._level(x) * (1 - self.noise**2)
+        level = self._level(x)
+        return level * self.noise**2 + (1 - level)
 
     def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log(weight · exp(−distance²/2v)) of every node, the nodes c(u_k), and the variance v."""
         check_tensor("x", x)
         if x.dim() == 0 or x.shape[-1] != 2:
             raise ValueError(f"x must have shape (..., 2), got {tuple(x.shape)}")
-        u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in _nodes(self._count()))
+        if isinstance(self.alpha_bar, Tensor):
+            check_fits("alpha_bar", self.alpha_bar, x)
+        u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in unit_interval(self._count()))
         spiral, variance = self.spiral(u), self._variance(x)
         # differences, not the expanded square: that would cancel in float32
         right, up = (x[..., i, None] - self._root(x) * spiral[:, i] for i in (0, 1))
@@ -241,10 +247,3 @@ class SwissRoll:
         clean = SwissRoll(self.noise, self.scale)
         each = [f(clean.diffuse(level)._single()) for level in self.alpha_bar.reshape(-1).unbind()]
         return torch.stack(each).reshape(self.alpha_bar.shape)
-
-
-@functools.lru_cache
-def _nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [0, 1]."""
-    node, weight = np.polynomial.legendre.leggauss(count)
-    return (node + 1) / 2, weight / 2

@@ -25,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from diffusion_notes.checkpoints import Checkpoint, fingerprint
-from diffusion_notes.checks import check_integer, check_points, check_positive
+from diffusion_notes.checks import check_integer, check_points, check_positive, describe
 
 __all__ = ["TrainingState", "default_device", "train"]
 
@@ -49,7 +49,8 @@ class TrainingState:
         step: how many steps have been taken, from 1.
         loss: this step's loss, a scalar on the model's device. Reading its value halts a GPU, so
             keep it and look later.
-        average: the model with the exponential moving average of the parameters: the one to use.
+        average: the model with the exponential moving average of the parameters: the one to use. It
+            is the same live object at every step.
     """
 
     step: int
@@ -86,7 +87,9 @@ def train(
             generator if not given.
         checkpoint: a file to save to, and to resume from where it exists. A run that was killed at
             any moment and resumed ends with the same parameters, bit for bit (on a CPU), as one that was
-            not. A run that was finished yields its last state once more, with a loss of NaN.
+            not; before its first save it starts afresh, so seed the model and the generator. A run that
+            was finished yields its last state once more, with a loss of NaN. A model may have a method
+            ``settings()`` that returns, as JSON, what must not differ.
         save_every: how many steps lie between two saves. The last step is always saved.
         progress: whether to show a progress bar (never where the environment has TQDM_DISABLE).
 
@@ -104,7 +107,8 @@ def train(
     first = 0
     if checkpoint is not None:
         settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "decay": decay}
-        checkpoint = Checkpoint(checkpoint, settings | {"data": fingerprint(data)})
+        settings |= getattr(model, "settings", dict)() | {"data": fingerprint(data)}
+        checkpoint = Checkpoint(checkpoint, settings)
         first = checkpoint.load(model, average, optimizer, generator)
 
     def save(step: int) -> None:
@@ -148,5 +152,7 @@ def _check(model, data, steps, batch_size, learning_rate, decay, save_every) -> 
     for name, count in (("steps", steps), ("batch_size", batch_size), ("save_every", save_every)):
         check_integer(name, count, least=1)
     check_positive("learning_rate", learning_rate)
+    if isinstance(decay, bool) or not isinstance(decay, (int, float)):
+        raise TypeError(f"decay must be a number, got {describe(decay)}")
     if not 0 <= decay < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -91,6 +93,62 @@ def test_weights_are_no_checkpoint_of_a_run(weights):
     checkpoint = Checkpoint(weights, {})
     with pytest.raises(CheckpointError, match="not a checkpoint of a training run"):
         checkpoint.load(model, model, torch.optim.Adam(model.parameters()), torch.Generator())
+
+
+def saved_run(tmp_path):
+    """A good checkpoint, its header and its tensors."""
+    model, path = nn.Linear(3, 2), tmp_path / "run"
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    Checkpoint(path, {"steps": 9}).save(4, model, nn.Linear(3, 2), optimizer, torch.Generator())
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["diffusion_notes"])
+        return path, header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda header, tensors: header.pop("step"),
+        lambda header, tensors: header.pop("settings"),
+        lambda header, tensors: header.update(step="4"),
+        lambda header, tensors: header.update(settings=[1]),
+        lambda header, tensors: tensors.pop("generator"),
+        lambda header, tensors: tensors.update(generator=tensors["generator"][:16]),
+        lambda header, tensors: tensors["model.weight"].fill_(float("nan")),
+        lambda header, tensors: tensors.pop("optimizer.0.exp_avg"),
+        lambda header, tensors: tensors.update({"model.bias": torch.zeros(2, dtype=torch.float64)}),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_and_restores_nothing(tmp_path, damage):
+    path, header, tensors = saved_run(tmp_path)
+    damage(header, tensors)
+    save_file(tensors, path, metadata={"diffusion_notes": json.dumps(header)})
+    model, average, generator = nn.Linear(3, 2), nn.Linear(3, 2), torch.Generator().manual_seed(1)
+    optimizer = torch.optim.Adam(model.parameters())
+    everything = [*model.parameters(), *average.parameters()]
+    before, random_state = [p.clone() for p in everything], generator.get_state()
+    with pytest.raises(CheckpointError):
+        Checkpoint(path, {"steps": 9}).load(model, average, optimizer, generator)
+    assert all(torch.equal(a, b) for a, b in zip(before, everything, strict=True))
+    assert torch.equal(generator.get_state(), random_state)
+    assert not optimizer.state
+
+
+def test_a_good_checkpoint_is_restored(tmp_path):
+    path, _, tensors = saved_run(tmp_path)
+    model, average = nn.Linear(3, 2), nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    assert Checkpoint(path, {"steps": 9}).load(model, average, optimizer, torch.Generator()) == 4
+    assert torch.equal(model.weight, tensors["model.weight"])
+    assert torch.equal(average.bias, tensors["average.bias"])
+    assert torch.equal(optimizer.state[model.weight]["exp_avg"], tensors["optimizer.0.exp_avg"])
+
+
+def test_a_directory_is_no_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="is not a file"):
+        load_weights(nn.Linear(3, 2), tmp_path)
 
 
 def test_no_file_is_a_fresh_start_or_an_error(tmp_path):

@@ -10,6 +10,7 @@ from diffusion_notes.chain import Chain, elbo
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -151,7 +152,8 @@ def test_the_walk_goes_from_T_to_0_and_ends_without_noise(generator):
     assert torch.equal(path[0][1], xT)
     torch.testing.assert_close(path[-1][1], ddpm.step(path[-2][1], 1).mean)
     assert torch.equal(ddpm.sample(xT, torch.Generator().manual_seed(1)), path[-1][1])
-    assert not path[-1][1].requires_grad
+    trainable = DDPM(NoiseMLP(ddpm.schedule), ddpm.schedule)
+    assert not trainable.sample(xT).requires_grad
 
 
 def test_the_loss_of_a_perfect_network_is_the_smallest(generator):
@@ -183,6 +185,18 @@ def test_the_loss_draws_every_t_equally_often(generator):
     [
         (lambda d: DDPM("net", d.schedule), TypeError, "network must be callable"),
         (lambda d: DDPM(some_network, 1000), TypeError, "schedule must be a Schedule"),
+        (lambda d: DDPM(NoiseMLP(Schedule.linear(9)), d.schedule), ValueError, "made for another schedule"),
+        (
+            lambda d: DDPM(lambda xt, t: xt[:, :1], d.schedule).loss(torch.zeros(3, 2)),
+            ValueError,
+            "network must return",
+        ),
+        (
+            lambda d: DDPM(lambda xt, t: xt[:, 0], d.schedule).sample(torch.zeros(2, 2)),
+            ValueError,
+            "network must return",
+        ),
+        (lambda d: d.step(torch.zeros(5, 2), torch.ones(5, 1, dtype=torch.long)), ValueError, "t must have a shape"),
         (lambda d: DDPM(some_network, d.schedule, "learned"), ValueError, "'beta' or 'beta_tilde'"),
         (lambda d: d.loss(torch.zeros(0, 2)), ValueError, "at least 1 points"),
         (lambda d: d.loss(torch.zeros(3)), ValueError, r"shape \(n, D\)"),

@@ -126,7 +126,7 @@ CALLS = {
     "swiss_roll.SwissRoll.expected_noise": lambda x, t: Roll().expected_noise(x, x.sigmoid()[:, 0]),
     "swiss_roll.SwissRoll.sample": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).sample(3),
     "diffusion.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
-    "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t),
+    "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
     "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
     "diffusion.ForwardProcess.marginal": lambda x, t: diffusion.ForwardProcess(Schedule_10).marginal(x, t).stddev,
     "diffusion.ForwardProcess.walk": lambda x, t: list(diffusion.ForwardProcess(Schedule_10).walk(x)),
@@ -162,6 +162,8 @@ CALLS = {
     "checks.check_tensor": lambda x, t: checks.check_tensor("x", x),
     "checks.check_points": lambda x, t: checks.check_points("x", x),
     "checks.checked_alpha_bar": lambda x, t: checks.checked_alpha_bar(x.sigmoid()),
+    "checks.check_fits": lambda x, t: checks.check_fits("t", t, x),
+    "ddpm.DDPM.settings": (lambda x, t, m: m.settings(), model),
     "checks.describe": lambda x, t: checks.describe(x),
     "swiss_roll.SwissRoll.expect": lambda x, t: Roll().diffuse(x.sigmoid()[0, 0]).expect(torch.sin),
     "swiss_roll.SwissRoll.entropy": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).entropy(),
@@ -182,7 +184,8 @@ NEEDS_VALUES = {
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
     "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
-    "linear_gaussian.Affine", "linear_gaussian.LinearGaussianChain",
+    "linear_gaussian.Affine", "networks.NoiseMLP.extra_repr", "quadrature.integrate_plane",
+    "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
     "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
     "checks.check_integer", "checks.check_positive",
@@ -234,7 +237,7 @@ def test_nothing_is_made_on_the_default_device(name):
 def test_nothing_is_made_on_the_cpu(name):
     x = torch.empty(6, 2, device="meta")
     Schedule_10._placed.clear()
-    for table in ("sqrt_alpha_bar", "sqrt_one_minus_alpha_bar", "sqrt_alpha", "sqrt_beta", "sqrt_beta_tilde", "beta"):
+    for table in ("sqrt_alpha_bar", "sqrt_one_minus_alpha_bar", "sqrt_alpha", "sqrt_beta", "sigma_tilde", "beta"):
         Schedule_10.at(table, 1, x)  # the tables live on the CPU by design, and are copied over once
     call(name, x, torch.zeros(6, dtype=torch.long, device="meta"), NoTensorOn("cpu"))
 

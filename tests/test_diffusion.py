@@ -50,8 +50,10 @@ def test_tables_hold_together(schedule):
     torch.testing.assert_close(alpha_bar[1:], alpha_bar[:-1] * alpha[1:])
     assert (alpha_bar[1:] < alpha_bar[:-1]).all()
     assert (schedule.beta_tilde[1:] < beta[1:]).all()
-    for name in ("alpha", "beta", "beta_tilde", "alpha_bar"):
+    for name in ("alpha", "beta", "alpha_bar"):
         torch.testing.assert_close(getattr(schedule, f"sqrt_{name}").square(), getattr(schedule, name))
+    torch.testing.assert_close(schedule.sigma_tilde[2:].square(), schedule.beta_tilde[2:])
+    assert schedule.sigma_tilde[1] == beta[1].sqrt()
     torch.testing.assert_close(schedule.sqrt_one_minus_alpha_bar.square(), 1 - alpha_bar)
 
 
@@ -132,6 +134,36 @@ def test_at_casts_only_what_is_asked_for():
     assert schedule.at("beta", 5, like).shape == (1,)
 
 
+def test_at_keeps_precisions_and_devices_apart():
+    schedule = Schedule.linear(T=10)
+    for _ in range(2):
+        for like in (torch.zeros(1), torch.zeros(1).double(), torch.zeros(1, device="meta"), torch.zeros(1).bfloat16()):
+            got = schedule.at("beta", 3, like)
+            assert (got.dtype, got.device) == (like.dtype, like.device)
+
+
+def test_tables_are_float64_and_free_of_gradients_whatever_is_given():
+    beta = torch.tensor([0.0, 0.1, 0.2], requires_grad=True)
+    for table in ("beta", "alpha_bar", "beta_tilde"):
+        assert getattr(Schedule(beta), table).dtype == torch.float64
+        assert not getattr(Schedule(beta), table).requires_grad
+
+
+def test_a_table_first_used_for_inference_is_good_for_training():
+    q = ForwardProcess(Schedule.linear(T=10))
+    with torch.inference_mode():
+        q.marginal(torch.zeros(1, 2), 3)
+    x0 = torch.zeros(1, 2, requires_grad=True)
+    q.marginal(x0, 3).mean.sum().backward()
+    assert x0.grad is not None
+
+
+def test_the_walk_follows_its_generator():
+    q, x0 = ForwardProcess(Schedule.linear(T=3)), torch.zeros(2, 2)
+    one, two = (dict(q.walk(x0, torch.Generator().manual_seed(4))) for _ in range(2))
+    assert torch.equal(one[3], two[3])
+
+
 def test_a_schedule_keeps_what_it_was_given():
     given_beta = torch.tensor([0.0, 0.1, 0.2])
     schedule = Schedule(given_beta)
@@ -154,12 +186,26 @@ def test_a_schedule_keeps_what_it_was_given():
         (lambda: Schedule(torch.tensor([0.0])), ValueError, "T \\+ 1 >= 2 values"),
         (lambda: Schedule(torch.zeros(2, 2)), ValueError, "T \\+ 1 >= 2 values"),
         (lambda: Schedule([0.0, 0.1]), TypeError, "beta must be"),
-        (lambda: Schedule.linear(9).check_t(0), ValueError, r"1, ..., 9, got 0"),
-        (lambda: Schedule.linear(9).check_t(10), ValueError, r"1, ..., 9, got 10"),
-        (lambda: Schedule.linear(9).check_t(1.0), TypeError, "t must be an integer"),
-        (lambda: Schedule.linear(9).check_t(torch.tensor(2.0)), TypeError, "integer tensor"),
-        (lambda: Schedule.linear(9).check_t(torch.tensor([True])), TypeError, "integer tensor"),
-        (lambda: Schedule.linear(9).check_t(torch.tensor([1, -1])), ValueError, "some of its entries"),
+        (lambda: Schedule.linear(9).check_t(0, torch.zeros(2)), ValueError, r"1, ..., 9, got 0"),
+        (lambda: Schedule.linear(9).check_t(10, torch.zeros(2)), ValueError, r"1, ..., 9, got 10"),
+        (lambda: Schedule.linear(9).check_t(1.0, torch.zeros(2)), TypeError, "t must be an integer"),
+        (lambda: Schedule.linear(9).check_t(torch.tensor(2.0), torch.zeros(2)), TypeError, "integer tensor"),
+        (lambda: Schedule.linear(9).check_t(torch.tensor([True]), torch.zeros(1, 2)), TypeError, "integer tensor"),
+        (
+            lambda: Schedule.linear(9).check_t(torch.tensor([1], dtype=torch.uint8), torch.zeros(1, 2)),
+            TypeError,
+            "int32",
+        ),
+        (
+            lambda: Schedule.linear(9).check_t(torch.tensor([1, -1]), torch.zeros(2, 2)),
+            ValueError,
+            "some of its entries",
+        ),
+        (
+            lambda: ForwardProcess(Schedule.linear(9)).marginal(torch.zeros(5, 2), torch.ones(5, 1, dtype=torch.long)),
+            ValueError,
+            r"t must have a shape that fits the points' \(5,\), got \(5, 1\)",
+        ),
         (lambda: ForwardProcess(Schedule.linear(9)).step(torch.zeros(2), 0), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal(torch.zeros(2), 10), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal([0.0], 1), TypeError, "x0 must be"),

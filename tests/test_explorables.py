@@ -98,6 +98,17 @@ def test_the_still_picture_is_an_svg_with_all_points_and_a_title():
     assert sum(path.attrib["d"].count("M") for path in svg.iter("path")) == 3 * 4
 
 
+def test_the_still_picture_is_the_right_way_up():
+    frames = np.zeros((2, 1, 2))
+    frames[:, 0] = (1.75, 1.75)  # right of the middle and above it
+    svg = ElementTree.fromstring(Particles(frames, ["a", "b"], [0.0], alt="One point.").still_picture())
+    assert [path.attrib["d"] for path in svg.iter("path")] == ["M225,75h0"] * 2
+
+
+def test_hues_out_of_range_are_clipped():
+    assert list(base64.b64decode(stored_state(particles(hue=[-1, 0, 1, 9]))["hue"])) == [0, 0, 255, 255]
+
+
 def test_the_fragment_asks_for_nothing_from_elsewhere():
     page = particles().static_html()
     assert not re.search(r"""(src|href|import|fetch)\s*[=(]?\s*["'(]*(https?:)?//""", page)

@@ -126,6 +126,10 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
         (lambda: Affine(eye, torch.zeros(3), std), ValueError, "must have shapes"),
         (lambda: Affine(eye, zero, torch.ones(2)), ValueError, "must have shapes"),
         (lambda: Affine(eye, zero, 1.0), TypeError, "std must be"),
+        (lambda: Affine(eye, zero, torch.tensor(-1.0)), ValueError, "std must be positive"),
+        (lambda: LinearGaussianChain([eye], [eye]), TypeError, "every step must be Affine"),
+        (lambda: random_chain([2, 1], 0).infer(torch.zeros(1, 2, **float64), 0), ValueError, "i must be at least 1"),
+        (lambda: random_chain([2, 1], 0).generate(torch.zeros(1, 1, **float64), 2), ValueError, "i must be at most 1"),
         (lambda: LinearGaussianChain([], []), ValueError, "at least one: got 0 and 0"),
         (lambda: LinearGaussianChain([Affine(eye, zero, std)], []), ValueError, "got 1 and 0"),
         (

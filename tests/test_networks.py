@@ -57,6 +57,19 @@ def test_sizes():
     assert [layer.out_features for layer in net.layers[::2]] == [16, 16, 5]
 
 
+def test_it_starts_as_torchs_own_layers_do():
+    net, torch_layer = network(width=400), torch.nn.Linear(400, 400)
+    for ours, theirs in ((net.layers[2].weight, torch_layer.weight), (net.layers[2].bias, torch_layer.bias)):
+        assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.02)
+        assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1)
+
+
+def test_times_out_of_range_are_refused():
+    for t in (0, -1, 101):
+        with pytest.raises(ValueError, match="t must lie in 1"):
+            network()(torch.zeros(1, 2), t)
+
+
 def test_tables_are_not_weights():
     assert set(network().state_dict()) == {"frequency"} | {
         f"layers.{i}.{name}" for i in (0, 2, 4, 6) for name in ("weight", "bias")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from diffusion_notes import pretrained
 from diffusion_notes.checkpoints import load_weights
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
@@ -11,12 +12,28 @@ from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.pretrained import SWISS_ROLL_RECIPE, SWISS_ROLL_WEIGHTS, swiss_roll_ddpm
 from diffusion_notes.quality import cell_divergence, off_spiral_share
 from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.training import train
 
 
 def test_the_file_says_how_it_was_made():
     schedule = Schedule.linear(T=1000)
     about = load_weights(DDPM(NoiseMLP(schedule), schedule), SWISS_ROLL_WEIGHTS)
     assert about == {"model": "swiss_roll_ddpm", "recipe": SWISS_ROLL_RECIPE}
+
+
+def test_the_recipe_is_followed_and_the_average_is_what_is_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "SWISS_ROLL_RECIPE", SWISS_ROLL_RECIPE | {"points": 100, "steps": 20})
+    for name in ("one", "two"):
+        pretrained._make(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    schedule, generator = Schedule.linear(T=1000), torch.Generator().manual_seed(0)
+    model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
+    data = SwissRoll().sample(100, generator)
+    states = train(model, data, steps=20, batch_size=1024, learning_rate=5e-3, generator=generator, progress=False)
+    average = list(states)[-1].average
+    made = DDPM(NoiseMLP(schedule), schedule)
+    load_weights(made, tmp_path / "one")
+    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), average.parameters(), strict=True))
 
 
 def test_it_is_nearly_perfect_at_every_noise_level():

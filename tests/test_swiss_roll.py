@@ -68,7 +68,7 @@ def test_the_quadrature_has_ten_digits(alpha_bar, monkeypatch):
     roll = SwissRoll().diffuse(alpha_bar)
     x = roll.sample(50, torch.Generator().manual_seed(1), dtype=torch.float64)
     usual = roll.log_prob(x)
-    monkeypatch.setattr(SwissRoll, "_count", lambda self: 4000)
+    monkeypatch.setattr(SwissRoll, "_count", lambda self: 1500)
     torch.testing.assert_close(usual.exp(), roll.log_prob(x).exp(), rtol=1e-10, atol=0)
 
 
@@ -210,6 +210,19 @@ def test_samples_follow_the_seed_and_the_dtype(generator):
     assert SwissRoll().sample(0).shape == (0, 2)
 
 
+def test_the_noise_level_is_subtracted_in_its_own_precision():
+    x, level = torch.tensor([[0.3, 0.2]]), torch.tensor(1 - 1e-9, dtype=torch.float64)
+    expected = SwissRoll().expected_noise(x.double(), level)
+    torch.testing.assert_close(SwissRoll().expected_noise(x, level).double(), expected, rtol=1e-3, atol=0)
+    assert SwissRoll(noise=0.01, scale=0.1).sample(1000).isfinite().all()
+
+
+def test_expectations_of_integers_are_not_cut_off():
+    share = SwissRoll().expect(lambda x: (x[:, 0] > 0).long())
+    assert share.dtype == torch.float64
+    assert share == SwissRoll().expect(lambda x: (x[:, 0] > 0).double())
+
+
 def test_float32_agrees_with_float64(generator):
     x = SwissRoll().sample(100, generator, dtype=torch.float64)
     for alpha_bar in (1.0, 0.9999, 0.5):
@@ -228,6 +241,13 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll(noise=0), ValueError, "noise must be positive"),
         (lambda: SwissRoll(noise="a"), TypeError, "noise must be a number"),
         (lambda: SwissRoll(scale=math.inf), ValueError, "scale must be positive and finite"),
+        (lambda: SwissRoll(noise=0.001), ValueError, "at least a tenth of scale"),
+        (lambda: SwissRoll().diffuse(0.5).smallest_loss(0.5), ValueError, "belongs to the clean roll"),
+        (
+            lambda: SwissRoll().diffuse(torch.full((5, 1), 0.5)).score(torch.zeros(5, 2)),
+            ValueError,
+            r"alpha_bar must have a shape that fits the points' \(5,\)",
+        ),
         (lambda: SwissRoll().diffuse(1.1), ValueError, r"alpha_bar must lie in \[0, 1\]"),
         (lambda: SwissRoll().diffuse(torch.tensor([0.5, -0.1])), ValueError, "alpha_bar"),
         (lambda: SwissRoll().diffuse(math.nan), ValueError, "alpha_bar"),

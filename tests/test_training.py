@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections import deque
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from diffusion_notes.checkpoints import CheckpointError
 from diffusion_notes.ddpm import DDPM
@@ -95,6 +97,7 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     before = path.read_bytes()
     states = list(train(small_model(), small_data(), steps=20, batch_size=16, checkpoint=path, progress=False))
     assert [state.step for state in states] == [20]  # the last state, and no step taken
+    assert states[0].loss.isnan()
     assert path.read_bytes() == before
 
 
@@ -134,6 +137,56 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_bits(tmp_path):
         torch.set_num_threads(threads)
 
 
+def test_the_last_good_state_is_never_written_over(tmp_path):
+    """A new file takes the old one's place in one step: who has the old one open still reads all of it."""
+    path = tmp_path / "run"
+    run(small_model(), checkpoint=path, save_every=5, stop_after=5)
+    before = path.read_bytes()
+    with open(path, "rb") as old:
+        run(small_model(), checkpoint=path, save_every=5)
+        assert old.read() == before
+    assert path.read_bytes() != before
+
+
+def test_what_a_killed_save_leaves_is_used_again(tmp_path):
+    path = tmp_path / "run"
+    (tmp_path / ".run.part").write_bytes(b"half a checkpoint")
+    run(small_model(), checkpoint=path)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_parameter_that_is_not_used_does_not_hinder_resuming(tmp_path):
+    def with_spare():
+        model = small_model()
+        model.spare = nn.Parameter(torch.zeros(3))
+        return model
+
+    straight = run(with_spare())
+    run(with_spare(), checkpoint=tmp_path / "run", save_every=5, stop_after=7)
+    assert torch.equal(straight, run(with_spare(), checkpoint=tmp_path / "run", save_every=5))
+
+
+def test_a_few_steps_are_those_of_adam_written_out():
+    """Batches with replacement from all rows, the loss, Adam's own update, the annealed rate."""
+    model, data = small_model(), small_data()
+    theta = [p.detach().clone() for p in model.parameters()]
+    first, second = ([torch.zeros_like(p) for p in theta] for _ in range(2))
+    reference, generator = small_model(), torch.Generator().manual_seed(2)
+    for step in range(1, 6):
+        row = torch.randint(64, (16,), generator=generator)
+        for p, value in zip(reference.parameters(), theta, strict=True):
+            p.data.copy_(value)
+        gradients = torch.autograd.grad(reference.loss(data[row], generator), list(reference.parameters()))
+        rate = 0.005 * (step if step <= 1 else 0.5 * (1 + math.cos(math.pi * (step - 1) / 19)))
+        for p, g, m, v in zip(theta, gradients, first, second, strict=True):
+            m.mul_(0.9).add_(0.1 * g)
+            v.mul_(0.99).add_(0.01 * g.square())
+            p.sub_(rate * (m / (1 - 0.9**step)) / ((v / (1 - 0.99**step)).sqrt() + 1e-8))
+    run(model, stop_after=5)
+    for ours, value in zip(model.parameters(), theta, strict=True):
+        torch.testing.assert_close(ours.detach(), value, rtol=1e-4, atol=1e-6)
+
+
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
     path = tmp_path / "run"
     run(small_model(), checkpoint=path, save_every=5, stop_after=5)
@@ -170,8 +223,22 @@ def test_other_data_are_refused(tmp_path):
         next(train(small_model(), small_data() + 1, steps=20, batch_size=16, checkpoint=path, progress=False))
 
 
-def test_another_model_is_refused_and_nothing_is_restored(tmp_path):
+def test_the_same_parameters_under_another_schedule_are_refused(tmp_path):
     path = tmp_path / "run"
+    run(small_model(), checkpoint=path, save_every=5, stop_after=5)
+    schedule = Schedule.cosine(T=20)
+    other = DDPM(NoiseMLP(schedule, width=8, depth=2, features=4), schedule)
+    with pytest.raises(CheckpointError, match="another run: its schedule is"):
+        run(other, checkpoint=path)
+    schedule = small_model().schedule
+    other = DDPM(NoiseMLP(schedule, width=8, depth=2, features=4, data_std=2.0), schedule)
+    with pytest.raises(CheckpointError, match="another run: its network is"):
+        run(other, checkpoint=path)
+
+
+def test_another_model_is_refused_and_nothing_is_restored(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    monkeypatch.setattr(DDPM, "settings", lambda self: {})
     run(small_model(), checkpoint=path, save_every=5, stop_after=5)
     other = DDPM(NoiseMLP(Schedule.linear(T=20), width=9, depth=2, features=4), Schedule.linear(T=20))
     before = [p.clone() for p in other.parameters()]
@@ -211,17 +278,23 @@ def test_the_average_is_exponential():
         assert not state.loss.requires_grad
 
 
-def test_the_progress_bar_counts_to_the_end(capsys, monkeypatch):
+def test_the_progress_bar_counts_to_the_end(tmp_path, monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    from tqdm import tqdm
+    bars = []
 
-    totals = []
-    monkeypatch.setattr("diffusion_notes.training.tqdm", lambda **kw: (totals.append(kw), tqdm(**kw))[1])
-    for _ in train(small_model(), small_data(), steps=3):
-        pass
-    assert totals[0]["total"] == 3
-    assert not totals[0]["disable"]
-    assert "3" in capsys.readouterr().err
+    class Spy(tqdm):
+        def __init__(self, **options):
+            self.options = options
+            bars.append(self)
+            super().__init__(**options)
+
+    monkeypatch.setattr("diffusion_notes.training.tqdm", Spy)
+    run(small_model(), progress=True, checkpoint=tmp_path / "run", save_every=5, stop_after=5)
+    run(small_model(), progress=True, checkpoint=tmp_path / "run", save_every=5)
+    run(small_model(), progress=False)
+    assert [(bar.initial, bar.total, bar.options["disable"]) for bar in bars[:2]] == [(0, 20, False), (5, 20, False)]
+    assert bars[1].n == 20
+    assert bars[2].options["disable"]
 
 
 def test_default_device_exists():
@@ -243,6 +316,8 @@ def test_default_device_exists():
         ({"learning_rate": 0.0}, ValueError, "learning_rate must be positive"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number"),
         ({"decay": 1.0}, ValueError, r"decay must lie in \[0, 1\)"),
+        ({"decay": False}, TypeError, "decay must be a number"),
+        ({"checkpoint": "no/such/directory/run"}, FileNotFoundError, "there is no directory"),
     ],
 )
 def test_bad_input_is_named(change, error, words):
