@@ -4,7 +4,7 @@ r"""The forward process: a chain of Gaussians that forgets where it started.
     q(x_t \mid x_{t-1}) = \mathcal N\bigl(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\bigr), \qquad
     q(x_t \mid x_0) = \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\bigr)
 
-with :math:`\alpha_t = 1-\beta_t` and :math:`\bar\alpha_t = \prod_{s=1}^t \alpha_s` (Ho et al. 2020,
+with :math:`\alpha_t = 1-\beta_t` and :math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i` (Ho et al. 2020,
 equations 2 and 4). The index in the code is the index in the paper: t runs from 1 to T, and
 :math:`\bar\alpha_0 = 1`, so that :math:`x_0` is the data.
 """
@@ -101,7 +101,7 @@ class Schedule:
 
     @property
     def alpha_bar(self) -> Tensor:
-        r""":math:`\bar\alpha_t = \prod_{s=1}^t \alpha_s`, with :math:`\bar\alpha_0 = 1`."""
+        r""":math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i`, with :math:`\bar\alpha_0 = 1`."""
         return self.alpha.cumprod(0)
 
     @property
