@@ -43,7 +43,7 @@ def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", e
     """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
     x = x.detach().cpu().numpy()
     color = {"c": hue.cpu().numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
-    axes.scatter(x[:, 0], x[:, 1], s=3, linewidths=0, rasterized=True, **color)
+    axes.scatter(x[:, 0], x[:, 1], s=min(3.0, 6000 / len(x)), linewidths=0, rasterized=True, **color)
     return plane(axes, extent, title)
 
 
