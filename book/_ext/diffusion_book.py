@@ -114,10 +114,12 @@ def setup(app: Sphinx) -> dict[str, bool]:
             if p.exists()
         )
     )
-    # on a busy machine node may take longer to start than the five seconds it is given
-    sphinxcontrib.katex.STARTUP_TIMEOUT = (
-        sphinxcontrib.katex.RENDER_TIMEOUT
-    ) = 60.0
+    # On a busy machine node may take longer to start than the five seconds it is given. And over a
+    # Unix socket the extension may call before node listens; over a network socket it tries again.
+    sphinxcontrib.katex.STARTUP_TIMEOUT = 60.0
+    sphinxcontrib.katex.RENDER_TIMEOUT = 60.0
+    server = sphinxcontrib.katex.KaTeXServer
+    server.start_server_process = server.start_network_socket
     # the default prints what KaTeX does not understand in red, and warns nobody
     sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {
         "throwOnError": True,
