@@ -81,7 +81,7 @@ def test_every_figure_says_what_it_shows(path):
 
 @each_notebook
 def test_it_reads_well_raw(path):
-    """No markup that only one program understands: see DESIGN, or try it on GitHub, Jupyter and Colab."""
+    """No markup that only one program understands: CONTRIBUTING says which."""
     text = markdown(path)
     assert not re.search(r":::|```\{|\{[\w:-]+\}`|^\([\w-]+\)=", text, re.MULTILINE)
     assert not re.search(r"\\label|\\eqref|\$\$ *\([\w-]+\)|\\begin\{(align|equation|gather)\*?\}", text)
