@@ -74,6 +74,8 @@ class Checkpoint:
                 raise CheckpointError(
                     f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}"
                 )
+        if not 0 < step <= self.settings.get("steps", step):
+            raise CheckpointError(f"{self.path} is damaged: it claims to be at step {step}")
         if random_state.shape != generator.get_state().shape or random_state.dtype != torch.uint8:
             raise CheckpointError(f"{self.path} is of a run on another kind of device")
         # Adam has no state before its first step, and never any for a parameter that is not used

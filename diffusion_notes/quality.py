@@ -35,7 +35,7 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     if x.device.type != "meta" and not bool(x.isfinite().all()):
         raise ValueError("x must be finite, and some of its entries are not")
     roll = roll or SwissRoll()
-    if roll.device is not None or roll.alpha_bar != 1:
+    if not roll.is_clean:
         raise ValueError("roll must be a clean one, and this one is diffused")
     spiral = roll.spiral
     coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)

@@ -68,8 +68,13 @@ class SwissRoll:
         self.device: torch.device | None = None
 
     def __repr__(self) -> str:
-        diffused = "" if self.device is None and self.alpha_bar == 1 else f".diffuse({self.alpha_bar})"
+        diffused = "" if self.is_clean else f".diffuse({self.alpha_bar})"
         return f"SwissRoll(noise={self.noise:g}, scale={self.scale:g}){diffused}"
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether this is the data's own distribution, not a diffused one."""
+        return self.device is None and self.alpha_bar == 1
 
     def diffuse(self, alpha_bar: float | Tensor) -> SwissRoll:
         r"""The distribution of :math:`x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon`.
@@ -107,10 +112,7 @@ class SwissRoll:
         """``n`` independent points, of shape ``(n, 2)``, drawn on the generator's device.
 
         A roll diffused with a tensor of noise levels gives ``(n, *alpha_bar.shape, 2)``, on its device.
-
-        Raises:
-            TypeError: ``n`` is not an integer.
-            ValueError: ``n`` is negative.
+        Raises a TypeError or a ValueError unless ``n`` is an integer that is not negative.
         """
         check_integer("n", n, least=0)
         levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
@@ -184,11 +186,9 @@ class SwissRoll:
         it. Written this way nothing cancels when :math:`\bar\alpha_t` is near 0 or 1.
 
         Returns one number for each entry of ``alpha_bar``, which is checked as in :meth:`diffuse`.
-
-        Raises:
-            ValueError: this roll is itself diffused: the formula is that of the clean one.
+        Raises a ValueError on a diffused roll: the formula is that of the clean one.
         """
-        if self.device is not None or self.alpha_bar != 1:
+        if not self.is_clean:
             raise ValueError("smallest_loss belongs to the clean roll, and this one is diffused")
 
         def loss(roll: SwissRoll) -> Tensor:

@@ -96,6 +96,7 @@ def train(
     Raises:
         TypeError: ``model`` has no ``loss``, ``data`` is no floating-point tensor, or a count is no integer.
         ValueError: a count, rate or shape is out of range, or ``data`` lies on another device.
+        FileNotFoundError: ``checkpoint`` is in a directory that does not exist.
         CheckpointError: the file at ``checkpoint`` cannot be resumed from. It is left as it is.
     """
     _check(model, data, steps, batch_size, learning_rate, decay, save_every)

@@ -113,6 +113,8 @@ def saved_run(tmp_path):
         lambda header, tensors: header.pop("step"),
         lambda header, tensors: header.pop("settings"),
         lambda header, tensors: header.update(step="4"),
+        lambda header, tensors: header.update(step=10),
+        lambda header, tensors: header.update(step=0),
         lambda header, tensors: header.update(settings=[1]),
         lambda header, tensors: tensors.pop("generator"),
         lambda header, tensors: tensors.update(generator=tensors["generator"][:16]),
