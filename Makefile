@@ -51,7 +51,7 @@ format: $(READY) ## bring code and notebooks into that style
 notebooks: $(READY) ## run the notebooks anew and store their outputs
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
 
-weights: $(READY) ## train the network that the pages show (about a minute)
+weights: $(READY) ## train the networks that the pages show (about six minutes)
 	$(BIN)/python -m diffusion_notes.pretrained
 
 clean: ## remove what was built, but not what was installed

@@ -26,7 +26,7 @@ from torch.distributions import Independent
 from diffusion_notes.checks import check_integer, check_points, describe
 from diffusion_notes.distributions import draw
 
-__all__ = ["Bound", "Chain", "elbo", "importance_bound", "sample"]
+__all__ = ["Bound", "Chain", "check_chain", "elbo", "importance_bound", "sample"]
 
 
 @runtime_checkable
@@ -146,7 +146,19 @@ def sample(chain: Chain, like: Tensor, generator: Generator | None = None) -> Te
     return z
 
 
-def _check(chain: Chain, x: Tensor) -> None:
+def check_chain(chain: Chain, length: int | None = None) -> None:
+    """Raise unless ``chain`` is a :class:`Chain` (TypeError), of that length if one is given (ValueError).
+
+    >>> check_chain("a chain")
+    Traceback (most recent call last):
+    TypeError: chain must have length, prior, infer and generate, got str 'a chain'
+    """
     if not isinstance(chain, Chain):
         raise TypeError(f"chain must have length, prior, infer and generate, got {describe(chain)}")
+    if chain.length != (length or chain.length):
+        raise ValueError(f"chain must have length {length}, got {chain.length}")
+
+
+def _check(chain: Chain, x: Tensor) -> None:
+    check_chain(chain)
     check_points("x", x, least=1)

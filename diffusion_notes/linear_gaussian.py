@@ -55,6 +55,17 @@ class Affine:
         if self.std.device.type == "cpu" and not bool(self.std > 0):
             raise ValueError(f"std must be positive, got {self.std.item():g}")
 
+    @classmethod
+    def scalar(cls, weight: float, std: float, bias: float = 0.0, device: torch.device | None = None) -> Affine:
+        """The step between two single numbers, in double precision.
+
+        >>> Affine.scalar(2.0, 0.5)(torch.ones(1, 1, dtype=torch.float64)).mean
+        tensor([[2.]], dtype=torch.float64)
+        """
+        numbers = (weight, bias, std)
+        weight, bias, std = (torch.tensor(float(n), dtype=torch.float64, device=device) for n in numbers)
+        return cls(weight.reshape(1, 1), bias.reshape(1), std)
+
     def __call__(self, z: Tensor) -> Independent:
         """The Gaussian given ``z`` of shape ``(n, D_in)``."""
         return gaussian(z @ self.weight.T + self.bias, self.std)
@@ -136,6 +147,21 @@ class LinearGaussianChain:
         gain = torch.linalg.solve(covariance[:dim, :dim], covariance[:dim, dim:]).T
         mean = joint.mean[dim:] + (x - joint.mean[:dim]) @ gain.T
         return MultivariateNormal(mean, covariance[dim:, dim:] - gain @ covariance[:dim, dim:], validate_args=False)
+
+    def inferred(self, x: Tensor) -> MultivariateNormal:
+        r"""The chain's own :math:`q(z_1, \dots, z_L \mid x)`, as one Gaussian."""
+        check_points("x", x, dim=len(self.generative[0].bias))
+        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        dim = x.shape[1]  # of the latest variable, which stands last
+        for q in self.inference:
+            below = covariance[:, -dim:] @ q.weight.T
+            noise = q.std**2 * torch.eye(len(q.bias), dtype=x.dtype, device=x.device)
+            corner = q.weight @ below[-dim:] + noise
+            covariance = torch.cat((torch.cat((covariance, below), 1), torch.cat((below.T, corner), 1)))
+            mean = torch.cat((mean, mean[:, -dim:] @ q.weight.T + q.bias), 1)
+            dim = len(q.bias)
+        data = x.shape[1]  # given, so without variance: leave it out
+        return MultivariateNormal(mean[:, data:], covariance[data:, data:], validate_args=False)
 
     def exact_elbo(self, x: Tensor) -> Bound:
         r"""The bound of :func:`~diffusion_notes.chain.elbo` with its expectation taken exactly, term by term."""

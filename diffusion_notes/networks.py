@@ -1,4 +1,4 @@
-"""The network that predicts the noise."""
+"""Small networks: one that predicts noise, and one whose output is a Gaussian."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.distributions import Independent
 
-from diffusion_notes.checks import check_integer, check_positive, check_tensor, describe
+from diffusion_notes.checks import check_integer, check_points, check_positive, check_tensor, describe
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.distributions import gaussian
 
-__all__ = ["NoiseMLP"]
+__all__ = ["GaussianMLP", "NoiseMLP"]
 
 
 class NoiseMLP(nn.Module):
@@ -70,9 +72,7 @@ class NoiseMLP(nn.Module):
         frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
         self.register_buffer("frequency", frequency)
         self._register_tables(schedule, data_std)
-        sizes = [dim + 2 * features + 1 + 2 * _TIME_WAVES] + [width] * depth
-        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
-        self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
+        self.layers = _perceptron(dim + 2 * features + 1 + 2 * _TIME_WAVES, dim, width, depth)
         self.reset_parameters(generator)
 
     def _register_tables(self, schedule: Schedule, data_std: float) -> None:
@@ -94,10 +94,7 @@ class NoiseMLP(nn.Module):
 
         The untrained network then predicts exactly the linear answer.
         """
-        for layer in self.layers[:-1:2]:
-            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-            bound = 1 / math.sqrt(layer.in_features)
-            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        _reset(self.layers[:-1], generator)
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
 
@@ -122,5 +119,80 @@ class NoiseMLP(nn.Module):
         return linear * xt + left_over * self.layers(inputs)
 
 
+class GaussianMLP(nn.Module):
+    r"""A conditional Gaussian :math:`\mathcal N(\mu(z),\ \operatorname{diag}\sigma^2(z))`: an encoder or a decoder.
+
+    One multi-layer perceptron computes the mean and, unless it is given, the standard deviation.
+
+    Arguments:
+        dim_in: the number of coordinates of z.
+        dim_out: the number of coordinates of what is described.
+        width: the number of units in each hidden layer.
+        depth: the number of hidden layers; with 0 the mean is affine in z.
+        features: the number of random Fourier features of z (Tancik et al. 2020) beside z itself. They
+            let the perceptron learn what varies quickly.
+        std: the standard deviation, if it is not to be learned: one number for all z and all coordinates.
+        generator: draws the initial weights and the frequencies; on the CPU.
+
+    Raises:
+        TypeError: a size is no integer, or ``std`` is no number.
+        ValueError: a size is too small, or ``std`` is not positive and finite.
+
+    >>> GaussianMLP(1, 2)(torch.zeros(5, 1)).log_prob(torch.zeros(5, 2)).shape
+    torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        dim_in: int,
+        dim_out: int,
+        width: int = 64,
+        depth: int = 2,
+        features: int = 0,
+        std: float | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("dim_in", dim_in), ("dim_out", dim_out), ("width", width)):
+            check_integer(name, size, least=1)
+        check_integer("depth", depth, least=0)
+        check_integer("features", features, least=0)
+        if std is not None:
+            check_positive("std", std)
+        self.std = std
+        self.register_buffer("frequency", torch.randn(dim_in, features, generator=generator) * _FREQUENCY)
+        self.layers = _perceptron(dim_in + 2 * features, dim_out if std else 2 * dim_out, width, depth)
+        _reset(self.layers, generator)
+
+    def extra_repr(self) -> str:
+        """What torch's own repr of the layers does not say."""
+        return f"std={self.std or 'learned'}"
+
+    def forward(self, z: Tensor) -> Independent:
+        """The Gaussian given ``z`` of shape ``(n, dim_in)``, in the dtype of the weights."""
+        check_points("z", z, dim=len(self.frequency))
+        wave = z @ self.frequency
+        out = self.layers(torch.cat((z, wave.sin(), wave.cos()), -1))
+        if self.std is not None:
+            return gaussian(out, torch.full_like(out, self.std))
+        mean, raw = out.chunk(2, -1)
+        return gaussian(mean, nn.functional.softplus(raw) + _LEAST_STD)
+
+
+def _perceptron(dim_in: int, dim_out: int, width: int, depth: int) -> nn.Sequential:
+    sizes = [dim_in] + [width] * depth
+    hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(sizes[-1], dim_out))
+
+
+def _reset(layers: nn.Sequential, generator: Generator | None) -> None:
+    """Initial weights as torch.nn.Linear draws them, but from a generator."""
+    for layer in layers[::2]:
+        bound = 1 / math.sqrt(layer.in_features)
+        nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+_LEAST_STD = 1e-3  # of a learned Gaussian: a density without bound would be the end of a training run
 _FREQUENCY = 2.0  # the standard deviation of the random frequencies, in radians per unit
 _TIME_WAVES = 4

@@ -1,4 +1,4 @@
-"""The trained network that the pages show, from one committed file.
+"""The trained networks that the pages show, each from one committed file.
 
 Retraining gives the same losses to the digits printed, but not the same bits on every machine. What
 is compared exactly is therefore computed from these weights. ``make weights`` makes them anew.
@@ -6,23 +6,44 @@ is compared exactly is therefore computed from these weights. ``make weights`` m
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from pathlib import Path
 
-from torch import Generator
+import torch
+from torch import Generator, nn
 
 from diffusion_notes.checkpoints import load_weights, save_weights
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.distributions import gaussian, randn_like
+from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.training import train
+from diffusion_notes.vae import VAE
 
-__all__ = ["SWISS_ROLL_RECIPE", "SWISS_ROLL_WEIGHTS", "swiss_roll_ddpm"]
+__all__ = [
+    "RECIPES",
+    "WEIGHTS",
+    "put_on_spiral",
+    "swiss_roll_ddpm",
+    "swiss_roll_hierarchical_vae",
+    "swiss_roll_vae",
+]
 
-SWISS_ROLL_WEIGHTS = Path(__file__).parent / "weights" / "swiss_roll.safetensors"
+WEIGHTS = Path(__file__).parent / "weights"
 
-SWISS_ROLL_RECIPE = {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0}
+_VAE = {"points": 100_000, "steps": 20_000, "batch_size": 512, "learning_rate": 5e-3, "seed": 0}
+RECIPES = {
+    "ddpm": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
+    "vae_learned": _VAE,
+    "vae_sharp": _VAE,
+    "vae_guided": _VAE | {"learning_rate": 2e-3},
+    "hierarchical_vae_learned": _VAE,
+    "hierarchical_vae_sharp": _VAE,
+    "hierarchical_vae_sharp_again": _VAE | {"seed": 3},
+}
 
 
 def swiss_roll_ddpm(variance: str = "beta_tilde") -> DDPM:
@@ -34,22 +55,108 @@ def swiss_roll_ddpm(variance: str = "beta_tilde") -> DDPM:
     >>> sum(parameter.numel() for parameter in swiss_roll_ddpm().parameters())
     11266
     """
-    schedule = Schedule.linear(T=1000)
-    model = DDPM(NoiseMLP(schedule), schedule, variance)
-    load_weights(model, SWISS_ROLL_WEIGHTS)
+    model = _untrained("ddpm")
+    model = DDPM(model.network, model.schedule, variance)
+    return _load(model, "ddpm")
+
+
+def swiss_roll_vae(kind: str) -> VAE:
+    """A VAE of the VAE chapter, trained.
+
+    Arguments:
+        kind: ``"learned"`` has one latent and learns its decoder's standard deviation; ``"sharp"`` has two
+            latents and a decoder with the roll's own, 0.05; ``"guided"`` has one latent and the roll's own,
+            and its decoder was put on the spiral before the training.
+
+    Raises:
+        ValueError: ``kind`` is none of these.
+
+    >>> swiss_roll_vae("guided").latent
+    1
+    """
+    return _trained("vae", kind)
+
+
+def swiss_roll_hierarchical_vae(kind: str) -> HierarchicalVAE:
+    """A hierarchical VAE of its chapter, trained: two layers of two latents each.
+
+    Arguments:
+        kind: ``"learned"`` learns its decoder's standard deviation, ``"sharp"`` has the roll's own, 0.05, and
+            ``"sharp_again"`` is the same from another seed.
+
+    Raises:
+        ValueError: ``kind`` is none of these.
+
+    >>> swiss_roll_hierarchical_vae("sharp").length
+    2
+    """
+    return _trained("hierarchical_vae", kind)
+
+
+def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
+    r"""Teach a VAE with one latent the answer: :math:`\mu_\theta(z) = c(\Phi(z))`, with the encoder to match.
+
+    The map sends the standard normal to the uniform distribution on the spiral.
+    """
+    roll = SwissRoll()
+    optimizer = torch.optim.Adam(vae.parameters(), lr=5e-3)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        z = torch.randn(512, vae.latent, generator=generator, device=generator.device)
+        place = roll.spiral(torch.special.ndtr(z[:, 0]))
+        x = place + roll.noise * randn_like(place, generator)
+        p = gaussian(vae.decoder(z).mean, torch.full_like(place, roll.noise))
+        loss = -(p.log_prob(place) + vae.encoder(x).log_prob(z)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        annealing.step()
+
+
+def _untrained(name: str, generator: Generator | None = None) -> nn.Module:
+    if name == "ddpm":
+        schedule = Schedule.linear(T=1000)
+        return DDPM(NoiseMLP(schedule, generator=generator), schedule)
+    noise = SwissRoll().noise
+    if name == "vae_learned":
+        return VAE(latent=1, generator=generator)
+    if name == "vae_sharp":
+        return VAE(latent=2, std=noise, features=16, generator=generator)
+    if name == "vae_guided":
+        return VAE(latent=1, std=noise, features=16, generator=generator)
+    if name == "hierarchical_vae_learned":
+        return HierarchicalVAE([2, 2], generator=generator)
+    return HierarchicalVAE([2, 2], std=noise, features=16, generator=generator)
+
+
+def _trained(model: str, kind: str) -> nn.Module:
+    kinds = [name.removeprefix(f"{model}_") for name in RECIPES if name.startswith(f"{model}_")]
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
+    name = f"{model}_{kind}"
+    return _load(_untrained(name), name)
+
+
+def _load(model: nn.Module, name: str) -> nn.Module:
+    load_weights(model, WEIGHTS / f"{name}.safetensors")
     return model.eval().requires_grad_(False)
 
 
-def _make(path: Path = SWISS_ROLL_WEIGHTS) -> None:
-    """Train the network and write its weights."""
-    generator = Generator().manual_seed(SWISS_ROLL_RECIPE["seed"])
-    schedule = Schedule.linear(T=1000)
-    model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
-    data = SwissRoll().sample(SWISS_ROLL_RECIPE["points"], generator)
-    settings = {name: SWISS_ROLL_RECIPE[name] for name in ("steps", "batch_size", "learning_rate")}
-    state = deque(train(model, data, generator=generator, **settings), maxlen=1).pop()
-    save_weights(state.average, path, about={"model": "swiss_roll_ddpm", "recipe": SWISS_ROLL_RECIPE})
+def _make(names: list[str], folder: Path = WEIGHTS) -> None:
+    """Train networks and write their weights."""
+    for name in names or RECIPES:
+        recipe = RECIPES[name]
+        generator = Generator().manual_seed(recipe["seed"])
+        model = _untrained(name, generator)
+        if name != "ddpm":  # its data come after its initial weights, those of the others start afresh
+            generator.manual_seed(recipe["seed"])
+        data = SwissRoll().sample(recipe["points"], generator)
+        if name == "vae_guided":
+            put_on_spiral(model, generator)
+        settings = {key: recipe[key] for key in ("steps", "batch_size", "learning_rate")}
+        state = deque(train(model, data, generator=generator, **settings), maxlen=1).pop()
+        save_weights(state.average, folder / f"{name}.safetensors", about={"model": name, "recipe": recipe})
 
 
 if __name__ == "__main__":
-    _make()
+    _make(sys.argv[1:])

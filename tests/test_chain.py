@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_linear_gaussian import random_chain
 
-from diffusion_notes.chain import Bound, Chain, elbo, importance_bound, sample
+from diffusion_notes.chain import Bound, Chain, check_chain, elbo, importance_bound, sample
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 
 float64 = {"dtype": torch.float64}
@@ -108,6 +108,18 @@ def test_the_parts_of_a_bound_have_names():
 def test_a_chain_is_whatever_offers_the_four():
     assert isinstance(random_chain([1, 1], 0), Chain)
     assert not isinstance(torch.nn.Linear(1, 1), Chain)
+
+
+def test_a_length_may_be_asked_for():
+    chain = random_chain([1, 2, 1], 0)
+    check_chain(chain)
+    check_chain(chain, length=2)
+    for length in (1, 3):
+        with pytest.raises(ValueError, match=f"chain must have length {length}, got 2"):
+            check_chain(chain, length=length)
+    for length in (None, 1):
+        with pytest.raises(TypeError, match="chain must have length, prior, infer and generate, got Linear"):
+            check_chain(torch.nn.Linear(1, 1), length)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,16 @@ from diffusion_notes import (
     ddpm,
     diffusion,
     distributions,
+    exercises,
+    hierarchical_vae,
     linear_gaussian,
     networks,
+    pretrained,
     quality,
+    scalar_latent,
     swiss_roll,
     training,
+    vae,
 )
 
 Roll, Schedule = swiss_roll.SwissRoll, diffusion.Schedule
@@ -106,6 +111,29 @@ def linear_chain(x) -> linear_gaussian.LinearGaussianChain:
     return linear_gaussian.LinearGaussianChain([step, step], [step, step])
 
 
+def scalar_chain(x) -> linear_gaussian.LinearGaussianChain:
+    """A chain of length 1 with a single latent, on the device of ``x``."""
+    std = torch.tensor(0.5).to(x)
+    p = linear_gaussian.Affine(torch.ones(2, 1).to(x), torch.zeros(2).to(x), std)
+    return linear_gaussian.LinearGaussianChain([p], [linear_gaussian.Affine(p.weight.T, torch.zeros(1).to(x), std)])
+
+
+def small_vae(x) -> vae.VAE:
+    return vae.VAE(latent=1, width=4, depth=1, features=2).to(x.device)
+
+
+def small_hierarchy(x) -> hierarchical_vae.HierarchicalVAE:
+    return hierarchical_vae.HierarchicalVAE([2, 1], std=0.1, width=4, depth=1, features=2).to(x.device)
+
+
+def scalar(c) -> scalar_latent.ScalarLatent:
+    return scalar_latent.ScalarLatent(c, nodes=11)
+
+
+def free(x, c) -> scalar_latent.FreePosterior:
+    return scalar_latent.FreePosterior(c, x[:, :1], std=0.5)
+
+
 def train(x, net) -> None:
     generator = torch.Generator(x.device) if x.device.type != "meta" else None
     for state in training.train(net, x, steps=2, batch_size=4, generator=generator, progress=False):
@@ -151,7 +179,11 @@ CALLS = {
     "checkpoints.fingerprint": lambda x, t: checkpoints.fingerprint(x),
     "chain.elbo": (lambda x, t, c: chain.elbo(c, x).standard_error, linear_chain),
     "chain.importance_bound": (lambda x, t, c: chain.importance_bound(c, x, 3), linear_chain),
+    "chain.check_chain": (lambda x, t, c: chain.check_chain(c, 2), linear_chain),
     "chain.sample": (lambda x, t, c: chain.sample(c, x), linear_chain),
+    "linear_gaussian.Affine.scalar": lambda x, t: linear_gaussian.Affine.scalar(2, 0.5, device=x.device)(
+        x[:, :1].double()
+    ),
     "linear_gaussian.LinearGaussianChain.prior": (lambda x, t, c: c.prior(x).log_prob(x), linear_chain),
     "linear_gaussian.LinearGaussianChain.infer": (lambda x, t, c: c.infer(x, 1).log_prob(x), linear_chain),
     "linear_gaussian.LinearGaussianChain.generate": (lambda x, t, c: c.generate(x, 2).log_prob(x), linear_chain),
@@ -159,6 +191,33 @@ CALLS = {
     "linear_gaussian.LinearGaussianChain.log_prob": (lambda x, t, c: c.log_prob(x), linear_chain),
     "linear_gaussian.LinearGaussianChain.posterior": (lambda x, t, c: c.posterior(x).mean, linear_chain),
     "linear_gaussian.LinearGaussianChain.exact_elbo": (lambda x, t, c: c.exact_elbo(x).total, linear_chain),
+    "linear_gaussian.LinearGaussianChain.inferred": (lambda x, t, c: c.inferred(x).mean, linear_chain),
+    "networks.GaussianMLP.forward": (lambda x, t, m: m.encoder(x).log_prob(x[:, :1]), small_vae),
+    "vae.VAE.settings": (lambda x, t, m: m.settings(), small_vae),
+    "vae.VAE.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_vae),
+    "vae.VAE.infer": (lambda x, t, m: m.infer(x).log_prob(x[:, :1]), small_vae),
+    "vae.VAE.generate": (lambda x, t, m: m.generate(x[:, :1]).log_prob(x), small_vae),
+    "vae.VAE.loss": (lambda x, t, m: m.loss(x).backward(), small_vae),
+    "vae.naive_estimate": (lambda x, t, m: vae.naive_estimate(m, x, 3), small_vae),
+    "vae.naive_spread": (lambda x, t, c: vae.naive_spread(c.generative[0], x), scalar_chain),
+    "vae.score_function_surrogate": (lambda x, t, m: vae.score_function_surrogate(m, x).sum().backward(), small_vae),
+    "scalar_latent.FreePosterior": (lambda x, t, c: free(x, c), scalar_chain),
+    "scalar_latent.FreePosterior.prior": (lambda x, t, c: free(x, c).prior(x).log_prob(x[:, :1]), scalar_chain),
+    "scalar_latent.FreePosterior.infer": (lambda x, t, c: free(x, c).infer(x).log_prob(x[:, :1]), scalar_chain),
+    "scalar_latent.FreePosterior.generate": (lambda x, t, c: free(x, c).generate(x[:, :1]).log_prob(x), scalar_chain),
+    "scalar_latent.ScalarLatent.grid": (lambda x, t, c: scalar(c).grid(x), scalar_chain),
+    "scalar_latent.ScalarLatent.log_joint": (lambda x, t, m: scalar(m).log_joint(x), small_vae),
+    "scalar_latent.ScalarLatent.log_prob": (lambda x, t, m: scalar(m).log_prob(x), small_vae),
+    "scalar_latent.ScalarLatent.elbo": (lambda x, t, m: scalar(m).elbo(x), small_vae),
+    "scalar_latent.ScalarLatent.best_gaussian": (lambda x, t, c: scalar(c).best_gaussian(x, steps=2), scalar_chain),
+    "hierarchical_vae.HierarchicalVAE.settings": (lambda x, t, m: m.settings(), small_hierarchy),
+    "hierarchical_vae.HierarchicalVAE.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_hierarchy),
+    "hierarchical_vae.HierarchicalVAE.infer": (lambda x, t, m: m.infer(x, 2).log_prob(x[:, :1]), small_hierarchy),
+    "hierarchical_vae.HierarchicalVAE.generate": (lambda x, t, m: m.generate(x, 1).log_prob(x), small_hierarchy),
+    "hierarchical_vae.HierarchicalVAE.loss": (lambda x, t, m: m.loss(x).backward(), small_hierarchy),
+    "hierarchical_vae.splits": (lambda x, t, c: hierarchical_vae.splits(c, x).repaired, linear_chain),
+    "exercises.check": lambda x, t: exercises.check(x.sin(), x),
+    "pretrained.put_on_spiral": (lambda x, t, m: pretrained.put_on_spiral(m, torch.Generator(x.device), 2), small_vae),
     "checks.check_tensor": lambda x, t: checks.check_tensor("x", x),
     "checks.check_points": lambda x, t: checks.check_points("x", x),
     "checks.checked_alpha_bar": lambda x, t: checks.checked_alpha_bar(x.sigmoid()),
@@ -180,6 +239,9 @@ NEEDS_VALUES = {
     "swiss_roll.SwissRoll.entropy",
     "swiss_roll.SwissRoll.smallest_loss",
     "training.train",
+    "exercises.check",
+    "scalar_latent.ScalarLatent.best_gaussian",  # torch's Adam counts its steps on the CPU
+    "pretrained.put_on_spiral",
 }
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
@@ -191,11 +253,14 @@ TAKE_NO_TENSOR = {
     "checks.check_integer", "checks.check_positive",
     "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
-    "pretrained.SWISS_ROLL_RECIPE", "pretrained.SWISS_ROLL_WEIGHTS", "pretrained.swiss_roll_ddpm",
+    "hierarchical_vae.HierarchicalVAE", "hierarchical_vae.Splits", "networks.GaussianMLP",
+    "networks.GaussianMLP.extra_repr", "scalar_latent.ScalarLatent", "vae.VAE",
+    "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
+    "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",
     "training.TrainingState", "training.default_device",
 }  # fmt: skip
 # These draw for a person, on the CPU by nature, or do not know torch at all.
-NOT_ABOUT_TENSORS = {"plotting", "explorables"}
+NOT_ABOUT_TENSORS = {"diagrams", "plotting", "explorables"}
 
 Schedule_10 = Schedule.linear(T=10)
 

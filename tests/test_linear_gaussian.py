@@ -62,6 +62,24 @@ def test_the_gap_is_the_kl_to_the_true_posterior(dims, seed):
     torch.testing.assert_close(gap, kl, rtol=1e-7, atol=1e-8)
 
 
+@given(dimensions, st.integers(0, 1000))
+def test_q_as_one_gaussian(dims, seed):
+    """The moments that are carried up the chain are those of solving for the whole path at once."""
+    chain = random_chain(dims, seed)
+    x = torch.randn(3, dims[0], generator=torch.Generator().manual_seed(seed), **float64)
+    ours, expected = chain.inferred(x), posterior_of_q(chain, x)
+    torch.testing.assert_close(ours.mean, expected.mean, rtol=0, atol=1e-10)
+    torch.testing.assert_close(ours.covariance_matrix[1], expected.covariance_matrix[1], rtol=0, atol=1e-10)
+
+
+def test_q_as_one_gaussian_is_the_product_of_its_steps():
+    chain = random_chain([2, 3, 1], seed=5)
+    generator = torch.Generator().manual_seed(0)
+    x, z1, z2 = (torch.randn(6, dim, generator=generator, **float64) for dim in (2, 3, 1))
+    product = chain.infer(x, 1).log_prob(z1) + chain.infer(z1, 2).log_prob(z2)
+    torch.testing.assert_close(chain.inferred(x).log_prob(torch.cat((z1, z2), 1)), product)
+
+
 def test_log_prob_is_the_integral_over_the_latents():
     chain = random_chain([1, 1, 1], seed=3)
     x = torch.tensor([[0.4]], **float64)
@@ -90,6 +108,14 @@ def test_bayes_for_the_posterior():
     x, z = (torch.randn(4, 2, generator=generator, **float64) for _ in range(2))
     bayes = chain.joint().log_prob(torch.cat((x, z), 1)) - chain.log_prob(x)
     torch.testing.assert_close(chain.posterior(x).log_prob(z), bayes)
+
+
+def test_a_step_between_two_numbers():
+    x, z = torch.tensor([[0.7], [-2.0]], **float64), torch.tensor([[0.3], [1.5]], **float64)
+    for bias in (0, -0.4):
+        expected = torch.distributions.Normal(3 * z + bias, 0.5).log_prob(x).squeeze(-1)
+        torch.testing.assert_close(Affine.scalar(3, 0.5, bias)(z).log_prob(x), expected)
+    torch.testing.assert_close(Affine.scalar(3, 0.5)(z).mean, 3 * z)
 
 
 def test_the_terms_are_integrals():
@@ -127,6 +153,7 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
         (lambda: Affine(eye, zero, torch.ones(2)), ValueError, "must have shapes"),
         (lambda: Affine(eye, zero, 1.0), TypeError, "std must be"),
         (lambda: Affine(eye, zero, torch.tensor(-1.0)), ValueError, "std must be positive"),
+        (lambda: Affine.scalar(1.0, 0.0), ValueError, "std must be positive, got 0"),
         (lambda: LinearGaussianChain([eye], [eye]), TypeError, "every step must be Affine"),
         (lambda: random_chain([2, 1], 0).infer(torch.zeros(1, 2, **float64), 0), ValueError, "i must be at least 1"),
         (lambda: random_chain([2, 1], 0).generate(torch.zeros(1, 1, **float64), 2), ValueError, "i must be at most 1"),
@@ -149,6 +176,8 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
         (lambda: random_chain([2, 1], 0).exact_elbo(torch.zeros(2, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).posterior("x"), TypeError, "x must be"),
         (lambda: random_chain([2, 1], 0).prior("x"), TypeError, "like must be"),
+        (lambda: random_chain([2, 1], 0).inferred(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
+        (lambda: random_chain([2, 1], 0).inferred([[0.0, 0.0]]), TypeError, "x must be"),
     ],
 )
 def test_bad_input_is_named(call, error, words):

@@ -1,12 +1,14 @@
-"""The noise network: what it is before training, and that its shortcuts are the right ones."""
+"""The networks: what they are before training, and that the shortcuts of the one that predicts noise are right."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.networks import GaussianMLP, NoiseMLP
 
 
 def network(**kwargs) -> NoiseMLP:
@@ -97,3 +99,114 @@ def test_points_of_another_dimension_are_refused():
         network()(torch.zeros(4, 3), 1)
     with pytest.raises(TypeError, match="xt must be"):
         network()([[0.0, 0.0]], 1)
+
+
+def gaussian_network(dim_in=2, dim_out=3, **kwargs) -> GaussianMLP:
+    return GaussianMLP(dim_in, dim_out, generator=torch.Generator().manual_seed(0), **kwargs)
+
+
+def some(n: int, dim: int) -> torch.Tensor:
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(5))
+
+
+def test_a_given_std_is_that_of_every_coordinate():
+    z, x = some(7, 2), some(7, 3)
+    p = gaussian_network(std=0.05)(z)
+    expected = torch.distributions.Normal(p.mean, 0.05).log_prob(x).sum(-1)
+    torch.testing.assert_close(p.log_prob(x), expected)
+    assert gaussian_network(std=0.05).layers[-1].out_features == 3
+
+
+def test_a_learned_std_is_positive_however_far_away_z_is():
+    net = gaussian_network(dim_out=1, depth=0)
+    net.layers[0].weight.data[:] = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    net.layers[0].bias.data.zero_()
+    p = net(torch.tensor([[-1000.0, 0.0], [0.0, 0.0], [50.0, 0.0]]))
+    assert torch.equal(p.mean, torch.zeros(3, 1))  # the first half of the outputs
+    near_zero, middle, large = p.stddev.squeeze().tolist()
+    assert 1e-4 < near_zero < 1e-2
+    assert middle == pytest.approx(math.log(2), abs=2e-3)
+    assert large == pytest.approx(50, abs=0.1)
+
+
+def test_a_gaussian_is_learned(generator):
+    """The likelihood's maximum is the conditional mean and standard deviation that made the data."""
+    z = 2 * torch.rand(2000, 1, generator=generator) - 1
+    mean, std = torch.cat((z, -z), 1), 0.5 + 0.3 * torch.cat((z, z.square()), 1)
+    x = mean + std * torch.randn(2000, 2, generator=generator)
+    net = gaussian_network(1, 2, width=16)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (-net(z).log_prob(x).mean()).backward()
+        optimizer.step()
+    found = net(z)
+    assert (found.mean - mean).square().mean().sqrt() < 0.06
+    assert (found.stddev - std).square().mean().sqrt() < 0.06
+
+
+def test_without_hidden_layers_the_mean_is_affine():
+    net = gaussian_network(std=1.0, depth=0).double()
+    a, b = some(4, 2).double(), some(8, 2)[4:].double()
+    torch.testing.assert_close(net(0.3 * a + 0.7 * b).mean, 0.3 * net(a).mean + 0.7 * net(b).mean)
+    assert [type(layer) for layer in net.layers] == [torch.nn.Linear]
+
+
+def test_features_are_waves_of_z():
+    net = gaussian_network(2, 2, std=1.0, depth=0, features=1).double()
+    net.layers[0].weight.data[:] = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 1]])
+    net.layers[0].bias.data.zero_()
+    z = some(6, 2).double()
+    phase = z[:, 0] * net.frequency[0, 0] + z[:, 1] * net.frequency[1, 0]
+    torch.testing.assert_close(net(z).mean, torch.stack((phase.sin(), phase.cos()), 1))
+    assert gaussian_network(features=10_000).frequency.std().item() == pytest.approx(2, rel=0.02)
+    assert gaussian_network().frequency.shape == (2, 0)
+
+
+def test_its_sizes_and_its_generator():
+    net = gaussian_network(width=16, depth=3, features=4)
+    assert [layer.in_features for layer in net.layers[::2]] == [2 + 8, 16, 16, 16]
+    assert net.layers[-1].out_features == 6
+    same, other = gaussian_network(width=16, depth=3, features=4), GaussianMLP(2, 3, width=16, depth=3, features=4)
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+        assert not torch.equal(tensor, other.state_dict()[name])
+    ours, theirs = gaussian_network(width=400).layers[2].weight, torch.nn.Linear(400, 400).weight
+    assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1)
+
+
+def test_its_repr_tells_a_given_std_from_a_learned_one():
+    assert "std=0.05" in repr(gaussian_network(std=0.05))
+    assert "std=learned" in repr(gaussian_network())
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "words"),
+    [
+        ({"dim_in": 0}, ValueError, "dim_in must be at least 1"),
+        ({"dim_out": 2.0}, TypeError, "dim_out must be an integer"),
+        ({"width": 0}, ValueError, "width must be at least 1"),
+        ({"depth": -1}, ValueError, "depth must be at least 0"),
+        ({"features": -1}, ValueError, "features must be at least 0"),
+        ({"features": None}, TypeError, "features must be an integer"),
+        ({"std": 0}, ValueError, "std must be positive and finite, got 0"),
+        ({"std": math.inf}, ValueError, "std must be positive and finite"),
+        ({"std": "learned"}, TypeError, "std must be a number"),
+    ],
+)
+def test_bad_input_to_a_gaussian_is_named(kwargs, error, words):
+    with pytest.raises(error, match=words):
+        gaussian_network(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "words"),
+    [
+        (torch.zeros(4, 3), ValueError, r"z must have shape \(n, 2\), got \(4, 3\)"),
+        (torch.zeros(2), ValueError, r"z must have shape \(n, 2\), got \(2,\)"),
+        ([[0.0, 0.0]], TypeError, "z must be a floating-point tensor"),
+    ],
+)
+def test_what_a_gaussian_is_given_must_fit(z, error, words):
+    with pytest.raises(error, match=words):
+        gaussian_network()(z)

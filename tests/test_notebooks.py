@@ -113,6 +113,34 @@ def test_it_opens_everywhere(path):
     assert not first.outputs
 
 
+def exercises(path) -> list[tuple[str, str]]:
+    """The code of each exercise, and of its solution."""
+    cells = read(path).cells
+    found = [i for i, cell in enumerate(cells) if "exercise" in cell.metadata.get("tags", [])]
+    solutions = [
+        re.search(r"<details>.*```python\n(.*?)```.*</details>", cells[i + 1].source, re.DOTALL) for i in found
+    ]
+    return [(cells[i].source, match[1]) for i, match in zip(found, solutions, strict=True)]
+
+
+@pytest.mark.parametrize(("path", "number"), [(p, i) for p in NOTEBOOKS for i in range(len(exercises(p)))], ids=str)
+def test_the_solution_of_an_exercise_passes_its_check_and_dots_do_not(path, number, capsys):
+    code, solution = exercises(path)[number]
+    imports = next(cell.source for cell in code_cells(path) if cell.id == "imports")
+    answer, check = code.split("# the check: ")
+    assert "..." in answer
+    for attempt, verdict in ((solution, "Right."), (answer, "Replace ... by your answer and run the cell again.")):
+        room: dict = {}
+        exec(imports, room)
+        exec(f"{attempt}\n# {check}", room)
+        assert set(capsys.readouterr().out.splitlines()) == {verdict}
+
+
+def test_a_chapter_has_exercises():
+    for path in NOTEBOOKS:
+        assert len(exercises(path)) >= 3 or path.stem == "swiss_roll"
+
+
 @each_notebook
 def test_cells_are_short(path):
     assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 30

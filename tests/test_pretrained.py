@@ -2,38 +2,111 @@
 
 from __future__ import annotations
 
+import functools
+
+import pytest
 import torch
 
 from diffusion_notes import pretrained
+from diffusion_notes.chain import elbo, sample
 from diffusion_notes.checkpoints import load_weights
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.pretrained import SWISS_ROLL_RECIPE, SWISS_ROLL_WEIGHTS, swiss_roll_ddpm
+from diffusion_notes.pretrained import (
+    RECIPES,
+    WEIGHTS,
+    put_on_spiral,
+    swiss_roll_ddpm,
+    swiss_roll_hierarchical_vae,
+    swiss_roll_vae,
+)
 from diffusion_notes.quality import cell_divergence, off_spiral_share
+from diffusion_notes.scalar_latent import ScalarLatent
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.training import train
+from diffusion_notes.vae import VAE
+
+schedule = Schedule.linear(T=1000)
+# What the docstrings and the pages say each of them is.
+BUILD = {
+    "ddpm": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule),
+    "vae_learned": functools.partial(VAE, latent=1, std=None),
+    "vae_sharp": functools.partial(VAE, latent=2, std=0.05, features=16),
+    "vae_guided": functools.partial(VAE, latent=1, std=0.05, features=16),
+    "hierarchical_vae_learned": functools.partial(HierarchicalVAE, [2, 2], std=None),
+    "hierarchical_vae_sharp": functools.partial(HierarchicalVAE, [2, 2], std=0.05, features=16),
+    "hierarchical_vae_sharp_again": functools.partial(HierarchicalVAE, [2, 2], std=0.05, features=16),
+}
+LOAD = {
+    "ddpm": swiss_roll_ddpm,
+    "vae_learned": lambda: swiss_roll_vae("learned"),
+    "vae_sharp": lambda: swiss_roll_vae("sharp"),
+    "vae_guided": lambda: swiss_roll_vae("guided"),
+    "hierarchical_vae_learned": lambda: swiss_roll_hierarchical_vae("learned"),
+    "hierarchical_vae_sharp": lambda: swiss_roll_hierarchical_vae("sharp"),
+    "hierarchical_vae_sharp_again": lambda: swiss_roll_hierarchical_vae("sharp_again"),
+}
+each = pytest.mark.parametrize("name", BUILD)
 
 
-def test_the_file_says_how_it_was_made():
-    schedule = Schedule.linear(T=1000)
-    about = load_weights(DDPM(NoiseMLP(schedule), schedule), SWISS_ROLL_WEIGHTS)
-    assert about == {"model": "swiss_roll_ddpm", "recipe": SWISS_ROLL_RECIPE}
+def test_there_is_a_file_for_each_recipe_and_no_other():
+    assert {path.name for path in WEIGHTS.iterdir()} == {f"{name}.safetensors" for name in RECIPES}
+    assert set(BUILD) == set(RECIPES)
 
 
-def test_the_recipe_is_followed_and_the_average_is_what_is_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "SWISS_ROLL_RECIPE", SWISS_ROLL_RECIPE | {"points": 100, "steps": 20})
-    for name in ("one", "two"):
-        pretrained._make(tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    schedule, generator = Schedule.linear(T=1000), torch.Generator().manual_seed(0)
-    model = DDPM(NoiseMLP(schedule, generator=generator), schedule)
+@each
+def test_the_file_says_how_it_was_made(name):
+    about = load_weights(BUILD[name](), WEIGHTS / f"{name}.safetensors")
+    assert about == {"model": name, "recipe": RECIPES[name]}
+
+
+@each
+def test_what_is_loaded_is_what_is_said_with_the_files_weights(name):
+    loaded, built = LOAD[name](), BUILD[name]()
+    load_weights(built, WEIGHTS / f"{name}.safetensors")
+    assert repr(loaded) == repr(built)
+    for ours, theirs in zip(loaded.state_dict().values(), built.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@each
+def test_it_is_not_to_be_trained_by_accident(name):
+    model = LOAD[name]()
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@each
+def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path, monkeypatch):
+    recipe = RECIPES[name] | {"points": 100, "steps": 20}
+    monkeypatch.setitem(RECIPES, name, recipe)
+    monkeypatch.setattr(pretrained, "put_on_spiral", functools.partial(put_on_spiral, steps=5))
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        pretrained._make([name], folder)
+    one, two = (tmp_path / folder / f"{name}.safetensors" for folder in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    generator = torch.Generator().manual_seed(recipe["seed"])
+    model = BUILD[name](generator=generator)
+    if name != "ddpm":
+        generator.manual_seed(recipe["seed"])
     data = SwissRoll().sample(100, generator)
-    states = train(model, data, steps=20, batch_size=1024, learning_rate=5e-3, generator=generator, progress=False)
-    average = list(states)[-1].average
-    made = DDPM(NoiseMLP(schedule), schedule)
-    load_weights(made, tmp_path / "one")
+    if name == "vae_guided":
+        put_on_spiral(model, generator, steps=5)
+    sizes = {"batch_size": recipe["batch_size"], "learning_rate": recipe["learning_rate"]}
+    average = list(train(model, data, steps=20, **sizes, generator=generator, progress=False))[-1].average
+    made = BUILD[name]()
+    load_weights(made, one)
     assert all(torch.equal(a, b) for a, b in zip(made.parameters(), average.parameters(), strict=True))
+
+
+def test_all_are_made_if_none_is_named(tmp_path, monkeypatch):
+    made = {"ddpm": RECIPES["ddpm"], "vae_learned": RECIPES["vae_learned"]}
+    monkeypatch.setattr(pretrained, "RECIPES", {name: r | {"points": 9, "steps": 1} for name, r in made.items()})
+    pretrained._make([], tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == set(made)
 
 
 def test_it_is_nearly_perfect_at_every_noise_level():
@@ -50,10 +123,72 @@ def test_its_samples_are_nearly_true(generator):
     x = swiss_roll_ddpm("beta").sample(torch.randn(10_000, 2, generator=generator), generator)
     assert cell_divergence(x) < 0.01
     assert off_spiral_share(x) < 0.008
-
-
-def test_it_is_not_to_be_trained_by_accident():
-    ddpm = swiss_roll_ddpm()
-    assert not ddpm.training
-    assert not any(parameter.requires_grad for parameter in ddpm.parameters())
     assert swiss_roll_ddpm("beta").variance == "beta"
+
+
+def losses(kind: str, generator) -> tuple[float, float]:
+    """What a VAE with one latent loses against the truth: in its model, and between model and bound. In nats."""
+    roll, scalar = SwissRoll(), ScalarLatent(swiss_roll_vae(kind).double())
+    x = roll.sample(400, generator, dtype=torch.float64)
+    log_p = scalar.log_prob(x)
+    return (roll.log_prob(x) - log_p).mean().item(), (log_p - scalar.elbo(x)).mean().item()
+
+
+def test_the_guided_one_has_the_right_model_and_nearly_the_right_posterior(generator):
+    model, gap = losses("guided", generator)
+    assert abs(model) < 0.03
+    assert 0 < gap < 0.02
+
+
+def test_the_learned_one_loses_in_its_model(generator):
+    """It explains the spiral as a wide blur, about which its encoder is right."""
+    model, gap = losses("learned", generator)
+    assert model > 0.8
+    assert 0 < gap < 0.05
+
+
+def test_the_samples_of_the_guided_one_are_nearly_true_and_those_of_the_learned_are_not(generator):
+    like = torch.zeros(10_000, 2)
+    guided, learned = (sample(swiss_roll_vae(kind), like, generator) for kind in ("guided", "learned"))
+    assert off_spiral_share(guided) < 0.01
+    assert cell_divergence(guided) < 0.01
+    assert off_spiral_share(learned) > 0.2
+
+
+def test_no_bound_is_above_minus_the_entropy_and_sharpness_is_worth_it(generator):
+    roll = SwissRoll()
+    x = roll.sample(10_000, generator, dtype=torch.float64)
+    bounds = {name: elbo(LOAD[name]().double(), x, generator) for name in BUILD if name != "ddpm"}
+    for bound in bounds.values():
+        assert bound.mean < -roll.entropy() + 3 * bound.standard_error
+    for sharp in ("vae_sharp", "vae_guided", "hierarchical_vae_sharp", "hierarchical_vae_sharp_again"):
+        learned = "hierarchical_vae_learned" if sharp.startswith("h") else "vae_learned"
+        assert bounds[sharp].mean > bounds[learned].mean + 0.2
+
+
+def test_put_on_the_spiral_the_decoder_is_the_uniform_distribution_on_it(generator):
+    vae = VAE(latent=1, std=0.05, features=16, generator=torch.Generator().manual_seed(1))
+    other = VAE(latent=1, std=0.05, features=16, generator=torch.Generator().manual_seed(1))
+    z = torch.linspace(-2.5, 2.5, 200).unsqueeze(-1)
+    place = SwissRoll().spiral(0.5 + 0.5 * torch.erf(z[:, 0] / 2**0.5))
+
+    def apart(vae):
+        decoded, encoded = vae.generate(z).mean, vae.infer(place).mean
+        return (decoded - place).norm(dim=-1).max(), (encoded - z).abs().median()
+
+    far = apart(vae)
+    assert put_on_spiral(vae, generator, steps=600) is None
+    near = apart(vae)
+    assert far[0] > 1
+    assert near[0] < 0.15
+    assert near[1] < 0.1 < far[1]
+    put_on_spiral(other, torch.Generator().manual_seed(0), steps=600)
+    for ours, theirs in zip(vae.parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("load", [swiss_roll_vae, swiss_roll_hierarchical_vae])
+@pytest.mark.parametrize("kind", ["blurred", "", "vae_learned", None])
+def test_bad_input_is_named(load, kind):
+    with pytest.raises(ValueError, match=f"kind must be one of learned, .*, got {kind!r}"):
+        load(kind)

@@ -1,0 +1,142 @@
+r"""The variational autoencoder: the chain of length one, and what can be known about it exactly.
+
+.. math::
+    \log p_\theta(x) = \log \int p_\theta(x \mid z)\, p(z)\, dz
+    \ \ge\ \mathbb E_{q_\phi(z \mid x)} \Bigl[ \log \frac{p_\theta(x \mid z)\, p(z)}{q_\phi(z \mid x)} \Bigr],
+    \qquad p(z) = \mathcal N(0, I)
+
+(Kingma and Welling 2014). The gap is :math:`D_{KL}(q_\phi(z \mid x) \,\Vert\, p_\theta(z \mid x))`. The bound and
+its importance-weighted form are those of :mod:`~diffusion_notes.chain`; here are the model, and the two
+estimates that the VAE replaces: of the integral, and of the gradient.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import Independent, MultivariateNormal
+
+from diffusion_notes.chain import Chain, check_chain, elbo
+from diffusion_notes.checks import check_integer, check_points, describe
+from diffusion_notes.distributions import draw, standard_normal
+from diffusion_notes.linear_gaussian import Affine
+from diffusion_notes.networks import GaussianMLP
+
+__all__ = ["VAE", "naive_estimate", "naive_spread", "score_function_surrogate"]
+
+
+class VAE(nn.Module):
+    r"""A :class:`~diffusion_notes.chain.Chain` of length one: two networks and a standard normal prior.
+
+    Arguments:
+        latent: the number of coordinates of z.
+        dim: D, the number of coordinates of a data point.
+        std: the standard deviation of :math:`p_\theta(x \mid z)`, or None to learn it as a function of z.
+        width: of both networks, as ``depth`` and ``features``: see :class:`~diffusion_notes.networks.GaussianMLP`.
+        depth: the number of hidden layers.
+        features: the number of random Fourier features.
+        generator: draws the initial weights; on the CPU.
+
+    Raises:
+        TypeError, ValueError: as :class:`~diffusion_notes.networks.GaussianMLP`.
+
+    >>> VAE(latent=1).loss(torch.zeros(5, 2)).shape
+    torch.Size([])
+    """
+
+    length = 1
+
+    def __init__(
+        self,
+        latent: int,
+        dim: int = 2,
+        std: float | None = None,
+        width: int = 64,
+        depth: int = 2,
+        features: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        check_integer("latent", latent, least=1)
+        self.latent = latent
+        sizes = {"width": width, "depth": depth, "features": features, "generator": generator}
+        self.encoder = GaussianMLP(dim, latent, **sizes)
+        self.decoder = GaussianMLP(latent, dim, std=std, **sizes)
+
+    def settings(self) -> dict[str, str]:
+        """What a training run cannot be resumed without, beside the parameters."""
+        return {"model": repr(self)}
+
+    def prior(self, like: Tensor) -> Independent:
+        r""":math:`p(z) = \mathcal N(0, I)`, for as many points as ``like`` has."""
+        return standard_normal(like.new_zeros(len(like), self.latent))
+
+    def infer(self, z: Tensor, i: int = 1) -> Independent:
+        r""":math:`q_\phi(z \mid x)` of data points ``z``."""
+        return self.encoder(z)
+
+    def generate(self, z: Tensor, i: int = 1) -> Independent:
+        r""":math:`p_\theta(x \mid z)` of latents ``z``."""
+        return self.decoder(z)
+
+    def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """The negative bound in nats, from one z for each point of the batch; errors as in ``chain.elbo``."""
+        return -elbo(self, x, generator).mean
+
+
+def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
+    r""":math:`\log \frac1K \sum_k p(x \mid z^k)` with :math:`z^k \sim p(z)`: Monte Carlo over the prior.
+
+    The average is unbiased for :math:`p(x)`, its logarithm is too low on average. Returns one number
+    for each point. Arguments and errors as in :func:`~diffusion_notes.chain.importance_bound`.
+    """
+    check_chain(chain, length=1)
+    check_points("x", x, least=1)
+    check_integer("samples", samples, least=1)
+    log_p = [chain.generate(draw(chain.prior(x), generator), 1).log_prob(x) for _ in range(samples)]
+    return torch.stack(log_p).logsumexp(0) - math.log(samples)
+
+
+def naive_spread(p: Affine, x: Tensor) -> Tensor:
+    r"""The relative variance of one term of :func:`naive_estimate`, exactly, for a linear-Gaussian decoder.
+
+    .. math::
+        \frac{\mathbb E_{p(z)}[p(x \mid z)^2]}{p(x)^2} - 1, \qquad
+        \mathbb E_{p(z)}[p(x \mid z)^2] = (4\pi s^2)^{-D/2}\, \mathcal N\bigl(x;\ b,\ W W^\top + \tfrac{s^2}{2} I\bigr),
+
+    since the square of a Gaussian is a Gaussian with half the variance. The average of K terms has the
+    relative variance of one, divided by K. ``x`` of shape ``(n, D)`` to ``(n,)``.
+
+    >>> p = Affine(torch.zeros(2, 1), torch.zeros(2), torch.tensor(1.0))
+    >>> naive_spread(p, torch.zeros(1, 2)).abs() < 1e-5  # z does not matter, so nothing varies
+    tensor([True])
+    """
+    if not isinstance(p, Affine):
+        raise TypeError(f"p must be Affine, got {describe(p)}")
+    check_points("x", x, dim=len(p.bias))
+    reach = p.weight @ p.weight.T
+    noise = p.std**2 * torch.eye(len(p.bias), dtype=x.dtype, device=x.device)
+    narrow, wide = (MultivariateNormal(p.bias, reach + n, validate_args=False) for n in (noise / 2, noise))
+    log_square = narrow.log_prob(x) - x.shape[1] / 2 * (math.log(4 * math.pi) + 2 * p.std.log())
+    return (log_square - 2 * wide.log_prob(x)).expm1()
+
+
+def score_function_surrogate(chain: Chain, x: Tensor, generator: Generator | None = None) -> Tensor:
+    r"""What to differentiate for the score-function estimate of the bound's gradient; one z a point, ``(n,)``.
+
+    With :math:`f(z) = \log p_\theta(x, z) - \log q_\phi(z \mid x)` and z held fixed,
+
+    .. math:: \nabla\,\mathbb E_q[f] = \mathbb E_q\bigl[ f(z)\,\nabla\log q_\phi(z \mid x) + \nabla f(z) \bigr]
+
+    (Williams 1992). Only the value of f is used where the trick of :func:`~diffusion_notes.chain.elbo`
+    uses its slope. Arguments and errors as there.
+    """
+    check_chain(chain, length=1)
+    check_points("x", x, least=1)
+    q = chain.infer(x, 1)
+    z = draw(q, generator).detach()
+    log_q = q.log_prob(z)
+    f = chain.generate(z, 1).log_prob(x) + chain.prior(z).log_prob(z) - log_q
+    return f.detach() * log_q + f
