@@ -21,6 +21,7 @@ from diffusion_notes.checkpoints import fingerprint
 from diffusion_notes.checks import check_points, check_tensor, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
+from diffusion_notes.parameterisations import variational_weight
 
 __all__ = ["DDPM"]
 
@@ -32,13 +33,14 @@ class DDPM(nn.Module):
         network: :math:`\varepsilon_\theta`, called as ``network(xt, t)``. A module to be trained, or
             any function: the exact :math:`\mathbb E[\varepsilon \mid x_t]` makes a perfect model.
         schedule: the variances of the forward process.
-        variance: :math:`\sigma_t^2`, either ``"beta"`` or ``"beta_tilde"``. Since
-            :math:`\tilde\beta_1 = 0` is no variance of a density, the last step has
-            :math:`\sigma_1^2 = \beta_1` in both cases.
+        variance: :math:`\sigma_t^2`, either ``"beta"`` or ``"beta_tilde"``, or a table of T + 1 values
+            of which the first is not used. Since :math:`\tilde\beta_1 = 0` is no variance of a density,
+            the last step has :math:`\sigma_1^2 = \beta_1` in both named cases.
+        objective: ``"simple"``, to train on :math:`L_\text{simple}`, or ``"variational"``, on the bound.
 
     Raises:
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
-        ValueError: ``variance`` is neither of the two, or ``network`` was made for another schedule.
+        ValueError: ``variance`` or ``objective`` is none of these, or ``network`` was made for another schedule.
 
     >>> schedule = Schedule.linear(T=10)
     >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), schedule)
@@ -47,24 +49,37 @@ class DDPM(nn.Module):
     """
 
     def __init__(
-        self, network: Callable[[Tensor, int | Tensor], Tensor], schedule: Schedule, variance: str = "beta_tilde"
+        self,
+        network: Callable[[Tensor, int | Tensor], Tensor],
+        schedule: Schedule,
+        variance: str | Tensor = "beta_tilde",
+        objective: str = "simple",
     ) -> None:
         super().__init__()
         if not callable(network):
             raise TypeError(f"network must be callable as network(xt, t), got {describe(network)}")
         if not isinstance(schedule, Schedule):
             raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
-        if variance not in ("beta", "beta_tilde"):
-            raise ValueError(f"variance must be 'beta' or 'beta_tilde', got {variance!r}")
+        if isinstance(variance, Tensor):
+            check_tensor("variance", variance)
+            variance = variance.detach().to("cpu", torch.float64)
+            if variance.shape != schedule.beta.shape or not bool((variance[1:] > 0).all()):
+                raise ValueError(f"variance must hold {schedule.T + 1} values, all but the first of them positive")
+        elif variance not in ("beta", "beta_tilde"):
+            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {variance!r}")
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
-        self.network, self.schedule, self.variance = network, schedule, variance
+        if objective not in ("simple", "variational"):
+            raise ValueError(f"objective must be 'simple' or 'variational', got {objective!r}")
+        self.network, self.schedule, self.variance, self.objective = network, schedule, variance, objective
         self.q = ForwardProcess(schedule)
 
     def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
         network = repr(self.network) if isinstance(self.network, nn.Module) else type(self.network).__name__
-        return {"variance": self.variance, "schedule": fingerprint(self.schedule.beta), "network": network}
+        variance = fingerprint(self.variance) if isinstance(self.variance, Tensor) else self.variance
+        schedule = fingerprint(self.schedule.beta)
+        return {"variance": variance, "schedule": schedule, "network": network, "objective": self.objective}
 
     @property
     def length(self) -> int:
@@ -93,7 +108,9 @@ class DDPM(nn.Module):
         Each point of the batch ``(N, D)`` gets one t, uniform on 1, ..., T, and one noise. The norm
         is summed over the D coordinates, as in equation 14 of Ho et al. 2020, and averaged over
         the batch. A perfect network does not reach zero: see
-        :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`.
+        :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`. With the variational objective each
+        point's loss is multiplied by :math:`T w_t`, its weight in the bound: the expectation is the
+        negative bound, up to a constant.
 
         Raises:
             TypeError: ``x0`` is not a floating-point tensor.
@@ -104,7 +121,11 @@ class DDPM(nn.Module):
         noise = randn_like(x0, generator)
         at = self.schedule.at
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
-        return (noise - self._predict(xt, t)).square().sum(-1).mean()
+        loss = (noise - self._predict(xt, t)).square().sum(-1)
+        if self.objective == "variational":
+            weight = self.schedule.T * variational_weight(self.schedule, self.sigma_squared)
+            loss = loss * weight.to(loss.dtype).to(loss.device)[t]
+        return loss.mean()
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         noise = self.network(xt, t)
@@ -130,7 +151,16 @@ class DDPM(nn.Module):
         at = self.schedule.at
         noise = at("sqrt_one_minus_alpha_bar", t, xt)
         mean = (xt - at("beta", t, xt) / noise * self._predict(xt, t)) / at("sqrt_alpha", t, xt)
+        if isinstance(self.variance, Tensor):
+            return gaussian(mean, self.variance.sqrt().to(xt.dtype).to(xt.device)[t].unsqueeze(-1))
         return gaussian(mean, at("sqrt_beta" if self.variance == "beta" else "sigma_tilde", t, xt))
+
+    @property
+    def sigma_squared(self) -> Tensor:
+        r"""The table of :math:`\sigma_t^2`, T + 1 values in float64, of which the first is not used."""
+        if isinstance(self.variance, Tensor):
+            return self.variance
+        return self.schedule.beta if self.variance == "beta" else self.schedule.sigma_tilde.square()
 
     @torch.no_grad()
     def walk(

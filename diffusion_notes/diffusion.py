@@ -5,8 +5,7 @@ r"""The forward process: a chain of Gaussians that forgets where it started.
     q(x_t \mid x_0) = \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\bigr)
 
 with :math:`\alpha_t = 1-\beta_t` and :math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i` (Ho et al. 2020,
-equations 2 and 4). The index in the code is the index in the paper: t runs from 1 to T, and
-:math:`\bar\alpha_0 = 1`, so that :math:`x_0` is the data.
+equations 2 and 4). The index in the code is the paper's: t runs from 1 to T, and :math:`\bar\alpha_0 = 1`.
 """
 
 from __future__ import annotations
@@ -102,16 +101,19 @@ class Schedule:
     @property
     def alpha_bar(self) -> Tensor:
         r""":math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i`, with :math:`\bar\alpha_0 = 1`."""
-        return self.alpha.cumprod(0)
+        return (-self.beta).log1p().cumsum(0).exp()
+
+    @property
+    def one_minus_alpha_bar(self) -> Tensor:
+        r""":math:`1-\bar\alpha_t`, the variance of the noise in :math:`x_t`, without the rounding of a difference."""
+        return -(-self.beta).log1p().cumsum(0).expm1()
 
     @property
     def beta_tilde(self) -> Tensor:
         r""":math:`\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\beta_t`, the variance of
         :math:`q(x_{t-1} \mid x_t, x_0)`; :math:`\tilde\beta_1 = 0`, and :math:`\tilde\beta_0 := 0`.
         """
-        alpha_bar = self.alpha_bar
-        inner = (1 - alpha_bar[:-1]) / (1 - alpha_bar[1:]) * self.beta[1:]
-        return torch.cat((inner.new_zeros(1), inner))
+        return self._over_noise(self.one_minus_alpha_bar[:-1] * self.beta[1:])
 
     @property
     def sqrt_alpha(self) -> Tensor:
@@ -138,7 +140,20 @@ class Schedule:
     @property
     def sqrt_one_minus_alpha_bar(self) -> Tensor:
         r""":math:`\sqrt{1-\bar\alpha_t}`, the standard deviation of the noise in :math:`x_t`."""
-        return (1 - self.alpha_bar).sqrt()
+        return self.one_minus_alpha_bar.sqrt()
+
+    @property
+    def from_x0(self) -> Tensor:
+        r""":math:`\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}`: :math:`x_0` in :math:`\tilde\mu_t`."""
+        return self._over_noise(self.sqrt_alpha_bar[:-1] * self.beta[1:])
+
+    @property
+    def from_xt(self) -> Tensor:
+        r""":math:`\frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}`: :math:`x_t` in it."""
+        return self._over_noise(self.sqrt_alpha[1:] * self.one_minus_alpha_bar[:-1])
+
+    def _over_noise(self, numerator: Tensor) -> Tensor:
+        return torch.cat((numerator.new_zeros(1), numerator / self.one_minus_alpha_bar[1:]))
 
     def at(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
         """The entries ``t`` of the table ``name``, on the device and in the dtype of ``like``.
@@ -163,33 +178,28 @@ class Schedule:
                 self._placed[key] = getattr(self, name).to(like.dtype).to(like.device)
         return self._placed[key][t].unsqueeze(-1)
 
-    def check_t(self, t: int | Tensor, x: Tensor) -> None:
-        """Raise unless ``t`` is an integer from 1 to T, or a tensor of them, one for each point of ``x``.
+    def check_t(self, t: int | Tensor, x: Tensor, least: int = 1) -> None:
+        """Raise unless ``t`` is an integer (TypeError) from ``least`` to T, or a tensor that fits ``x`` (ValueError).
 
         The values of a tensor are checked on the CPU only: on a GPU, looking at one would halt it.
-
-        Raises:
-            TypeError: ``t`` is not an integer or an integer tensor.
-            ValueError: ``t`` lies outside 1, ..., T, or its shape does not fit that of ``x``.
         """
         if isinstance(t, Tensor):
             if t.dtype not in (torch.int32, torch.int64):
                 raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
             check_fits("t", t, x)
-            if t.device.type == "cpu" and not bool(((t >= 1) & (t <= self.T)).all()):
-                raise ValueError(f"t must lie in 1, ..., {self.T}, and some of its entries do not")
+            if t.device.type == "cpu" and not bool(((t >= least) & (t <= self.T)).all()):
+                raise ValueError(f"t must lie in {least}, ..., {self.T}, and some of its entries do not")
         elif isinstance(t, bool) or not isinstance(t, int):
             raise TypeError(f"t must be an integer or an integer tensor, got {describe(t)}")
-        elif not 1 <= t <= self.T:
-            raise ValueError(f"t must lie in 1, ..., {self.T}, got {t}")
+        elif not least <= t <= self.T:
+            raise ValueError(f"t must lie in {least}, ..., {self.T}, got {t}")
 
 
 @dataclass(frozen=True, eq=False)
 class ForwardProcess:
     r"""The inference model q of a diffusion model. It has no parameters to learn.
 
-    Distributions are ``torch.distributions``; points have shape ``(..., D)`` and t the shape
-    ``(...)``, or is a single integer.
+    Points have shape ``(..., D)``; t has the shape ``(...)``, or is a single integer.
 
     >>> q = ForwardProcess(Schedule.linear(T=1000))
     >>> q.marginal(torch.ones(5, 2), t=1000).mean.shape
@@ -211,8 +221,19 @@ class ForwardProcess:
         check_tensor("x0", x0)
         self.schedule.check_t(t, x0)
         at = self.schedule.at
-        mean = at("sqrt_alpha_bar", t, x0) * x0
-        return gaussian(mean, at("sqrt_one_minus_alpha_bar", t, x0))
+        return gaussian(at("sqrt_alpha_bar", t, x0) * x0, at("sqrt_one_minus_alpha_bar", t, x0))
+
+    def posterior(self, xt: Tensor, x0: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`q(x_{t-1} \mid x_t, x_0) = \mathcal N(\tilde\mu_t(x_t, x_0),\ \tilde\beta_t I)`, for t from 2 to T.
+
+        Ho et al. 2020, equations 6 and 7. At t = 1 it is no density: :math:`x_0` is given, and
+        :math:`\tilde\beta_1 = 0`.
+        """
+        check_tensor("xt", xt)
+        check_tensor("x0", x0)
+        self.schedule.check_t(t, xt, least=2)
+        at = self.schedule.at
+        return gaussian(at("from_x0", t, xt) * x0 + at("from_xt", t, xt) * xt, at("sigma_tilde", t, xt))
 
     def walk(self, x0: Tensor, generator: Generator | None = None) -> Iterator[tuple[int, Tensor]]:
         r"""Take the steps one after the other: yields ``(t, xt)`` for t = 0, 1, ..., T.

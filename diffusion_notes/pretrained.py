@@ -37,6 +37,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 _VAE = {"points": 100_000, "steps": 20_000, "batch_size": 512, "learning_rate": 5e-3, "seed": 0}
 RECIPES = {
     "ddpm": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
+    "ddpm_variational": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
     "vae_learned": _VAE,
     "vae_sharp": _VAE,
     "vae_guided": _VAE | {"learning_rate": 2e-3},
@@ -46,18 +47,18 @@ RECIPES = {
 }
 
 
-def swiss_roll_ddpm(variance: str = "beta_tilde") -> DDPM:
+def swiss_roll_ddpm(variance: str | torch.Tensor = "beta_tilde", objective: str = "simple") -> DDPM:
     r"""The DDPM of the swiss roll chapter, trained: T = 1000, :math:`\beta_t` from 1e-4 to 0.02.
 
     Arguments:
-        variance: :math:`\sigma_t^2`, as in :class:`~diffusion_notes.ddpm.DDPM`.
+        variance: :math:`\sigma_t^2` of the steps, as in :class:`~diffusion_notes.ddpm.DDPM`.
+        objective: what it was trained on, ``"simple"`` or ``"variational"`` (with :math:`\sigma_t^2 = \beta_t`).
 
     >>> sum(parameter.numel() for parameter in swiss_roll_ddpm().parameters())
     11266
     """
-    model = _untrained("ddpm")
-    model = DDPM(model.network, model.schedule, variance)
-    return _load(model, "ddpm")
+    model = DDPM(_untrained("ddpm").network, Schedule.linear(T=1000), variance, objective)
+    return _load(model, "ddpm" if objective == "simple" else "ddpm_variational")
 
 
 def swiss_roll_vae(kind: str) -> VAE:
@@ -114,9 +115,10 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
 
 
 def _untrained(name: str, generator: Generator | None = None) -> nn.Module:
-    if name == "ddpm":
+    if name.startswith("ddpm"):
         schedule = Schedule.linear(T=1000)
-        return DDPM(NoiseMLP(schedule, generator=generator), schedule)
+        network = NoiseMLP(schedule, generator=generator)
+        return DDPM(network, schedule) if name == "ddpm" else DDPM(network, schedule, "beta", "variational")
     noise = SwissRoll().noise
     if name == "vae_learned":
         return VAE(latent=1, generator=generator)
@@ -148,7 +150,7 @@ def _make(names: list[str], folder: Path = WEIGHTS) -> None:
         recipe = RECIPES[name]
         generator = Generator().manual_seed(recipe["seed"])
         model = _untrained(name, generator)
-        if name != "ddpm":  # its data come after its initial weights, those of the others start afresh
+        if not name.startswith("ddpm"):  # its data come after its initial weights, those of the others start afresh
             generator.manual_seed(recipe["seed"])
         data = SwissRoll().sample(recipe["points"], generator)
         if name == "vae_guided":

@@ -80,6 +80,42 @@ def test_variances_and_the_first_step():
         torch.testing.assert_close(small, schedule.beta[1] if t == 1 else schedule.beta_tilde[t])
 
 
+def test_sigma_squared_is_the_variance_of_each_step():
+    schedule, x = Schedule.linear(T=10), torch.zeros(1, 1, **float64)
+    for variance in ("beta", "beta_tilde", 0.01 * torch.arange(11, **float64)):
+        ddpm = DDPM(some_network, schedule, variance)
+        assert ddpm.sigma_squared.shape == (11,)
+        assert ddpm.sigma_squared.dtype == torch.float64
+        for t in range(1, 11):
+            torch.testing.assert_close(ddpm.step(x, t).variance.item(), ddpm.sigma_squared[t].item())
+
+
+def test_a_table_of_variances_is_used_as_it_is(generator):
+    """And changes nothing but the variance: the mean is that of the network."""
+    schedule, table = Schedule.linear(T=10), torch.rand(11, generator=generator) + 0.1
+    table[0] = -1  # is not used
+    ddpm = DDPM(some_network, schedule, table.requires_grad_())
+    assert not ddpm.sigma_squared.requires_grad
+    t = torch.tensor([1, 2, 9, 10])
+    for dtype in (torch.float32, torch.float64):
+        xt = torch.randn(4, 2, generator=generator, dtype=dtype)
+        p = ddpm.step(xt, t)
+        assert p.stddev.dtype == dtype
+        torch.testing.assert_close(p.variance, table.detach()[t].to(dtype).unsqueeze(1).expand(4, 2))
+        assert torch.equal(p.mean, DDPM(some_network, schedule).step(xt, t).mean)
+        for i in range(4):
+            torch.testing.assert_close(ddpm.step(xt[i : i + 1], int(t[i])).stddev, p.stddev[i : i + 1])
+
+
+def test_settings_tell_one_variance_from_another():
+    schedule = Schedule.linear(T=10)
+    tables = [schedule.beta, schedule.beta.clone(), 2 * schedule.beta, "beta", "beta_tilde"]
+    one, same, *others = (DDPM(some_network, schedule, table).settings() for table in tables)
+    assert one == same
+    assert len({settings["variance"] for settings in (one, *others)}) == 4
+    assert all(isinstance(value, str) for settings in (one, *others) for value in settings.values())
+
+
 def test_a_batch_of_t_is_each_t(generator):
     ddpm = DDPM(some_network, Schedule.linear(T=10))
     xt = torch.randn(4, 2, generator=generator, **float64)
@@ -91,13 +127,14 @@ def test_a_batch_of_t_is_each_t(generator):
         torch.testing.assert_close(batch.stddev[i : i + 1], one.stddev)
 
 
-@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde", "table"])
 def test_the_sampler_has_the_moments_of_its_chain(variance, generator):
     """With Gaussian data every step is linear, so the mean and variance of x_0 follow by recursion."""
     schedule = Schedule.linear(T=50, beta_T=0.3)
+    table = torch.linspace(0.1, 0.02, 51, **float64)
     network = exact_network(schedule, 0.5, 0.25)
     mean, var = 0.0, 1.0
-    sigma2 = {"beta": schedule.beta, "beta_tilde": schedule.beta_tilde}[variance].tolist()
+    sigma2 = {"beta": schedule.beta, "beta_tilde": schedule.beta_tilde, "table": table}[variance].tolist()
     zero, one = torch.zeros(1, 1, **float64), torch.ones(1, 1, **float64)
     for t in range(50, 0, -1):
         root, noise = schedule.alpha[t].sqrt().item(), (1 - schedule.alpha_bar[t]).sqrt().item()
@@ -105,7 +142,7 @@ def test_the_sampler_has_the_moments_of_its_chain(variance, generator):
         beta = schedule.beta[t].item()
         mean = (mean - beta / noise * (slope * mean + shift)) / root
         var = ((1 - beta / noise * slope) / root) ** 2 * var + (sigma2[t] if t > 1 else 0)
-    ddpm = DDPM(network, schedule, variance)
+    ddpm = DDPM(network, schedule, table if variance == "table" else variance)
     x0 = ddpm.sample(torch.randn(100_000, 1, generator=generator, **float64), generator)
     assert x0.mean().item() == pytest.approx(mean, abs=0.007)
     assert x0.var().item() == pytest.approx(var, rel=0.02)
@@ -198,6 +235,13 @@ def test_the_loss_draws_every_t_equally_often(generator):
         ),
         (lambda d: d.step(torch.zeros(5, 2), torch.ones(5, 1, dtype=torch.long)), ValueError, "t must have a shape"),
         (lambda d: DDPM(some_network, d.schedule, "learned"), ValueError, "'beta' or 'beta_tilde'"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta.tolist()), ValueError, "or a table of values"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta[1:]), ValueError, "must hold 11 values"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta[:, None]), ValueError, "must hold 11 values"),
+        (lambda d: DDPM(some_network, d.schedule, torch.arange(11)), TypeError, "variance must be a floating"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta_tilde), ValueError, "all but the first .* positive"),
+        (lambda d: DDPM(some_network, d.schedule, -d.schedule.beta), ValueError, "all but the first .* positive"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta / 0), ValueError, "all but the first .* positive"),
         (lambda d: d.loss(torch.zeros(0, 2)), ValueError, "at least 1 points"),
         (lambda d: d.loss(torch.zeros(3)), ValueError, r"shape \(n, D\)"),
         (lambda d: d.loss(None), TypeError, "x0 must be"),

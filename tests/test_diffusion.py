@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributions import Independent, Normal
 
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw
@@ -17,6 +19,36 @@ schedules = st.one_of(
     st.builds(Schedule.linear, st.integers(1, 60), st.floats(1e-5, 0.5), st.floats(1e-5, 0.5)),
     st.builds(Schedule.cosine, st.integers(1, 60)),
 )
+each_schedule = pytest.mark.parametrize("make", [Schedule.linear, Schedule.cosine])
+
+
+def in_diffusers(schedule: Schedule, **settings) -> DDPMScheduler:
+    """diffusers' scheduler, with its tables in double precision: it makes them in single."""
+    beta = schedule.beta[1:]
+    scheduler = DDPMScheduler(schedule.T, trained_betas=beta.numpy(), clip_sample=False, **settings)
+    scheduler.betas, scheduler.alphas, scheduler.alphas_cumprod = beta, 1 - beta, (1 - beta).cumprod(0)
+    return scheduler
+
+
+def without_noise(scheduler: DDPMScheduler, output, t: int, xt):
+    """What diffusers' step returns, and the mean that it adds its noise to."""
+    seeds = [torch.Generator().manual_seed(3) for _ in range(2)]
+    result = scheduler.step(output, t - 1, xt, generator=seeds[0])
+    if t == 1:
+        return result, result.prev_sample
+    noise = torch.randn(xt.shape, generator=seeds[1], dtype=xt.dtype)
+    return result, result.prev_sample - scheduler._get_variance(t - 1).sqrt() * noise
+
+
+def conditioned(schedule: Schedule, xt, x0, t: int) -> Independent:
+    """q(x_{t-1} | x_t, x_0), by conditioning the joint Gaussian of the pair: no formula of the chapter."""
+    mean, variance = x0, 0.0
+    for beta in schedule.beta[1:t].tolist():
+        mean, variance = math.sqrt(1 - beta) * mean, (1 - beta) * variance + beta
+    beta = schedule.beta[t].item()
+    covariance, spread = math.sqrt(1 - beta) * variance, (1 - beta) * variance + beta
+    mean = mean + covariance / spread * (xt - math.sqrt(1 - beta) * mean)
+    return Independent(Normal(mean, math.sqrt(variance - covariance**2 / spread)), 1)
 
 
 @pytest.mark.parametrize("T", [10, 50, 1000])
@@ -40,6 +72,8 @@ def test_the_index_is_the_papers(schedule):
         assert table.dtype == torch.float64
     assert schedule.beta[0] == 0
     assert schedule.alpha[0] == schedule.alpha_bar[0] == 1
+    assert schedule.one_minus_alpha_bar[0] == schedule.from_x0[0] == schedule.from_xt[0] == schedule.from_xt[1] == 0
+    assert schedule.from_x0[1].item() == pytest.approx(1, rel=1e-14)  # at t = 1 the mean is x_0 itself
     assert schedule.beta_tilde[0] == schedule.beta_tilde[1] == 0
     torch.testing.assert_close(schedule.alpha_bar[1], schedule.alpha[1])
 
@@ -80,6 +114,78 @@ def test_beta_tilde_is_the_variance_of_the_bayes_posterior(schedule, data):
         torch.testing.assert_close(schedule.beta_tilde[t], 1 / (ahead + behind))
     else:
         assert schedule.beta_tilde[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "tolerance"),
+    [
+        (Schedule.linear(T=1000), 3e-15),
+        (Schedule.cosine(T=1000), 3e-15),
+        (Schedule.cosine(T=10), 3e-15),
+        (Schedule.linear(T=1000, beta_1=1e-12, beta_T=1e-12), 2e-14),
+        (Schedule.linear(T=60, beta_1=1e-9, beta_T=0.5), 3e-15),
+    ],
+)
+def test_the_variance_of_the_noise_is_that_of_exact_arithmetic(schedule, tolerance):
+    """In 60 digits. The difference 1 - alpha_bar in double precision is off by 1e-12 at t = 1, or has no digit."""
+    with decimal.localcontext(prec=60):
+        alpha_bar = decimal.Decimal(1)
+        for t in range(1, schedule.T + 1):
+            alpha_bar *= 1 - decimal.Decimal(schedule.beta[t].item())
+            ours = decimal.Decimal(schedule.one_minus_alpha_bar[t].item())
+            assert abs(ours / (1 - alpha_bar) - 1) < tolerance
+            assert abs(decimal.Decimal(schedule.alpha_bar[t].item()) / alpha_bar - 1) < 1e-13
+
+
+@each_schedule
+@pytest.mark.parametrize("T", [2, 7, 50, 1000])
+def test_the_posterior_is_bayes_rule(T, make, generator):
+    """q(x_{t-1} | x_0) q(x_t | x_{t-1}) / q(x_t | x_0), as log densities at points of the chain and elsewhere."""
+    q = ForwardProcess(make(T))
+    t = torch.randint(2, T + 1, (200,), generator=generator)
+    x0 = torch.randn(200, 2, generator=generator, dtype=torch.float64)
+    before = draw(q.marginal(x0, t - 1), generator)
+    xt = draw(q.step(before, t), generator)
+    spread = q.posterior(xt, x0, t).stddev
+    for below in (before, before + 3 * spread, xt):
+        bayes = q.marginal(x0, t - 1).log_prob(below) + q.step(below, t).log_prob(xt) - q.marginal(x0, t).log_prob(xt)
+        torch.testing.assert_close(q.posterior(xt, x0, t).log_prob(below), bayes, rtol=1e-9, atol=1e-9)
+
+
+@given(schedules.filter(lambda schedule: schedule.T > 1), st.data())
+def test_the_posterior_is_the_pair_conditioned(schedule, data):
+    t = data.draw(st.integers(2, schedule.T))
+    xt, x0 = torch.tensor([[0.3, -2.0], [1.0, 5.0]], dtype=torch.float64).split(1)
+    ours, expected = ForwardProcess(schedule).posterior(xt, x0, t), conditioned(schedule, xt, x0, t)
+    torch.testing.assert_close(ours.mean, expected.mean, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(ours.variance, expected.variance, rtol=1e-9, atol=0)
+
+
+@each_schedule
+@pytest.mark.parametrize("T", [2, 50, 1000])
+def test_the_posterior_is_that_of_diffusers(T, make, generator):
+    schedule = make(T)
+    scheduler = in_diffusers(schedule, prediction_type="sample", variance_type="fixed_small")
+    xt, x0 = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    for t in sorted({2, T // 2 + 1, T}):
+        ours = ForwardProcess(schedule).posterior(xt, x0, t)
+        result, mean = without_noise(scheduler, x0, t, xt)
+        assert torch.equal(result.pred_original_sample, x0)
+        torch.testing.assert_close(ours.mean, mean, rtol=1e-9, atol=1e-9)
+        variance = scheduler._get_variance(t - 1).expand(5, 3)
+        torch.testing.assert_close(ours.variance, variance, rtol=1e-9, atol=0)
+
+
+def test_a_posterior_of_a_batch_of_t_is_each_t(generator):
+    q = ForwardProcess(Schedule.linear(T=20))
+    xt, x0 = torch.randn(2, 4, 3, generator=generator)
+    t = torch.tensor([2, 7, 7, 20])
+    batch = q.posterior(xt, x0, t)
+    assert batch.mean.dtype == torch.float32
+    for i in range(4):
+        one = q.posterior(xt[i], x0[i], int(t[i]))
+        torch.testing.assert_close(batch.mean[i], one.mean)
+        torch.testing.assert_close(batch.stddev[i], one.stddev)
 
 
 def test_a_batch_of_t_is_each_t(generator):
@@ -171,6 +277,10 @@ def test_a_schedule_keeps_what_it_was_given():
     assert schedule.alpha_bar[2].item() == pytest.approx(0.9 * 0.8, rel=1e-7)
 
 
+def posterior_9(xt=torch.zeros(2, 2), x0=torch.zeros(2, 2), t=2):
+    return ForwardProcess(Schedule.linear(9)).posterior(xt, x0, t)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -209,6 +319,19 @@ def test_a_schedule_keeps_what_it_was_given():
         (lambda: ForwardProcess(Schedule.linear(9)).step(torch.zeros(2), 0), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal(torch.zeros(2), 10), ValueError, "t must lie in 1"),
         (lambda: ForwardProcess(Schedule.linear(9)).marginal([0.0], 1), TypeError, "x0 must be"),
+        (lambda: Schedule.linear(9).check_t(2, torch.zeros(2), least=3), ValueError, "t must lie in 3, ..., 9, got 2"),
+        (
+            lambda: Schedule.linear(9).check_t(torch.tensor([3, 2]), torch.zeros(2, 2), least=3),
+            ValueError,
+            "t must lie in 3, ..., 9, and some",
+        ),
+        (lambda: posterior_9(t=1), ValueError, "t must lie in 2, ..., 9, got 1"),
+        (lambda: posterior_9(t=10), ValueError, "t must lie in 2, ..., 9, got 10"),
+        (lambda: posterior_9(t=torch.tensor([2, 1])), ValueError, "t must lie in 2, ..., 9, and some"),
+        (lambda: posterior_9(t=torch.ones(2, 1, dtype=torch.long)), ValueError, "t must have a shape that fits"),
+        (lambda: posterior_9(t=2.0), TypeError, "t must be an integer"),
+        (lambda: posterior_9(xt=[0.0]), TypeError, "xt must be"),
+        (lambda: posterior_9(x0="x"), TypeError, "x0 must be"),
         (lambda: next(ForwardProcess(Schedule.linear(9)).walk(3)), TypeError, "x0 must be"),
         (lambda: ForwardProcess(Schedule.linear(9)).step("x", 1), TypeError, "x must be"),
     ],

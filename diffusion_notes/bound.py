@@ -1,0 +1,172 @@
+r"""The bound of a diffusion model as :math:`L_T + \sum_{t>1} L_{t-1} + L_0`, in nats.
+
+.. math::
+    -\mathcal L(x_0) = \underbrace{D_{KL}\bigl(q(x_T|x_0) \,\Vert\, p(x_T)\bigr)}_{L_T}
+    + \sum_{t=2}^{T} \mathbb E_q \underbrace{D_{KL}\bigl(q(x_{t-1}|x_t, x_0)
+    \,\Vert\, p_\theta(x_{t-1}|x_t)\bigr)}_{L_{t-1}}
+    \underbrace{- \mathbb E_q \log p_\theta(x_0|x_1)}_{L_0}
+
+(Ho et al. 2020, equation 5). It is the bound of :mod:`~diffusion_notes.chain`, negated, with q turned
+around by Bayes' rule. On every single path the two agree, see :func:`as_walked` and :func:`turned`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Independent, Normal, kl_divergence
+
+from diffusion_notes.checks import check_points, check_positive, describe
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.distributions import draw
+
+__all__ = ["Terms", "as_walked", "discretised_log_prob", "one_step", "terms", "turned"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    r"""The terms of the negative bound for n points, in nats.
+
+    Attributes:
+        each: of shape ``(T + 1, n)``: :math:`L_0, L_1, \dots, L_T`, so that ``each[t - 1]`` belongs to the
+            step from t to t − 1, and ``each[T]`` to the prior.
+    """
+
+    each: Tensor
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """:math:`L_0`, of shape ``(n,)``: the negative log density of the data given the first latent."""
+        return self.each[0]
+
+    @property
+    def steps(self) -> Tensor:
+        r""":math:`L_1, \dots, L_{T-1}`, of shape ``(T - 1, n)``."""
+        return self.each[1:-1]
+
+    @property
+    def prior(self) -> Tensor:
+        """:math:`L_T`, of shape ``(n,)``, in which there is nothing to learn."""
+        return self.each[-1]
+
+    @property
+    def total(self) -> Tensor:
+        r"""The negative bound of each point, an upper bound on :math:`-\log p_\theta(x_0)` on average."""
+        return self.each.sum(0)
+
+
+def terms(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Terms:
+    r"""All T + 1 terms, the KL divergences in closed form, from one :math:`x_t \sim q(x_t|x_0)` for each t.
+
+    The average over draws is exact for every term. It takes T evaluations of the network. For more draws a
+    point, repeat the points.
+
+    Raises:
+        TypeError: ``ddpm`` is no DDPM, or ``x0`` is not a floating-point tensor.
+        ValueError: ``x0`` is empty, or not of shape ``(n, D)``.
+    """
+    _check(ddpm, x0)
+    first = draw(ddpm.q.marginal(x0, 1), generator)
+    each = [-ddpm.step(first, 1).log_prob(x0)]
+    for t in range(2, ddpm.length + 1):
+        xt = draw(ddpm.q.marginal(x0, t), generator)
+        each.append(kl_divergence(ddpm.q.posterior(xt, x0, t), ddpm.step(xt, t)))
+    each.append(kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0)))
+    return Terms(torch.stack(each))
+
+
+def one_step(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Tensor:
+    r"""The negative bound of each point, ``(n,)``, without bias, from a single t for each: one network call.
+
+    With t uniform on 1, ..., T, it is :math:`L_T + T\,L_{t-1}`. Errors as in :func:`terms`.
+    """
+    _check(ddpm, x0)
+    t = torch.randint(1, 1 + ddpm.length, x0.shape[:1], generator=generator, device=x0.device)
+    xt = draw(ddpm.q.marginal(x0, t), generator)
+    p = ddpm.step(xt, t)
+    # at t = 1 there is no posterior density; its place is taken by the reconstruction
+    kl = kl_divergence(ddpm.q.posterior(xt, x0, t.clamp(min=2)), p) if ddpm.length > 1 else torch.zeros_like(xt[:, 0])
+    step = torch.where(t == 1, -p.log_prob(x0), kl)
+    return kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0)) + ddpm.length * step
+
+
+def as_walked(ddpm: DDPM, path: Sequence[Tensor]) -> Tensor:
+    r"""The negative bound on one path, before it is turned around: T + 1 rows, ``(T + 1, n)``.
+
+    Row t − 1 is :math:`-\log\frac{p_\theta(x_{t-1}|x_t)}{q(x_t|x_{t-1})}`, and the last is :math:`-\log p(x_T)`.
+    ``path`` holds :math:`x_0, \dots, x_T`, each of shape ``(n, D)``.
+
+    Raises:
+        TypeError: ``ddpm`` is no DDPM, or ``path`` does not hold floating-point tensors.
+        ValueError: ``path`` does not hold T + 1 of them, all of the same shape ``(n, D)``.
+    """
+    _check_path(ddpm, path)
+    rows = [
+        ddpm.q.step(path[t - 1], t).log_prob(path[t]) - ddpm.step(path[t], t).log_prob(path[t - 1])
+        for t in range(1, ddpm.length + 1)
+    ]
+    return torch.stack([*rows, -ddpm.prior(path[-1]).log_prob(path[-1])])
+
+
+def turned(ddpm: DDPM, path: Sequence[Tensor]) -> Tensor:
+    r"""The same number, sorted into the terms of :class:`Terms` by Bayes' rule; shapes and errors as there.
+
+    Row 0 is :math:`-\log p_\theta(x_0|x_1)`, row t − 1 is
+    :math:`\log\frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)}`, and the last
+    :math:`\log\frac{q(x_T|x_0)}{p(x_T)}`.
+    """
+    _check_path(ddpm, path)
+    x0, xT, T = path[0], path[-1], ddpm.length
+    rows = [-ddpm.step(path[1], 1).log_prob(x0)]
+    for t in range(2, T + 1):
+        below = path[t - 1]
+        rows.append(ddpm.q.posterior(path[t], x0, t).log_prob(below) - ddpm.step(path[t], t).log_prob(below))
+    return torch.stack([*rows, ddpm.q.marginal(x0, T).log_prob(xT) - ddpm.prior(xT).log_prob(xT)])
+
+
+def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
+    r"""The log probability, not density, of the box of side ``width`` around each point of ``(n, D)``.
+
+    .. math:: \sum_{i=1}^{D} \log \int_{x^i - w/2}^{x^i + w/2} \mathcal N(u;\ \mu^i, \sigma^2)\, du
+
+    Ho et al. 2020, equation 13, without the open boxes at the ends of a range of pixels. A probability is
+    at most one, so this is at most zero; a log density is not. For a narrow box it is
+    :math:`\log p(x) + D \log w`.
+
+    Raises:
+        TypeError: ``p`` is not a Gaussian of this package, or ``x`` is not a floating-point tensor.
+        ValueError: ``width`` is not positive and finite.
+
+    >>> from diffusion_notes.distributions import standard_normal
+    >>> x = torch.zeros(1, 2)
+    >>> discretised_log_prob(standard_normal(x), x, width=1e6).item()
+    0.0
+    """
+    normal = getattr(p, "base_dist", None)
+    if not isinstance(normal, Normal):
+        raise TypeError(f"p must be a Gaussian, got {describe(p)}")
+    check_points("x", x)
+    check_positive("width", width)
+    # on the side where both tails are small, or the difference would cancel
+    away = (x - normal.loc).abs()
+    upper, lower = (away + width / 2) / normal.scale, (away - width / 2) / normal.scale
+    far, near = torch.special.log_ndtr(-upper), torch.special.log_ndtr(-lower)
+    return (near + torch.log1p(-(far - near).exp())).sum(-1)
+
+
+def _check(ddpm: DDPM, *points: Tensor) -> None:
+    if not isinstance(ddpm, DDPM):
+        raise TypeError(f"ddpm must be a DDPM, got {describe(ddpm)}")
+    for t, x in enumerate(points):
+        check_points(f"x{t}", x, least=1)
+
+
+def _check_path(ddpm: DDPM, path: Sequence[Tensor]) -> None:
+    _check(ddpm, *path)
+    if len(path) != ddpm.length + 1:
+        raise ValueError(f"path must hold x_0, ..., x_T, {ddpm.length + 1} tensors, got {len(path)}")
+    if any(x.shape != path[0].shape for x in path):
+        raise ValueError(f"all points of path must have the shape of x_0, {tuple(path[0].shape)}")

@@ -1,0 +1,145 @@
+r"""One prediction, five names: the noise, the data, the mean of the next step, the score, and v.
+
+Given :math:`x_t`, each of them determines the others, since
+:math:`x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon`. What differs is how much an error
+in one counts as an error in another, and that is the weight of a loss.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from diffusion_notes.checks import check_integer, check_tensor, describe
+from diffusion_notes.diffusion import Schedule
+
+__all__ = ["Prediction", "variational_constant", "variational_weight"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    r"""What is predicted about :math:`x_t`, as the noise; the properties say it in other words.
+
+    Arguments:
+        schedule: whose t is meant.
+        xt: points of shape ``(..., D)``.
+        t: an integer, or an integer tensor of shape ``(...)``, from 1 to T.
+        noise: the prediction of :math:`\varepsilon`, of the shape of ``xt``.
+
+    Raises:
+        TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`, or the shapes differ.
+
+    >>> import torch
+    >>> guess = Prediction(Schedule.linear(T=10), torch.ones(1, 2), 10, torch.zeros(1, 2))
+    >>> bool((Prediction.from_v(guess.schedule, guess.xt, 10, guess.v).noise.abs() < 1e-6).all())
+    True
+    """
+
+    schedule: Schedule
+    xt: Tensor
+    t: int | Tensor
+    noise: Tensor
+
+    def __post_init__(self) -> None:
+        check_tensor("xt", self.xt)
+        check_tensor("noise", self.noise)
+        if self.noise.shape != self.xt.shape:
+            raise ValueError(f"noise must have the shape of xt, {tuple(self.xt.shape)}, got {tuple(self.noise.shape)}")
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(f"schedule must be a Schedule, got {describe(self.schedule)}")
+        self.schedule.check_t(self.t, self.xt)
+
+    def _at(self, name: str) -> Tensor:
+        return self.schedule.at(name, self.t, self.xt)
+
+    @property
+    def x0(self) -> Tensor:
+        r""":math:`\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\varepsilon) / \sqrt{\bar\alpha_t}`."""
+        return (self.xt - self._at("sqrt_one_minus_alpha_bar") * self.noise) / self._at("sqrt_alpha_bar")
+
+    @property
+    def mean(self) -> Tensor:
+        r""":math:`\mu = (x_t - \beta_t\,\varepsilon / \sqrt{1-\bar\alpha_t}) / \sqrt{\alpha_t}`."""
+        change = self._at("beta") / self._at("sqrt_one_minus_alpha_bar") * self.noise
+        return (self.xt - change) / self._at("sqrt_alpha")
+
+    @property
+    def score(self) -> Tensor:
+        r""":math:`\nabla\log q(x_t) = -\varepsilon / \sqrt{1-\bar\alpha_t}`, if the noise is the expected one."""
+        return -self.noise / self._at("sqrt_one_minus_alpha_bar")
+
+    @property
+    def v(self) -> Tensor:
+        r""":math:`v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0` (Salimans and Ho 2022)."""
+        return self._at("sqrt_alpha_bar") * self.noise - self._at("sqrt_one_minus_alpha_bar") * self.x0
+
+    @classmethod
+    def from_x0(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, x0: Tensor) -> Prediction:
+        """From a prediction of the data."""
+        at = cls(schedule, xt, t, x0)._at
+        return cls(schedule, xt, t, (xt - at("sqrt_alpha_bar") * x0) / at("sqrt_one_minus_alpha_bar"))
+
+    @classmethod
+    def from_mean(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, mean: Tensor) -> Prediction:
+        """From the mean of the next step."""
+        at = cls(schedule, xt, t, mean)._at
+        return cls(schedule, xt, t, (xt - at("sqrt_alpha") * mean) * at("sqrt_one_minus_alpha_bar") / at("beta"))
+
+    @classmethod
+    def from_score(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, score: Tensor) -> Prediction:
+        """From the score."""
+        return cls(schedule, xt, t, -cls(schedule, xt, t, score)._at("sqrt_one_minus_alpha_bar") * score)
+
+    @classmethod
+    def from_v(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, v: Tensor) -> Prediction:
+        """From v."""
+        at = cls(schedule, xt, t, v)._at
+        return cls(schedule, xt, t, at("sqrt_alpha_bar") * v + at("sqrt_one_minus_alpha_bar") * xt)
+
+
+def variational_weight(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
+    r""":math:`w_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)}`, for t = 0, ..., T with :math:`w_0 := 0`.
+
+    For t > 1, :math:`L_{t-1} = w_t\,\mathbb E\lVert\varepsilon - \varepsilon_\theta\rVert^2 + C_t` (Ho et al. 2020,
+    equation 12); :math:`L_0` has the same first term, with :math:`\tfrac D2\log 2\pi\sigma_1^2` for a constant.
+
+    Arguments:
+        schedule: the variances of the forward process.
+        sigma_squared: the table of :math:`\sigma_t^2`: :attr:`~diffusion_notes.ddpm.DDPM.sigma_squared`.
+
+    Raises:
+        TypeError, ValueError: the table is none, or has not T + 1 values.
+    """
+    _check_table(schedule, sigma_squared)
+    inner = schedule.beta[1:].square() / schedule.one_minus_alpha_bar[1:] / schedule.alpha[1:] / (2 * sigma_squared[1:])
+    weight = schedule.beta.new_zeros(schedule.T + 1)
+    weight[1:] = inner
+    return weight
+
+
+def variational_constant(schedule: Schedule, sigma_squared: Tensor, dim: int) -> Tensor:
+    r"""What is left of each :math:`L_{t-1}` when the prediction is exact, for t = 0, ..., T; 0 for t = 0.
+
+    .. math:: C_t = \tfrac D2\Bigl(\frac{\tilde\beta_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2}\Bigr)
+        \quad (t > 1), \qquad C_1 = \tfrac D2\log 2\pi\sigma_1^2 .
+
+    It is zero for t > 1 exactly where :math:`\sigma_t^2 = \tilde\beta_t`. Arguments and errors as in
+    :func:`variational_weight`; ``dim`` is D.
+    """
+    _check_table(schedule, sigma_squared)
+    check_integer("dim", dim, least=1)
+    constant = schedule.beta.new_zeros(schedule.T + 1)
+    ratio = schedule.beta_tilde[2:] / sigma_squared[2:]
+    constant[2:] = dim / 2 * (ratio - 1 - ratio.log())
+    constant[1] = dim / 2 * (math.log(2 * math.pi) + sigma_squared[1].log())
+    return constant
+
+
+def _check_table(schedule: Schedule, sigma_squared: Tensor) -> None:
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
+    check_tensor("sigma_squared", sigma_squared)
+    if sigma_squared.shape != schedule.beta.shape:
+        raise ValueError(f"sigma_squared must hold {schedule.T + 1} values, got shape {tuple(sigma_squared.shape)}")
