@@ -16,7 +16,7 @@ from torch import Generator, nn
 from diffusion_notes.checkpoints import load_weights, save_weights
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.distributions import gaussian, randn_like
+from diffusion_notes.distributions import randn_like
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.swiss_roll import SwissRoll
@@ -40,7 +40,7 @@ RECIPES = {
     "ddpm_variational": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
     "vae_learned": _VAE,
     "vae_sharp": _VAE,
-    "vae_guided": _VAE | {"learning_rate": 2e-3},
+    "vae_guided": _VAE,
     "hierarchical_vae_learned": _VAE,
     "hierarchical_vae_sharp": _VAE,
     "hierarchical_vae_sharp_again": _VAE | {"seed": 3},
@@ -65,9 +65,9 @@ def swiss_roll_vae(kind: str) -> VAE:
     """A VAE of the VAE chapter, trained.
 
     Arguments:
-        kind: ``"learned"`` has one latent and learns its decoder's standard deviation; ``"sharp"`` has two
-            latents and a decoder with the roll's own, 0.05; ``"guided"`` has one latent and the roll's own,
-            and its decoder was put on the spiral before the training.
+        kind: ``"learned"`` has one latent and learns its decoder's standard deviation; ``"guided"`` is the
+            same, put on the spiral before the training; ``"sharp"`` has two latents and a decoder with the
+            roll's own standard deviation, 0.05.
 
     Raises:
         ValueError: ``kind`` is none of these.
@@ -95,19 +95,19 @@ def swiss_roll_hierarchical_vae(kind: str) -> HierarchicalVAE:
 
 
 def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
-    r"""Teach a VAE with one latent the answer: :math:`\mu_\theta(z) = c(\Phi(z))`, with the encoder to match.
+    r"""Teach a VAE with one latent the answer, from pairs of z and x that belong together.
 
-    The map sends the standard normal to the uniform distribution on the spiral.
+    The decoder learns :math:`\mathcal N(c(\Phi(z)),\ s^2 I)`, whose :math:`\Phi(z)` is uniform on the spiral, and
+    the encoder to find its way back.
     """
     roll = SwissRoll()
     optimizer = torch.optim.Adam(vae.parameters(), lr=5e-3)
     annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         z = torch.randn(512, vae.latent, generator=generator, device=generator.device)
-        place = roll.spiral(torch.special.ndtr(z[:, 0]))
-        x = place + roll.noise * randn_like(place, generator)
-        p = gaussian(vae.decoder(z).mean, torch.full_like(place, roll.noise))
-        loss = -(p.log_prob(place) + vae.encoder(x).log_prob(z)).mean()
+        x = roll.spiral(torch.special.ndtr(z[:, 0]))
+        x = x + roll.noise * randn_like(x, generator)
+        loss = -(vae.decoder(z).log_prob(x) + vae.encoder(x).log_prob(z)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -120,12 +120,10 @@ def _untrained(name: str, generator: Generator | None = None) -> nn.Module:
         network = NoiseMLP(schedule, generator=generator)
         return DDPM(network, schedule) if name == "ddpm" else DDPM(network, schedule, "beta", "variational")
     noise = SwissRoll().noise
-    if name == "vae_learned":
+    if name in ("vae_learned", "vae_guided"):
         return VAE(latent=1, generator=generator)
     if name == "vae_sharp":
         return VAE(latent=2, std=noise, features=16, generator=generator)
-    if name == "vae_guided":
-        return VAE(latent=1, std=noise, features=16, generator=generator)
     if name == "hierarchical_vae_learned":
         return HierarchicalVAE([2, 2], generator=generator)
     return HierarchicalVAE([2, 2], std=noise, features=16, generator=generator)

@@ -14,7 +14,7 @@ from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.swiss_roll import SwissRoll
 
-float64 = {"dtype": torch.float64}
+float64, nan = {"dtype": torch.float64}, float("nan")
 
 
 def some_network(xt, t):
@@ -107,12 +107,14 @@ def test_a_table_of_variances_is_used_as_it_is(generator):
             torch.testing.assert_close(ddpm.step(xt[i : i + 1], int(t[i])).stddev, p.stddev[i : i + 1])
 
 
-def test_settings_tell_one_variance_from_another():
+def test_settings_tell_one_variance_and_objective_from_another():
     schedule = Schedule.linear(T=10)
     tables = [schedule.beta, schedule.beta.clone(), 2 * schedule.beta, "beta", "beta_tilde"]
     one, same, *others = (DDPM(some_network, schedule, table).settings() for table in tables)
     assert one == same
     assert len({settings["variance"] for settings in (one, *others)}) == 4
+    simple, variational = (DDPM(some_network, schedule, "beta", name).settings() for name in ("simple", "variational"))
+    assert simple == DDPM(some_network, schedule, "beta").settings() != variational
     assert all(isinstance(value, str) for settings in (one, *others) for value in settings.values())
 
 
@@ -235,13 +237,18 @@ def test_the_loss_draws_every_t_equally_often(generator):
         ),
         (lambda d: d.step(torch.zeros(5, 2), torch.ones(5, 1, dtype=torch.long)), ValueError, "t must have a shape"),
         (lambda d: DDPM(some_network, d.schedule, "learned"), ValueError, "'beta' or 'beta_tilde'"),
+        (
+            lambda d: DDPM(some_network, d.schedule, objective="bound"),
+            ValueError,
+            "'simple' or 'variational', got 'bound",
+        ),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta.tolist()), ValueError, "or a table of values"),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta[1:]), ValueError, "must hold 11 values"),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta[:, None]), ValueError, "must hold 11 values"),
         (lambda d: DDPM(some_network, d.schedule, torch.arange(11)), TypeError, "variance must be a floating"),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta_tilde), ValueError, "all but the first .* positive"),
         (lambda d: DDPM(some_network, d.schedule, -d.schedule.beta), ValueError, "all but the first .* positive"),
-        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta / 0), ValueError, "all but the first .* positive"),
+        (lambda d: DDPM(some_network, d.schedule, d.schedule.beta * nan), ValueError, "all but the first .* positive"),
         (lambda d: d.loss(torch.zeros(0, 2)), ValueError, "at least 1 points"),
         (lambda d: d.loss(torch.zeros(3)), ValueError, r"shape \(n, D\)"),
         (lambda d: d.loss(None), TypeError, "x0 must be"),

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 import diffusion_notes
 from diffusion_notes import (
+    bound,
     chain,
     checkpoints,
     checks,
@@ -33,6 +34,7 @@ from diffusion_notes import (
     hierarchical_vae,
     linear_gaussian,
     networks,
+    parameterisations,
     pretrained,
     quality,
     scalar_latent,
@@ -105,6 +107,16 @@ def model(x) -> ddpm.DDPM:
     return ddpm.DDPM(network, schedule).to(x.device)
 
 
+def model_with_table(x) -> ddpm.DDPM:
+    """The same with a table of variances, and trained on the bound."""
+    plain = model(x)
+    return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational")
+
+
+def both_models(x) -> tuple[ddpm.DDPM, ddpm.DDPM]:
+    return model(x), model_with_table(x)
+
+
 def linear_chain(x) -> linear_gaussian.LinearGaussianChain:
     """A chain of length 2 on the device of ``x``."""
     step = linear_gaussian.Affine(torch.eye(2).to(x), torch.zeros(2).to(x), torch.tensor(0.5).to(x))
@@ -140,6 +152,11 @@ def train(x, net) -> None:
         assert state.loss.device == x.device
 
 
+def every_name(x, t, way) -> list[torch.Tensor]:
+    guess = getattr(parameterisations.Prediction, way)(Schedule_10, x, t, x.sin())
+    return [guess.noise, guess.x0, guess.mean, guess.score, guess.v]
+
+
 def walk(x, net) -> torch.Tensor:
     return list(net.walk(x))[-1][1]
 
@@ -157,6 +174,9 @@ CALLS = {
     "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
     "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
     "diffusion.ForwardProcess.marginal": lambda x, t: diffusion.ForwardProcess(Schedule_10).marginal(x, t).stddev,
+    "diffusion.ForwardProcess.posterior": lambda x, t: (
+        diffusion.ForwardProcess(Schedule_10).posterior(x, x.sin(), t.clamp(min=2)).log_prob(x)
+    ),
     "diffusion.ForwardProcess.walk": lambda x, t: list(diffusion.ForwardProcess(Schedule_10).walk(x)),
     "distributions.gaussian": lambda x, t: distributions.gaussian(x, x.exp()).log_prob(x),
     "distributions.standard_normal": lambda x, t: distributions.standard_normal(x).log_prob(x),
@@ -164,13 +184,23 @@ CALLS = {
     "distributions.randn_like": lambda x, t: distributions.randn_like(x),
     "networks.NoiseMLP.forward": (lambda x, t, m: m.network(x, t), model),
     "networks.NoiseMLP.reset_parameters": (lambda x, t, m: m.network.reset_parameters(), model),
-    "ddpm.DDPM.loss": (lambda x, t, m: m.loss(x).backward(), model),
+    "ddpm.DDPM.loss": (lambda x, t, m: [each.loss(x).backward() for each in m], both_models),
     "ddpm.DDPM.step": (lambda x, t, m: m.step(x, t).log_prob(x), model),
     "ddpm.DDPM.prior": (lambda x, t, m: m.prior(x).log_prob(x), model),
     "ddpm.DDPM.infer": (lambda x, t, m: m.infer(x, 3).log_prob(x), model),
     "ddpm.DDPM.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), model),
     "ddpm.DDPM.walk": (lambda x, t, m: walk(x, m), model),
     "ddpm.DDPM.sample": (lambda x, t, m: m.sample(x), model),
+    "bound.terms": (lambda x, t, m: bound.terms(m, x).total, model),
+    "bound.one_step": (lambda x, t, m: bound.one_step(m, x).sum().backward(), model_with_table),
+    "bound.as_walked": (lambda x, t, m: bound.as_walked(m, [x] * 11), model_with_table),
+    "bound.turned": (lambda x, t, m: bound.turned(m, [x] * 11), model),
+    "bound.discretised_log_prob": lambda x, t: bound.discretised_log_prob(distributions.standard_normal(x), x, 0.1),
+    "parameterisations.Prediction": lambda x, t: parameterisations.Prediction(Schedule_10, x, t, x.sin()).v,
+    "parameterisations.Prediction.from_x0": lambda x, t: every_name(x, t, "from_x0"),
+    "parameterisations.Prediction.from_mean": lambda x, t: every_name(x, t, "from_mean"),
+    "parameterisations.Prediction.from_score": lambda x, t: every_name(x, t, "from_score"),
+    "parameterisations.Prediction.from_v": lambda x, t: every_name(x, t, "from_v"),
     "quality.nearest": lambda x, t: quality.nearest(x),
     "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
     "quality.band_width": lambda x, t: quality.band_width(x),
@@ -245,7 +275,7 @@ NEEDS_VALUES = {
 }
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
-    "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
+    "bound.Terms", "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
     "linear_gaussian.Affine", "networks.NoiseMLP.extra_repr", "quadrature.integrate_plane",
     "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
@@ -255,6 +285,7 @@ TAKE_NO_TENSOR = {
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
     "hierarchical_vae.HierarchicalVAE", "hierarchical_vae.Splits", "networks.GaussianMLP",
     "networks.GaussianMLP.extra_repr", "scalar_latent.ScalarLatent", "vae.VAE",
+    "parameterisations.variational_constant", "parameterisations.variational_weight",  # tables, on the CPU by design
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
     "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",
     "training.TrainingState", "training.default_device",

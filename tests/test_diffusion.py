@@ -277,8 +277,9 @@ def test_a_schedule_keeps_what_it_was_given():
     assert schedule.alpha_bar[2].item() == pytest.approx(0.9 * 0.8, rel=1e-7)
 
 
-def posterior_9(xt=torch.zeros(2, 2), x0=torch.zeros(2, 2), t=2):
-    return ForwardProcess(Schedule.linear(9)).posterior(xt, x0, t)
+def posterior_9(**changed):
+    arguments = {"xt": torch.zeros(2, 2), "x0": torch.zeros(2, 2), "t": 2}
+    return ForwardProcess(Schedule.linear(9)).posterior(**(arguments | changed))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def prose(text: str) -> str:
     text = re.sub(r"```.*?```|`[^`]*`", " ", text, flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", " ", text)
     text = re.sub(r"\]\([^)]*\)", "]", text)
-    text = re.sub(r"\[?[Ee]quations? \(\d+\)", " ", text)
+    text = re.sub(r"\[?[Ee]quations? \(\d+\)|^### Exercise \d+$", " ", text, flags=re.MULTILINE)
     text = re.sub(r"\((19|20)\d\d\)|, (19|20)\d\d(?=[\])])", " ", text)
     return re.sub(r"\\t?frac\{?\w+\}?\{?\w+\}?|\\[a-zA-Z]+", " ", text)
 
