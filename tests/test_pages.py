@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from notebooks import NOTEBOOKS, ROOT, markdown
@@ -97,7 +98,7 @@ def test_every_image_has_words(visit, name):
 def test_equations_carry_their_numbers(visit, path):
     page = visit(path.stem)
     tags = page.locator(".katex-html .tag").all_inner_texts()
-    assert [re.sub(r"\s", "", tag) for tag in tags] == [f"({n})" for n in re.findall(r"\\tag\{(\d+)\}", markdown(path))]
+    assert [re.sub(r"\s", "", tag) for tag in tags] == [f"({n})" for n in re.findall(r"\\tag\{(\w+)\}", markdown(path))]
     # an equation and its number never lie on top of each other, at any width
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
@@ -113,7 +114,7 @@ def test_links_within_the_book_arrive(visit, name):
     page = visit(name)
     links = page.locator("article a[href]").evaluate_all("links => links.map(a => a.href)")
     for link in {link for link in links if link.startswith("file:")}:
-        target, _, anchor = link.removeprefix("file://").partition("#")
+        target, _, anchor = unquote(link.removeprefix("file://")).partition("#")
         assert Path(target).exists(), link
         if anchor:
             assert f'id="{anchor}"' in Path(target).read_text(encoding="utf-8"), link
