@@ -22,6 +22,7 @@ from diffusion_notes.checks import check_points, check_tensor, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
 from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.tables import Tables
 
 __all__ = ["DDPM"]
 
@@ -73,6 +74,8 @@ class DDPM(nn.Module):
             raise ValueError(f"objective must be 'simple' or 'variational', got {objective!r}")
         self.network, self.schedule, self.variance, self.objective = network, schedule, variance, objective
         self.q = ForwardProcess(schedule)
+        sigma, weight = self.sigma_squared.sqrt(), variational_weight(schedule, self.sigma_squared)
+        self.tables = Tables({"sigma": sigma, "weight": weight}.__getitem__)
 
     def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
@@ -123,8 +126,7 @@ class DDPM(nn.Module):
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
         loss = (noise - self._predict(xt, t)).square().sum(-1)
         if self.objective == "variational":
-            weight = self.schedule.T * variational_weight(self.schedule, self.sigma_squared)
-            loss = loss * weight.to(loss.dtype).to(loss.device)[t]
+            loss = self.schedule.T * self.tables.at("weight", t, x0).squeeze(-1) * loss
         return loss.mean()
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
@@ -151,9 +153,7 @@ class DDPM(nn.Module):
         at = self.schedule.at
         noise = at("sqrt_one_minus_alpha_bar", t, xt)
         mean = (xt - at("beta", t, xt) / noise * self._predict(xt, t)) / at("sqrt_alpha", t, xt)
-        if isinstance(self.variance, Tensor):
-            return gaussian(mean, self.variance.sqrt().to(xt.dtype).to(xt.device)[t].unsqueeze(-1))
-        return gaussian(mean, at("sqrt_beta" if self.variance == "beta" else "sigma_tilde", t, xt))
+        return gaussian(mean, self.tables.at("sigma", t, xt))
 
     @property
     def sigma_squared(self) -> Tensor:

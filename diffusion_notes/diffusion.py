@@ -10,6 +10,7 @@ equations 2 and 4). The index in the code is the paper's: t runs from 1 to T, an
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from torch.distributions import Independent
 
 from diffusion_notes.checks import check_fits, check_integer, check_tensor, describe
 from diffusion_notes.distributions import draw, gaussian
+from diffusion_notes.tables import Tables
 
 __all__ = ["ForwardProcess", "Schedule"]
 
@@ -45,7 +47,7 @@ class Schedule:
     """
 
     beta: Tensor
-    _placed: dict = field(default_factory=dict, init=False, repr=False)
+    tables: Tables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_tensor("beta", self.beta)
@@ -57,6 +59,7 @@ class Schedule:
             raise ValueError(f"beta[0] must be 0 (t starts at 1), got {self.beta[0].item():g}")
         if not bool(((self.beta[1:] > 0) & (self.beta[1:] < 1)).all()):
             raise ValueError("beta[1], ..., beta[T] must lie strictly between 0 and 1")
+        object.__setattr__(self, "tables", Tables(functools.partial(getattr, self)))
 
     @classmethod
     def linear(cls, T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Schedule:
@@ -172,11 +175,7 @@ class Schedule:
         tensor([[1.],
                 [1.]])
         """
-        key = name, like.device, like.dtype
-        if key not in self._placed:  # copied to a device once, not at every step
-            with torch.inference_mode(False):  # what is kept must be good for training too
-                self._placed[key] = getattr(self, name).to(like.dtype).to(like.device)
-        return self._placed[key][t].unsqueeze(-1)
+        return self.tables.at(name, t, like)
 
     def check_t(self, t: int | Tensor, x: Tensor, least: int = 1) -> None:
         """Raise unless ``t`` is an integer (TypeError) from ``least`` to T, or a tensor that fits ``x`` (ValueError).

@@ -57,8 +57,7 @@ def swiss_roll_ddpm(variance: str | torch.Tensor = "beta_tilde", objective: str 
     >>> sum(parameter.numel() for parameter in swiss_roll_ddpm().parameters())
     11266
     """
-    model = DDPM(_untrained("ddpm").network, Schedule.linear(T=1000), variance, objective)
-    return _load(model, "ddpm" if objective == "simple" else "ddpm_variational")
+    return _load(_ddpm(None, variance, objective), "ddpm" if objective == "simple" else "ddpm_variational")
 
 
 def swiss_roll_vae(kind: str) -> VAE:
@@ -72,8 +71,8 @@ def swiss_roll_vae(kind: str) -> VAE:
     Raises:
         ValueError: ``kind`` is none of these.
 
-    >>> swiss_roll_vae("guided").latent
-    1
+    >>> swiss_roll_vae("guided").latents
+    (1,)
     """
     return _trained("vae", kind)
 
@@ -104,29 +103,32 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
     optimizer = torch.optim.Adam(vae.parameters(), lr=5e-3)
     annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        z = torch.randn(512, vae.latent, generator=generator, device=generator.device)
+        z = torch.randn(512, *vae.latents, generator=generator, device=generator.device)
         x = roll.spiral(torch.special.ndtr(z[:, 0]))
         x = x + roll.noise * randn_like(x, generator)
-        loss = -(vae.decoder(z).log_prob(x) + vae.encoder(x).log_prob(z)).mean()
+        loss = -(vae.generate(z).log_prob(x) + vae.infer(x).log_prob(z)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         annealing.step()
 
 
-def _untrained(name: str, generator: Generator | None = None) -> nn.Module:
-    if name.startswith("ddpm"):
-        schedule = Schedule.linear(T=1000)
-        network = NoiseMLP(schedule, generator=generator)
-        return DDPM(network, schedule) if name == "ddpm" else DDPM(network, schedule, "beta", "variational")
-    noise = SwissRoll().noise
-    if name in ("vae_learned", "vae_guided"):
-        return VAE(latent=1, generator=generator)
-    if name == "vae_sharp":
-        return VAE(latent=2, std=noise, features=16, generator=generator)
-    if name == "hierarchical_vae_learned":
-        return HierarchicalVAE([2, 2], generator=generator)
-    return HierarchicalVAE([2, 2], std=noise, features=16, generator=generator)
+_NOISE = 0.05  # the roll's own
+_UNTRAINED = {
+    "ddpm": lambda generator: _ddpm(generator),
+    "ddpm_variational": lambda generator: _ddpm(generator, "beta", "variational"),
+    "vae_learned": lambda generator: VAE(1, generator=generator),
+    "vae_sharp": lambda generator: VAE(2, std=_NOISE, features=16, generator=generator),
+    "vae_guided": lambda generator: VAE(1, generator=generator),
+    "hierarchical_vae_learned": lambda generator: HierarchicalVAE([2, 2], generator=generator),
+    "hierarchical_vae_sharp": lambda generator: HierarchicalVAE([2, 2], std=_NOISE, features=16, generator=generator),
+}
+_UNTRAINED["hierarchical_vae_sharp_again"] = _UNTRAINED["hierarchical_vae_sharp"]
+
+
+def _ddpm(generator: Generator | None, variance: str | torch.Tensor = "beta_tilde", objective: str = "simple") -> DDPM:
+    schedule = Schedule.linear(T=1000)
+    return DDPM(NoiseMLP(schedule, generator=generator), schedule, variance, objective)
 
 
 def _trained(model: str, kind: str) -> nn.Module:
@@ -134,7 +136,7 @@ def _trained(model: str, kind: str) -> nn.Module:
     if kind not in kinds:
         raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
     name = f"{model}_{kind}"
-    return _load(_untrained(name), name)
+    return _load(_UNTRAINED[name](None), name)
 
 
 def _load(model: nn.Module, name: str) -> nn.Module:
@@ -147,7 +149,7 @@ def _make(names: list[str], folder: Path = WEIGHTS) -> None:
     for name in names or RECIPES:
         recipe = RECIPES[name]
         generator = Generator().manual_seed(recipe["seed"])
-        model = _untrained(name, generator)
+        model = _UNTRAINED[name](generator)
         if not name.startswith("ddpm"):  # its data come after its initial weights, those of the others start afresh
             generator.manual_seed(recipe["seed"])
         data = SwissRoll().sample(recipe["points"], generator)

@@ -15,75 +15,36 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.distributions import Independent, MultivariateNormal
+from torch import Generator, Tensor
+from torch.distributions import MultivariateNormal
 
-from diffusion_notes.chain import Chain, check_chain, elbo
+from diffusion_notes.chain import Chain, check_chain
 from diffusion_notes.checks import check_integer, check_points, describe
-from diffusion_notes.distributions import draw, standard_normal
+from diffusion_notes.distributions import draw
 from diffusion_notes.linear_gaussian import Affine
-from diffusion_notes.networks import GaussianMLP
+from diffusion_notes.neural_chain import NeuralChain
 
 __all__ = ["VAE", "naive_estimate", "naive_spread", "score_function_surrogate"]
 
 
-class VAE(nn.Module):
-    r"""A :class:`~diffusion_notes.chain.Chain` of length one: two networks and a standard normal prior.
+class VAE(NeuralChain):
+    r"""The chain of length one: an encoder :math:`q_\phi(z \mid x)` and a decoder :math:`p_\theta(x \mid z)`.
 
     Arguments:
         latent: the number of coordinates of z.
         dim: D, the number of coordinates of a data point.
-        std: the standard deviation of :math:`p_\theta(x \mid z)`, or None to learn it as a function of z.
-        width: of both networks, as ``depth`` and ``features``: see :class:`~diffusion_notes.networks.GaussianMLP`.
-        depth: the number of hidden layers.
-        features: the number of random Fourier features.
-        generator: draws the initial weights; on the CPU.
+        sizes: all else, by name, as in :class:`~diffusion_notes.neural_chain.NeuralChain`.
 
     Raises:
-        TypeError, ValueError: as :class:`~diffusion_notes.networks.GaussianMLP`.
+        TypeError, ValueError: as there, or ``latent`` is no positive integer.
 
     >>> VAE(latent=1).loss(torch.zeros(5, 2)).shape
     torch.Size([])
     """
 
-    length = 1
-
-    def __init__(
-        self,
-        latent: int,
-        dim: int = 2,
-        std: float | None = None,
-        width: int = 64,
-        depth: int = 2,
-        features: int = 0,
-        generator: Generator | None = None,
-    ) -> None:
-        super().__init__()
+    def __init__(self, latent: int, dim: int = 2, **sizes: object) -> None:
         check_integer("latent", latent, least=1)
-        self.latent = latent
-        sizes = {"width": width, "depth": depth, "features": features, "generator": generator}
-        self.encoder = GaussianMLP(dim, latent, **sizes)
-        self.decoder = GaussianMLP(latent, dim, std=std, **sizes)
-
-    def settings(self) -> dict[str, str]:
-        """What a training run cannot be resumed without, beside the parameters."""
-        return {"model": repr(self)}
-
-    def prior(self, like: Tensor) -> Independent:
-        r""":math:`p(z) = \mathcal N(0, I)`, for as many points as ``like`` has."""
-        return standard_normal(like.new_zeros(len(like), self.latent))
-
-    def infer(self, z: Tensor, i: int = 1) -> Independent:
-        r""":math:`q_\phi(z \mid x)` of data points ``z``."""
-        return self.encoder(z)
-
-    def generate(self, z: Tensor, i: int = 1) -> Independent:
-        r""":math:`p_\theta(x \mid z)` of latents ``z``."""
-        return self.decoder(z)
-
-    def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """The negative bound in nats, from one z for each point of the batch; errors as in ``chain.elbo``."""
-        return -elbo(self, x, generator).mean
+        super().__init__([latent], dim, **sizes)
 
 
 def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:

@@ -39,6 +39,7 @@ from diffusion_notes import (
     quality,
     scalar_latent,
     swiss_roll,
+    tables,
     training,
     vae,
 )
@@ -170,6 +171,7 @@ CALLS = {
     "swiss_roll.SwissRoll.score": lambda x, t: Roll().score(x),
     "swiss_roll.SwissRoll.expected_noise": lambda x, t: Roll().expected_noise(x, x.sigmoid()[:, 0]),
     "swiss_roll.SwissRoll.sample": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).sample(3),
+    "tables.Tables.at": lambda x, t: tables.Tables({"x": x[:, 0]}.__getitem__).at("x", 2, x),
     "diffusion.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
     "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
     "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
@@ -222,12 +224,7 @@ CALLS = {
     "linear_gaussian.LinearGaussianChain.posterior": (lambda x, t, c: c.posterior(x).mean, linear_chain),
     "linear_gaussian.LinearGaussianChain.exact_elbo": (lambda x, t, c: c.exact_elbo(x).total, linear_chain),
     "linear_gaussian.LinearGaussianChain.inferred": (lambda x, t, c: c.inferred(x).mean, linear_chain),
-    "networks.GaussianMLP.forward": (lambda x, t, m: m.encoder(x).log_prob(x[:, :1]), small_vae),
-    "vae.VAE.settings": (lambda x, t, m: m.settings(), small_vae),
-    "vae.VAE.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_vae),
-    "vae.VAE.infer": (lambda x, t, m: m.infer(x).log_prob(x[:, :1]), small_vae),
-    "vae.VAE.generate": (lambda x, t, m: m.generate(x[:, :1]).log_prob(x), small_vae),
-    "vae.VAE.loss": (lambda x, t, m: m.loss(x).backward(), small_vae),
+    "networks.GaussianMLP.forward": (lambda x, t, m: m.encoders[0](x).log_prob(x[:, :1]), small_vae),
     "vae.naive_estimate": (lambda x, t, m: vae.naive_estimate(m, x, 3), small_vae),
     "vae.naive_spread": (lambda x, t, c: vae.naive_spread(c.generative[0], x), scalar_chain),
     "vae.score_function_surrogate": (lambda x, t, m: vae.score_function_surrogate(m, x).sum().backward(), small_vae),
@@ -240,11 +237,11 @@ CALLS = {
     "scalar_latent.ScalarLatent.log_prob": (lambda x, t, m: scalar(m).log_prob(x), small_vae),
     "scalar_latent.ScalarLatent.elbo": (lambda x, t, m: scalar(m).elbo(x), small_vae),
     "scalar_latent.ScalarLatent.best_gaussian": (lambda x, t, c: scalar(c).best_gaussian(x, steps=2), scalar_chain),
-    "hierarchical_vae.HierarchicalVAE.settings": (lambda x, t, m: m.settings(), small_hierarchy),
-    "hierarchical_vae.HierarchicalVAE.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_hierarchy),
-    "hierarchical_vae.HierarchicalVAE.infer": (lambda x, t, m: m.infer(x, 2).log_prob(x[:, :1]), small_hierarchy),
-    "hierarchical_vae.HierarchicalVAE.generate": (lambda x, t, m: m.generate(x, 1).log_prob(x), small_hierarchy),
-    "hierarchical_vae.HierarchicalVAE.loss": (lambda x, t, m: m.loss(x).backward(), small_hierarchy),
+    "neural_chain.NeuralChain.settings": (lambda x, t, m: m.settings(), small_hierarchy),
+    "neural_chain.NeuralChain.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_hierarchy),
+    "neural_chain.NeuralChain.infer": (lambda x, t, m: m.infer(x, 2).log_prob(x[:, :1]), small_hierarchy),
+    "neural_chain.NeuralChain.generate": (lambda x, t, m: m.generate(x, 1).log_prob(x), small_hierarchy),
+    "neural_chain.NeuralChain.loss": (lambda x, t, m: m.loss(x).backward(), small_hierarchy),
     "hierarchical_vae.splits": (lambda x, t, c: hierarchical_vae.splits(c, x).repaired, linear_chain),
     "exercises.check": lambda x, t: exercises.check(x.sin(), x),
     "pretrained.put_on_spiral": (lambda x, t, m: pretrained.put_on_spiral(m, torch.Generator(x.device), 2), small_vae),
@@ -283,7 +280,8 @@ TAKE_NO_TENSOR = {
     "checks.check_integer", "checks.check_positive",
     "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
-    "hierarchical_vae.HierarchicalVAE", "hierarchical_vae.Splits", "networks.GaussianMLP",
+    "hierarchical_vae.HierarchicalVAE", "neural_chain.NeuralChain",
+    "tables.Tables", "hierarchical_vae.Splits", "networks.GaussianMLP",
     "networks.GaussianMLP.extra_repr", "scalar_latent.ScalarLatent", "vae.VAE",
     "parameterisations.variational_constant", "parameterisations.variational_weight",  # tables, on the CPU by design
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
@@ -332,7 +330,7 @@ def test_nothing_is_made_on_the_default_device(name):
 @pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_VALUES))
 def test_nothing_is_made_on_the_cpu(name):
     x = torch.empty(6, 2, device="meta")
-    Schedule_10._placed.clear()
+    Schedule_10.tables.placed.clear()
     for table in ("sqrt_alpha_bar", "sqrt_one_minus_alpha_bar", "sqrt_alpha", "sqrt_beta", "sigma_tilde", "beta"):
         Schedule_10.at(table, 1, x)  # the tables live on the CPU by design, and are copied over once
     call(name, x, torch.zeros(6, dtype=torch.long, device="meta"), NoTensorOn("cpu"))

@@ -39,7 +39,7 @@ def linear_vae(latent: int, dim: int, std: float | None = 0.4) -> VAE:
     """A VAE whose every standard deviation is a constant and whose every mean is affine."""
     vae = VAE(latent, dim, std=std, depth=0, generator=seeded(1)).double()
     with torch.no_grad():
-        for layer, size in ((vae.encoder.layers[0], latent), (vae.decoder.layers[0], dim)):
+        for layer, size in ((vae.encoders[0].layers[0], latent), (vae.decoders[0].layers[0], dim)):
             layer.weight[size:], layer.bias[size:] = 0, -0.7
     return vae.requires_grad_(False)
 
