@@ -1,0 +1,344 @@
+"""The value of an expression in a world.
+
+One method a kind of node. What a world cannot compute is `Unsuited` there, what has no value at an index is
+`Undefined`, and what has no meaning at all (a number taken from a vector, a divergence between laws of different
+variables) is `NotUnderstood`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffusion_notes.equations.laws import Laws
+from diffusion_notes.equations.names import is_index_letter, meaning
+from diffusion_notes.equations.nodes import Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.quantities import call, number
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
+
+__all__ = ["Evaluator"]
+
+DIRECTIONS = 5  # of a gradient in parameters; not a number of coordinates, so that the two are not mixed up
+STEP = 1e-30
+
+
+@dataclass
+class Evaluator(Laws):
+    """Evaluates nodes in a world.
+
+    Args:
+        world: Where.
+        definitions: What the page has defined, by name: its parameters and its expression.
+        given: Whether the data point is given in this relation, or averaged over.
+    """
+
+    world: World
+    definitions: dict[str, tuple[tuple[Symbol, ...], Node]]
+    given: bool = True
+
+    def value(self, node: Node, point: Point) -> np.ndarray:
+        """The value of an expression at the points."""
+        return getattr(self, f"_{node.kind}", self._unknown)(node, point)
+
+    def _unknown(self, node: Node, point: Point) -> np.ndarray:
+        raise NotUnderstood("this has no value of its own here", node.place)
+
+    # What indices and letters mean
+
+    def count(self, index: Index, point: Point) -> int:
+        """The number that an index is."""
+        world = self.world
+        known = {None: 0, "T": world.T, "K": world.K, "L": world.T, "D": world.D} | point.counts
+        if index.letter not in known:
+            raise NotUnderstood(f"nothing says what the index {index.letter} is")
+        return known[index.letter] + index.plus
+
+    def integer(self, node: Node, point: Point) -> int:
+        """The whole number that an expression is."""
+        value = self.value(node, point)
+        if value.shape != (1,) or value[0] != round(value[0].real):
+            raise NotUnderstood("a whole number belongs here", node.place)
+        return round(value[0].real)
+
+    def variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
+        """The variables that a symbol names: one, a run of them, or none."""
+        if symbol.accent or symbol.label:
+            return None
+        chain = self.world.diffusing_names
+        if symbol.base == "eps" and symbol.index is None and symbol.copy is None:
+            return ("eps",)
+        if symbol.base in ("u", "n") and symbol.index is None:
+            return (symbol.base,)
+        if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
+            return ("z1", "z2")
+        if symbol.base not in (("x",) if chain else ("x", "z")):
+            return None
+        if isinstance(symbol.index, Range):
+            ends = self.count(symbol.index.first, point), self.count(symbol.index.last, point)
+            names = [f"{symbol.base}{i}" for i in range(ends[0], ends[1] + 1)]
+        else:
+            names = [symbol.base + ("" if symbol.index is None else str(self.count(symbol.index, point)))]
+        if any(name not in self.world.keys for name in names):
+            if isinstance(symbol.index, Index) and symbol.index.letter:
+                raise Undefined(f"there is no {names[0]}")
+            raise NotUnderstood(f"there is no {' '.join(names)} in this chapter")
+        if symbol.copy is not None:
+            names = [f"{name}^{self.count(symbol.copy, point)}" for name in names]
+        return tuple(names)
+
+    def variables(self, symbols: tuple[Symbol, ...], point: Point) -> tuple[str, ...]:
+        """All variables of a list, in its order."""
+        found: list[str] = []
+        for symbol in symbols:
+            keys = self.variable(symbol, point)
+            if keys is None:
+                raise NotUnderstood(f"{symbol.name} is no variable")
+            found += keys
+        return tuple(found)
+
+    def known(self, symbol: Symbol, point: Point) -> Node | None:
+        """The expression that a letter stands for, by the page or by the book."""
+        context, name = self.world.context, symbol.name
+        if (name, symbol.index) in self.definitions:
+            return self.definitions[name, symbol.index][1]
+        if symbol.accent or (symbol.label and symbol.label != "simple"):
+            return None
+        if name == "L" and symbol.index is not None:
+            step = self.count(symbol.index, point) if isinstance(symbol.index, Index) else -1
+            if not 0 <= step <= self.world.T:
+                raise Undefined(f"there is no L_{step}")
+            kind = {0: "L first", self.world.T: "L last"}.get(step, "L between")
+            return meaning(context, kind, not self.given)
+        if name == "calL" and symbol.index is not None:
+            return meaning(context, "calL K")
+        if name in ("calL", "L"):
+            return meaning(context, name, not self.given)
+        return meaning(context, name) if name in ("L_simple", "w", "C", "ell") else None
+
+    def _scope(self, symbol: Symbol, point: Point) -> Point:
+        """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
+        if symbol.name in ("w", "C", "ell") and symbol.index is not None:
+            return point.at(t=self.count(symbol.index, point))
+        if symbol.name == "L" and symbol.index is not None:
+            return point.at(t=self.count(symbol.index, point) + 1)
+        return point
+
+    # Letters, numbers, arithmetic
+
+    def _number(self, node: Node, point: Point) -> np.ndarray:
+        return np.array([float(node.value)])
+
+    def _symbol(self, node: Node, point: Point) -> np.ndarray:
+        symbol: Symbol = node.value
+        if is_index_letter(symbol) and symbol.base in point.counts:
+            return np.array([float(point.counts[symbol.base])])
+        keys = self.variable(symbol, point)
+        if keys is not None:
+            if len(keys) != 1:
+                raise NotUnderstood("several variables where one belongs", node.place)
+            return self.look(keys[0], point, node)
+        inside = self.known(symbol, point)
+        if inside is not None:
+            if symbol.name in ("w", "C", "ell") and symbol.index is None:
+                raise NotUnderstood(f"{symbol.base} has an index, the step", node.place)
+            return self.value(inside, self._scope(symbol, point))
+        return number(self, symbol, point, node)
+
+    def look(self, key: str, point: Point, node: Node | None = None) -> np.ndarray:
+        """The value of a variable; the noise follows from what it made, unless it is drawn itself."""
+        if key in point.values:
+            if self.world.cells:
+                raise Unsuited("boxes have no coordinates")
+            return point.values[key]
+        if key == "eps":
+            return self.world.noise(point)
+        raise NotUnderstood(f"{key} has no value here", node.place if node else None)
+
+    def _add(self, node: Node, point: Point, sign: int = 1) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if a.shape[1:] != b.shape[1:]:
+            raise NotUnderstood(f"{_kind(a)} and {_kind(b)} are added or compared", node.place)
+        return a + sign * b
+
+    def _sub(self, node: Node, point: Point) -> np.ndarray:
+        return self._add(node, point, -1)
+
+    def _neg(self, node: Node, point: Point) -> np.ndarray:
+        return -self.value(node.parts[0], point)
+
+    def _group(self, node: Node, point: Point) -> np.ndarray:
+        return self.value(node.parts[0], point)
+
+    def _mul(self, node: Node, point: Point) -> np.ndarray:
+        left, right = node.parts
+        if left.kind == "transpose" or (left.kind == "mul" and left.parts[1].kind == "transpose"):
+            outer = left if left.kind == "transpose" else left.parts[1]
+            a, b = self.value(outer.parts[0], point), self.value(right, point)
+            if a.ndim == b.ndim == 2:
+                product = (a * b).sum(-1)
+                return product * self.value(left.parts[0], point) if left.kind == "mul" else product
+        a, b = self.value(left, point), self.value(right, point)
+        if a.ndim == 1 or b.ndim == 1:
+            wide = max(a.ndim, b.ndim)
+            return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
+        if a.ndim == 3:
+            return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
+        raise NotUnderstood("two vectors side by side: which product?", node.place)
+
+    def _div(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if b.ndim > 1:
+            raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
+        if (b == 0).any():
+            raise Undefined("a division by zero")
+        return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
+
+    _frac = _div
+
+    def _scalar(self, node: Node, point: Point) -> np.ndarray:
+        value = self.value(node, point)
+        if value.ndim > 1:
+            raise NotUnderstood(f"{_kind(value)} where a number belongs", node.place)
+        return value
+
+    def _sqrt(self, node: Node, point: Point) -> np.ndarray:
+        value = self._scalar(node.parts[0], point)
+        if (value.real < 0).any():
+            raise Undefined("the root of a negative number")
+        return np.sqrt(value)
+
+    def _log(self, node: Node, point: Point) -> np.ndarray:
+        return self.logarithm(node.parts[0], point)
+
+    def logarithm(self, node: Node, point: Point) -> np.ndarray:
+        """The logarithm of an expression; that of a product is a sum, so that tiny densities do no harm."""
+        if node.kind in ("density", "normal"):
+            return self.log_law(node, point)
+        if node.kind == "group":
+            return self.logarithm(node.parts[0], point)
+        if node.kind in ("mul", "frac", "div") and all(part.having("density") for part in node.parts):
+            a, b = (self.logarithm(part, point) for part in node.parts)
+            return a + b if node.kind == "mul" else a - b
+        value = self._scalar(node, point)
+        if (value.real <= 0).any():
+            raise Undefined("the logarithm of what is not positive")
+        return np.log(value)
+
+    def _exp(self, node: Node, point: Point) -> np.ndarray:
+        return np.exp(self._scalar(node.parts[0], point))
+
+    def _wave(self, node: Node, point: Point) -> np.ndarray:
+        return (np.cos if node.value == "COS" else np.sin)(self._scalar(node.parts[0], point))
+
+    def _pair(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self._scalar(part, point) for part in node.parts)
+        return np.stack(np.broadcast_arrays(a, b), axis=-1)
+
+    def _power(self, node: Node, point: Point) -> np.ndarray:
+        value, power = self._scalar(node.parts[0], point), self._scalar(node.parts[1], point)
+        return value**power
+
+    def _transpose(self, node: Node, point: Point) -> np.ndarray:
+        value = self.value(node.parts[0], point)
+        if value.ndim != 3:
+            raise NotUnderstood("a transposed vector with nothing to its right", node.place)
+        return np.swapaxes(value, 1, 2)
+
+    def _norm(self, node: Node, point: Point) -> np.ndarray:
+        value = self.value(node.parts[0], point)
+        if value.ndim == 1:
+            raise NotUnderstood("the norm of a number", node.place)
+        return np.sqrt((value * value).reshape(len(value), -1).sum(-1))
+
+    def _inner(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if a.ndim != 2 or b.ndim != 2:
+            raise NotUnderstood("an inner product of what are not two vectors", node.place)
+        return (a * b).sum(-1)
+
+    def _call(self, node: Node, point: Point) -> np.ndarray:
+        name: Symbol = node.value[0]
+        mine = self.definitions.get((name.name, name.index))
+        if mine is not None:
+            return self.value(mine[1], point)
+        return call(self, name, node, point)
+
+    # Sums, integrals, gradients
+
+    def steps(self, node: Node, point: Point) -> Iterator[Point]:
+        """The points of a sum or product, one count after another."""
+        _, letter, relation = node.value
+        if not is_index_letter(letter):
+            raise NotUnderstood("sums count with t, s, i, j or k", node.place)
+        low = self.integer(node.parts[0], point)
+        if len(node.parts) == 3:
+            if relation != "=":
+                raise NotUnderstood("a sum over t = 2, …, T, or over t > 1, not a mixture", node.place)
+            last = self.integer(node.parts[1].parts[0], point)
+        else:
+            if relation not in (r"\gt", r"\ge") or letter.base != "t":
+                raise NotUnderstood("the sum has no upper end", node.place)
+            low, last = low + (relation == r"\gt"), self.world.T
+        for i in range(low, last + 1):
+            yield self.remade(point.at(**{letter.base: i}), letter.base)
+
+    def _total(self, node: Node, point: Point) -> np.ndarray:
+        values = [self.value(node.parts[-1], inner) for inner in self.steps(node, point)]
+        summing = node.value[0] == "SUM"
+        if not values:
+            return np.zeros(1) if summing else np.ones(1)
+        if not summing and values[0].ndim > 1:
+            raise NotUnderstood("a product of what are not numbers", node.place)
+        total = values[0]
+        for value in values[1:]:
+            total = total + value if summing else total * value
+        return total
+
+    def remade(self, point: Point, letter: str = "t") -> Point:
+        """Where the noise is drawn, x_t follows from it, for the current t only."""
+        if letter != "t" or "eps" not in point.values or not self.world.diffusing_names or "t" not in point.counts:
+            return point
+        keep = {key: value for key, value in point.values.items() if not key.startswith("x") or key == "x0"}
+        return replace(point, values=keep | self.world.noised(point))
+
+    def _integral(self, node: Node, point: Point) -> np.ndarray:
+        keys = self.variables(node.value, point)
+        if len(node.parts) == 3:
+            ends = [self._scalar(part, point) for part in (node.parts[0], node.parts[1].parts[0])]
+            if keys != ("u",) or any(len(end) != 1 for end in ends) or not 0 <= ends[0][0] < ends[1][0] <= 1:
+                raise NotUnderstood("limits between 0 and 1 belong to an integral over u", node.place)
+            line, weights = np.polynomial.legendre.leggauss(400)
+            half = (ends[1] - ends[0]) / 2
+            found, weights = {"u": (ends[0] + half * (line + 1))[None]}, (half * weights)[None]
+        else:
+            found, weights = {}, np.ones((1, 1))
+            for key in keys:
+                found, weights = self.world.measure(key, point)
+        if len(keys) != 1:
+            raise NotUnderstood("one differential for each integral", node.place)
+        wide = point.spread(found, weights.shape[1])
+        return self.summed(lambda inner: self.value(node.parts[-1], inner), wide, weights)
+
+    def _gradient(self, node: Node, point: Point) -> np.ndarray:
+        symbol: Symbol = node.value[0]
+        if symbol.base in ("theta", "phi"):
+            found = []
+            for direction in range(DIRECTIONS):
+                there = replace(self, world=self.world.moved(symbol.base, direction, 1j * STEP))
+                found.append(there._scalar(node.parts[0], point).imag / STEP)
+            return np.stack(np.broadcast_arrays(*found), axis=-1)
+        keys = self.variable(symbol, point)
+        if keys is None or len(keys) != 1:
+            raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
+        here, found = self.look(keys[0], point, node), []
+        for d in range(here.shape[1]):
+            step = 1j * STEP * np.eye(here.shape[1])[d]
+            moved = replace(point, values=point.values | {keys[0]: here + step})
+            found.append(self._scalar(node.parts[0], moved).imag / STEP)
+        return np.stack(np.broadcast_arrays(*found), axis=-1)
+
+
+def _kind(value: np.ndarray) -> str:
+    return ("a number", "a vector", "a matrix")[value.ndim - 1]

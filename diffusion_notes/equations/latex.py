@@ -1,0 +1,272 @@
+r"""From LaTeX to the words of a formula: spacing is dropped, a letter and what hangs on it become one word.
+
+What is invisible in print is invisible here: a pair of braces groups nothing, and neither does an underbrace. What is
+not known is not skipped: it is `NotUnderstood`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from diffusion_notes.equations.nodes import Index, NotUnderstood, Range, Symbol
+
+__all__ = ["Word", "words"]
+
+GREEK = "alpha beta gamma delta epsilon varepsilon lambda mu sigma phi theta tau pi ell Phi nu eta rho Sigma Lambda"
+LETTERS = {letter: letter for letter in GREEK.split()} | {"epsilon": "eps", "varepsilon": "eps", "ell": "ell"}
+DROPPED = re.compile(
+    r"\\(?:[,;:! >]|left\s*\.|right\s*\.|(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])|displaystyle|textstyle|limits"
+    r"|nonumber|notag|(?:begin|end)\s*\{(?:aligned|align\*?|split|gathered|equation\*?)\})|~|&|\s+|%.*"
+)
+RELATIONS = {
+    **dict.fromkeys(["=", ":=", r"\coloneqq", r"\le", r"\leq", r"\leqslant", r"\ge", r"\geq", r"\geqslant", "<", ">"]),
+    **dict.fromkeys([r"\approx", r"\propto", r"\lt", r"\gt"]),
+}
+CANONICAL = {
+    r"\coloneqq": ":=", r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
+    "<": r"\lt", ">": r"\gt",
+}  # fmt: skip
+WORDS = {
+    r"\log": "LOG", r"\ln": "LOG", r"\exp": "EXP", r"\sum": "SUM", r"\prod": "PROD", r"\int": "INT", r"\nabla": "NABLA",
+    r"\cdot": "TIMES", r"\times": "TIMES", "/": "SLASH", "+": "PLUS", "-": "MINUS", r"\sim": "SIM", ";": "SEMI",
+    r"\frac": "FRAC", r"\tfrac": "FRAC", r"\dfrac": "FRAC", r"\sqrt": "SQRT", ",": "COMMA", r"\mid": "MID",
+    "|": "MID", r"\vert": "MID", r"\dots": "DOTS", r"\ldots": "DOTS", r"\cdots": "DOTS",
+    "(": "LP", ")": "RP", "[": "LB", "]": "RB", r"\{": "LC", r"\}": "RC", r"\langle": "LANGLE", r"\rangle": "RANGLE",
+    r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
+    r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
+}  # fmt: skip
+NAMED = {"log": "LOG", "ln": "LOG", "exp": "EXP", "Var": "VAR", "KL": "KL", "const": "CONST", "const.": "CONST"}
+TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\mathcal")
+PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|\d+(?:\.\d+)?|.", re.S)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a formula: its kind, what it stands for, and where it was read."""
+
+    kind: str
+    value: object
+    place: tuple[int, int]
+
+
+class _Reader:
+    def __init__(self, latex: str) -> None:
+        self.latex, self.at, self.tag, self.named = latex, 0, "", []
+
+    def fail(self, why: str, start: int) -> NotUnderstood:
+        return NotUnderstood(why, (start, max(self.at, start + 1)))
+
+    def skip(self) -> None:
+        while found := DROPPED.match(self.latex, self.at):
+            self.at = found.end()
+
+    def peek(self) -> str:
+        self.skip()
+        found = PIECE.match(self.latex, self.at)
+        return found.group() if found else ""
+
+    def take(self) -> str:
+        piece = self.peek()
+        self.at += len(piece)
+        return piece
+
+    def raw(self) -> tuple[int, int]:
+        """The argument that comes: what is in the braces, or the one piece without braces; where it stands."""
+        start = self.at
+        piece = self.take()
+        if piece != "{":
+            if not piece or piece in ("}", "^", "_", "&"):
+                raise self.fail("an argument is missing here", start)
+            if piece.isdigit() and len(piece) > 1:  # LaTeX takes one digit
+                self.at -= len(piece) - 1
+            end = self.at
+            if piece in TAKING:  # as in L_\text{simple}: the argument has an argument
+                end = self.raw()[1] + (self.latex[self.at - 1] == "}")
+            return (end - 1 if piece.isdigit() else self.at - len(piece) if piece not in TAKING else start), end
+        begin, depth = self.at, 1
+        while depth:
+            piece = PIECE.match(self.latex, self.at)
+            if piece is None:
+                raise self.fail("a brace is never closed", start)
+            depth += {"{": 1, "}": -1}.get(piece.group(), 0)
+            self.at = piece.end()
+        return begin, self.at - 1
+
+    def inside(self, place: tuple[int, int]) -> list[Word]:
+        part = _Reader(self.latex[: place[1]])
+        part.at, part.named = place[0], self.named
+        return part.read()
+
+    def group(self) -> list[Word]:
+        start = self.at
+        place = self.raw()
+        return [Word("OPEN", "{", (start, start)), *self.inside(place), Word("CLOSE", "}", (self.at, self.at))]
+
+    def read(self) -> list[Word]:
+        found: list[Word] = []
+        while piece := self.peek():
+            start = self.at
+            found += self.word(self.take(), start)
+        return found
+
+    def word(self, piece: str, start: int) -> list[Word]:
+        here = lambda kind, value=None: [Word(kind, value, (start, self.at))]  # noqa: E731
+        if piece in RELATIONS:
+            return here("REL", CANONICAL.get(piece, piece))
+        if piece in (r"\Vert", r"\|", "||", r"\parallel"):
+            return here("BARS")
+        if piece in ("\\mathrel", "\\mathbin", "\\mathop", r"\cancel"):
+            return self.inside(self.raw())
+        if piece == "{":  # invisible in print
+            self.at = start
+            return self.inside(self.raw())
+        if piece in (r"\underbrace", r"\overbrace"):
+            place = self.raw()
+            if self.peek() in ("_", "^"):
+                self.take()
+                self.named.append((self.raw(), place))
+            return self.inside(place)
+        if piece in (r"\tag", r"\label"):
+            begin, end = self.raw()
+            self.tag = self.latex[begin:end] if piece == r"\tag" else self.tag
+            return []
+        if piece in (r"\text", r"\operatorname", r"\mathrm", r"\textrm", r"\operatorname*"):
+            return self.text(start)
+        if piece in (r"\frac", r"\tfrac", r"\dfrac"):
+            return [*here("FRAC"), *self.group(), *self.group()]
+        if piece == r"\sqrt":
+            if self.peek() == "[":
+                raise self.fail("roots other than the square root are not in this book", start)
+            return [*here("SQRT"), *self.group()]
+        if piece in (r"\mathbb", r"\mathcal", r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat") or (
+            piece.lstrip("\\") in LETTERS or (len(piece) == 1 and piece.isalpha())
+        ):
+            return self.symbol(piece, start)
+        if piece in ("^", "_"):
+            return [*here("POWER" if piece == "^" else "BELOW"), *self.group()]
+        if piece[0].isdigit():
+            return here("NUMBER", piece)
+        if piece == r"\iint":
+            return here("INT") * 2
+        if piece in WORDS:
+            return here(WORDS[piece])
+        raise self.fail(f"{piece!r} is not in this book's notation", start)
+
+    def text(self, start: int) -> list[Word]:
+        begin, end = self.raw()
+        text = self.latex[begin:end].strip()
+        here = (start, self.at)
+        if text in NAMED:
+            return [Word(NAMED[text], None, here)]
+        if text in ("", ",", "."):
+            return [Word("COMMA", None, here)] if text == "," else []
+        if text == "d":  # an upright d of a differential
+            return self.symbol("d", start)
+        if text in ("for", "if", "where", "with", "and", "for all", "when"):
+            return [Word("COMMA", None, here), Word("QUAD", None, here)]
+        return [Word("SYMBOL", Symbol(text), here)]
+
+    def symbol(self, piece: str, start: int) -> list[Word]:
+        accent = ""
+        while piece in (r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat", r"\mathbb", r"\mathcal"):
+            place = self.raw()
+            inner = self.latex[slice(*place)].strip()
+            if piece in (r"\mathbb", r"\mathcal"):
+                known = {r"\mathbb": {"E"}, r"\mathcal": {"N", "L", "U"}}[piece]
+                if inner not in known:
+                    raise self.fail(f"{piece}{{{inner}}} is not in this book's notation", start)
+                return self.hang("cal" + inner, accent, start)
+            if piece in (r"\bar", r"\tilde", r"\hat"):
+                if accent:
+                    raise self.fail("one accent on another", start)
+                accent = piece[1:]
+            pieces = PIECE.findall(inner)
+            if len(pieces) > 1 and pieces[1].strip("{ ") and pieces[0] not in (r"\mathbf", r"\boldsymbol", r"\bm"):
+                raise self.fail("an accent belongs on one letter: write \\bar\\alpha_t", start)
+            end, self.at = self.at, place[0]
+            piece = self.take()
+            if piece not in (r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat"):
+                self.at = end
+        name = LETTERS.get(piece.lstrip("\\")) if piece.startswith("\\") else piece
+        if name is None or not name.isalpha():
+            raise self.fail(f"{piece!r} is not a letter", start)
+        following = re.compile(r"\s*(?:\\[,;! ]\s*)*(?:[xzu](?![a-zA-Z(])|\\varepsilon|\\epsilon|\\mathbf\{[xz]\})")
+        if name == "d" and not accent and following.match(self.latex, self.at):
+            word = self.word(self.take(), start)[0]
+            return [Word("DIFFERENTIAL", word.value, (start, self.at))]
+        return self.hang(name, accent, start)
+
+    def hang(self, base: str, accent: str, start: int) -> list[Word]:
+        """A letter, then what stands below it and above it, in any order."""
+        below, above = None, None
+        while (sign := self.peek()) in ("_", "^"):
+            if (below if sign == "_" else above) is not None:
+                raise self.fail("two indices in the same place", start)
+            self.take()
+            if sign == "_":
+                below = self.raw()
+            else:
+                before = self.at
+                above = self.raw()
+                if base not in ("z", "x"):
+                    self.at, end = before, self.at
+                    power = self.group()
+                    assert self.at == end
+                    return self.finish(base, accent, self.below(before) if below is None else below, None, start, power)
+        return self.finish(base, accent, below, above, start, [])
+
+    def below(self, start: int) -> tuple[int, int] | None:
+        if self.peek() != "_":
+            return None
+        self.take()
+        return self.raw()
+
+    def finish(self, base, accent, below, above, start, power) -> list[Word]:
+        here = (start, self.at)
+        raised = [Word("POWER", None, here), *power] if power else []
+        if base == "calE":
+            sub = [Word("BELOW", None, here), Word("OPEN", "{", here), *self.inside(below)] if below else []
+            if raised:
+                raise self.fail("is it the expectation of a power, or the power of an expectation?", start)
+            return [Word("E", None, here), *sub, *([Word("CLOSE", "}", here)] if below else [])]
+        text = re.sub(r"\\[,;! ]|\s", "", self.latex[slice(*below)]) if below else ""
+        text = re.sub(r"\\(?:text|mathrm|operatorname)\{(\w+)\}", r"\1", text)
+        if base == "D" and text == "KL":
+            return [Word("KL", None, here)]
+        copy = None
+        if above:
+            copy = self.index(self.latex[slice(*above)].strip().strip("()"), here)
+        index, label = None, ""
+        if re.fullmatch(r"\\tilde\{?q\}?", text):
+            label = "tilde q"
+        elif re.fullmatch(r"(\\(theta|phi)|simple|vlb|q|p)", text):
+            label = text.lstrip("\\")
+        elif text:
+            ends = [self.index(end, here) for end in text.split(":")]
+            if len(ends) > 2:
+                raise NotUnderstood(f"{text!r} is no range", here)
+            index = Range(*ends) if len(ends) == 2 else ends[0]
+        return [Word("SYMBOL", Symbol(base, accent, index, label, copy), here), *raised]
+
+    def index(self, text: str, place: tuple[int, int]) -> Index:
+        found = re.fullmatch(r"([a-zA-Z])?(?:([+-]?)(\d+))?", text.replace(" ", ""))
+        if not text or not found or (found[1] and found[3] and not found[2]) or (found[2] and not found[1]):
+            raise NotUnderstood(f"the index {text!r} is not in this book's notation", place)
+        return Index(found[1], int((found[2] or "") + (found[3] or "0")))
+
+
+def words(latex: str) -> tuple[list[Word], str, list[tuple[tuple[int, int], tuple[int, int]]]]:
+    """The words of a formula, its tag, and what its braces name.
+
+    Args:
+        latex: A displayed equation without its dollars.
+
+    Returns:
+        The words, the tag, and for each brace the places of its name and of what it names.
+
+    Raises:
+        NotUnderstood: If a piece is not in the book's notation.
+    """
+    reader = _Reader(latex)
+    return reader.read(), reader.tag, reader.named

@@ -1,0 +1,70 @@
+"""A reader's question, and the answer in the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from diffusion_notes.equations.judge import Page, Verdict
+from diffusion_notes.equations.worlds import CHAINS
+
+__all__ = ["Report", "check"]
+
+SIGNS = {"proved": "✓", "holds": "✓", "definition": "≔", "fails": "✗", "not understood": "?"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdicts on a display; true if all of it holds.
+
+    Args:
+        latex: The display.
+        verdicts: One for each relation.
+    """
+
+    latex: str
+    verdicts: tuple[Verdict, ...]
+
+    def __bool__(self) -> bool:
+        return all(verdict.good for verdict in self.verdicts)
+
+    def _lines(self) -> list[tuple[Verdict, str]]:
+        return [(v, f"{SIGNS[v.kind]} {v.kind}: {v.detail}" + self._where(v)) for v in self.verdicts]
+
+    def _where(self, verdict: Verdict) -> str:
+        return f" (here: {' '.join(self.latex[slice(*verdict.place)].split())})" if verdict.place else ""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{line}\n    {verdict.latex}" for verdict, line in self._lines())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<div>{escape(line)}<br><code>{escape(v.latex)}</code></div>" for v, line in self._lines())
+        return f'<div class="equation-report">{rows}</div>'
+
+
+def check(latex: str, chapter: str = "ddpm") -> Report:
+    r"""Ask whether an equation holds.
+
+    Args:
+        latex: The equation, in the book's notation, without dollars.
+        chapter: Whose notation it uses: `vae`, `hvae`, `diffusion` or `ddpm`.
+
+    Returns:
+        The verdicts: it holds (proved, or in so many worlds), it fails (with a counterexample), or it is not understood.
+
+    Raises:
+        TypeError: If `latex` is no string.
+        ValueError: If there is no such chapter.
+
+    Example:
+        >>> print(check(r"\bar\alpha_t = \bar\alpha_{t-1} \alpha_t"))
+        ✓ proved: proved symbolically
+            \bar\alpha_t = \bar\alpha_{t-1} \alpha_t
+    """
+    if not isinstance(latex, str):
+        raise TypeError(f"latex must be a string, such as r'\\alpha_t = 1 - \\beta_t'; got {type(latex).__name__}.")
+    if chapter not in CHAINS:
+        raise ValueError(f"chapter must be one of {', '.join(CHAINS)}; got {chapter!r}.")
+    return Report(latex, tuple(Page(chapter).judge(latex)))

@@ -1,0 +1,145 @@
+"""Worlds in which everything can be computed, so that an equation is either true in them or not.
+
+A world has two joint distributions over the same chain of variables: the model $p$, whose steps go down from the top,
+and $q$, whose steps go up from the data. There are two kinds. In `tables.py` every variable is spread over a few boxes,
+so all integrals are finite sums: what holds there for arbitrary densities holds for no reason of Gaussians. In
+`gaussians.py` all steps are Gaussian and variables are vectors, so means, noise and networks have a meaning too.
+
+Values carry a first axis for the points at which they are evaluated: a number is `(S,)`, a vector `(S, D)`, a matrix
+`(S, D, D)`. Derivatives are taken by a complex step, so nothing here may take an absolute value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from diffusion_notes.equations.nodes import NotUnderstood
+
+__all__ = ["CHAINS", "Point", "Undefined", "Unsuited", "World"]
+
+Values = dict[str, np.ndarray]
+
+CHAINS = {
+    "vae": ("x", "z"),
+    "hvae": ("x", "z1", "z2"),
+    "diffusion": ("x0", "x1", "x2", "x3", "x4"),
+    "ddpm": ("x0", "x1", "x2", "x3", "x4"),
+}
+"""The variables of each chapter, from the data up."""
+
+
+class Unsuited(Exception):
+    """This world cannot compute it: boxes have no mean, two-dimensional integrals take too long, and so on."""
+
+
+class Undefined(Exception):
+    """It has no value at this index: q(x_0 | x_1, x_0) is no density."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where an expression is evaluated: the values of variables (many at once), and of counting letters.
+
+    Args:
+        values: By variable, arrays whose first axis goes over the points; all have the same number of them.
+        counts: By letter, its number: `t`, `k`.
+    """
+
+    values: Values = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return max((len(value) for value in self.values.values()), default=1)
+
+    def at(self, **counts: int) -> Point:
+        """The same points with other counts."""
+        return replace(self, counts=self.counts | counts)
+
+    def spread(self, new: Values, nodes: int, without: tuple[str, ...] = ()) -> Point:
+        """Every point, `nodes` times, with the new values `(size, nodes, …)` put in.
+
+        Args:
+            new: The values of the variables that are summed over.
+            nodes: How many of them there are for each point.
+            without: Variables that lose their value, because they follow from the new ones.
+        """
+        size = max(self.size, *(len(value) for value in new.values()))
+        old = {key: np.broadcast_to(value, (size, *value.shape[1:])) for key, value in self.values.items()}
+        values = {key: np.repeat(value, nodes, axis=0) for key, value in old.items() if key not in without}
+        for key, value in new.items():
+            full = np.broadcast_to(value, (size, *value.shape[1:]))
+            values[key] = full.reshape(size * nodes, *value.shape[2:])
+        return replace(self, values=values)
+
+
+class World:
+    """What the checker asks of a world; the names are those of the book.
+
+    Args:
+        context: The chapter, a key of `CHAINS`.
+        title: What to call it in a counterexample.
+    """
+
+    D: int | None = None
+    cells = False
+
+    def __init__(self, context: str, title: str) -> None:
+        self.context, self.title = context, title
+        self.keys = CHAINS[context]
+        self.T = len(self.keys) - 1
+        self.K = 2
+
+    @property
+    def diffusing_names(self) -> bool:
+        """Is this the chain x_0, …, x_T, rather than x and its latents?"""
+        return self.keys[0] == "x0"
+
+    def linked(self, point: Point) -> tuple[str, str]:
+        """The two variables that noise links: x_0 and x_t, or x and z."""
+        if not self.diffusing_names:
+            return self.keys[0], self.keys[1]
+        if "t" not in point.counts:
+            raise NotUnderstood("the noise of which step?")
+        return "x0", f"x{point.counts['t']}"
+
+    def noise(self, point: Point) -> np.ndarray:
+        """The noise that made a variable."""
+        raise Unsuited("boxes have no noise")
+
+    def spiral(self, u: np.ndarray) -> np.ndarray:
+        """The place on the spiral of this book's data."""
+        raise Unsuited("other data than the spiral")
+
+    def normal_cdf(self, z: np.ndarray) -> np.ndarray:
+        """The distribution function of a standard normal number."""
+        raise Unsuited("other latents than numbers")
+
+    def original(self, key: str) -> str:
+        """The variable of which this is a copy: z^k is a z."""
+        return key.split("^")[0]
+
+    def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+        """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
+        raise NotImplementedError
+
+    def nodes(
+        self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
+    ) -> tuple[Values, np.ndarray]:
+        """Values of `about`, `(S, N, …)`, and weights `(S, N)`, whose weighted sums are expectations given `given`."""
+        raise NotImplementedError
+
+    def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
+        """Values and weights whose weighted sums are integrals over a variable."""
+        raise NotImplementedError
+
+    def moved(self, parameters: str, direction: int, by: complex) -> World:
+        """The same world with `theta` or `phi` moved in a direction."""
+        raise NotImplementedError
+
+    def draws(self, count: int) -> Point:
+        """Points from the joint distribution q, at which what is free is evaluated."""
+        raise NotImplementedError
