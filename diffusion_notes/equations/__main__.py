@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from diffusion_notes.equations.judge import Verdict
 from diffusion_notes.equations.pages import judge_page
 
 __all__ = ["main"]
@@ -35,14 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
                 if verdict.good and options.quiet:
                     continue
                 tag = f" ({verdict.tag})" if verdict.tag else ""
-                print(
-                    f"{path.name}{tag}: {verdict.kind}: {verdict.latex}  [{verdict.detail}{pointer(equation.latex, verdict)}]"
-                )
+                why = verdict.detail + pointer(equation.latex, verdict)
+                print(f"{path.name}{tag}: {verdict.kind}: {verdict.latex}  [{why}]")
     print(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no displayed equations")
     return 2 if counts["not understood"] else 1 if counts["fails"] else 0
 
 
-def pointer(latex: str, verdict) -> str:
+def pointer(latex: str, verdict: Verdict) -> str:
     """The characters that were not understood."""
     if verdict.place is None:
         return ""

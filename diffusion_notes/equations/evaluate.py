@@ -12,20 +12,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffusion_notes.equations.laws import Laws
+from diffusion_notes.equations.arithmetic import Arithmetic
+from diffusion_notes.equations.averages import Averages
+from diffusion_notes.equations.changes import Changes
 from diffusion_notes.equations.names import is_index_letter, meaning
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood, Range, Symbol
-from diffusion_notes.equations.quantities import call, number
+from diffusion_notes.equations.quantities import call, letter
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
 
-__all__ = ["Evaluator"]
+__all__ = ["Definitions", "Evaluator"]
 
-DIRECTIONS = 5  # of a gradient in parameters; not a number of coordinates, so that the two are not mixed up
-STEP = 1e-30
+
+Definitions = dict[tuple[str, Index | Range | None], tuple[tuple[Node, ...], Node]]
+"""What a page has defined: by name and index, the arguments and the expression."""
 
 
 @dataclass
-class Evaluator(Laws):
+class Evaluator(Arithmetic, Changes, Averages):
     """Evaluates nodes in a world.
 
     Args:
@@ -35,7 +38,7 @@ class Evaluator(Laws):
     """
 
     world: World
-    definitions: dict[str, tuple[tuple[Symbol, ...], Node]]
+    definitions: Definitions
     given: bool = True
 
     def value(self, node: Node, point: Point) -> np.ndarray:
@@ -73,6 +76,8 @@ class Evaluator(Laws):
             return (symbol.base,)
         if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
             return ("z1", "z2")
+        if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
+            return ("x",)
         if symbol.base not in (("x",) if chain else ("x", "z")):
             return None
         if isinstance(symbol.index, Range):
@@ -115,6 +120,8 @@ class Evaluator(Laws):
             return meaning(context, "calL K")
         if name in ("calL", "L"):
             return meaning(context, name, not self.given)
+        if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
+            return meaning(context, "C first")  # the first step has no posterior: its constant is that of a density
         return meaning(context, name) if name in ("L_simple", "w", "C", "ell") else None
 
     def _scope(self, symbol: Symbol, point: Point) -> Point:
@@ -125,10 +132,7 @@ class Evaluator(Laws):
             return point.at(t=self.count(symbol.index, point) + 1)
         return point
 
-    # Letters, numbers, arithmetic
-
-    def _number(self, node: Node, point: Point) -> np.ndarray:
-        return np.array([float(node.value)])
+    # Letters
 
     def _symbol(self, node: Node, point: Point) -> np.ndarray:
         symbol: Symbol = node.value
@@ -144,7 +148,7 @@ class Evaluator(Laws):
             if symbol.name in ("w", "C", "ell") and symbol.index is None:
                 raise NotUnderstood(f"{symbol.base} has an index, the step", node.place)
             return self.value(inside, self._scope(symbol, point))
-        return number(self, symbol, point, node)
+        return letter(self, symbol, point, node)
 
     def look(self, key: str, point: Point, node: Node | None = None) -> np.ndarray:
         """The value of a variable; the noise follows from what it made, unless it is drawn itself."""
@@ -155,108 +159,6 @@ class Evaluator(Laws):
         if key == "eps":
             return self.world.noise(point)
         raise NotUnderstood(f"{key} has no value here", node.place if node else None)
-
-    def _add(self, node: Node, point: Point, sign: int = 1) -> np.ndarray:
-        a, b = (self.value(part, point) for part in node.parts)
-        if a.shape[1:] != b.shape[1:]:
-            raise NotUnderstood(f"{_kind(a)} and {_kind(b)} are added or compared", node.place)
-        return a + sign * b
-
-    def _sub(self, node: Node, point: Point) -> np.ndarray:
-        return self._add(node, point, -1)
-
-    def _neg(self, node: Node, point: Point) -> np.ndarray:
-        return -self.value(node.parts[0], point)
-
-    def _group(self, node: Node, point: Point) -> np.ndarray:
-        return self.value(node.parts[0], point)
-
-    def _mul(self, node: Node, point: Point) -> np.ndarray:
-        left, right = node.parts
-        if left.kind == "transpose" or (left.kind == "mul" and left.parts[1].kind == "transpose"):
-            outer = left if left.kind == "transpose" else left.parts[1]
-            a, b = self.value(outer.parts[0], point), self.value(right, point)
-            if a.ndim == b.ndim == 2:
-                product = (a * b).sum(-1)
-                return product * self.value(left.parts[0], point) if left.kind == "mul" else product
-        a, b = self.value(left, point), self.value(right, point)
-        if a.ndim == 1 or b.ndim == 1:
-            wide = max(a.ndim, b.ndim)
-            return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
-        if a.ndim == 3:
-            return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
-        raise NotUnderstood("two vectors side by side: which product?", node.place)
-
-    def _div(self, node: Node, point: Point) -> np.ndarray:
-        a, b = (self.value(part, point) for part in node.parts)
-        if b.ndim > 1:
-            raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
-        if (b == 0).any():
-            raise Undefined("a division by zero")
-        return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
-
-    _frac = _div
-
-    def _scalar(self, node: Node, point: Point) -> np.ndarray:
-        value = self.value(node, point)
-        if value.ndim > 1:
-            raise NotUnderstood(f"{_kind(value)} where a number belongs", node.place)
-        return value
-
-    def _sqrt(self, node: Node, point: Point) -> np.ndarray:
-        value = self._scalar(node.parts[0], point)
-        if (value.real < 0).any():
-            raise Undefined("the root of a negative number")
-        return np.sqrt(value)
-
-    def _log(self, node: Node, point: Point) -> np.ndarray:
-        return self.logarithm(node.parts[0], point)
-
-    def logarithm(self, node: Node, point: Point) -> np.ndarray:
-        """The logarithm of an expression; that of a product is a sum, so that tiny densities do no harm."""
-        if node.kind in ("density", "normal"):
-            return self.log_law(node, point)
-        if node.kind == "group":
-            return self.logarithm(node.parts[0], point)
-        if node.kind in ("mul", "frac", "div") and all(part.having("density") for part in node.parts):
-            a, b = (self.logarithm(part, point) for part in node.parts)
-            return a + b if node.kind == "mul" else a - b
-        value = self._scalar(node, point)
-        if (value.real <= 0).any():
-            raise Undefined("the logarithm of what is not positive")
-        return np.log(value)
-
-    def _exp(self, node: Node, point: Point) -> np.ndarray:
-        return np.exp(self._scalar(node.parts[0], point))
-
-    def _wave(self, node: Node, point: Point) -> np.ndarray:
-        return (np.cos if node.value == "COS" else np.sin)(self._scalar(node.parts[0], point))
-
-    def _pair(self, node: Node, point: Point) -> np.ndarray:
-        a, b = (self._scalar(part, point) for part in node.parts)
-        return np.stack(np.broadcast_arrays(a, b), axis=-1)
-
-    def _power(self, node: Node, point: Point) -> np.ndarray:
-        value, power = self._scalar(node.parts[0], point), self._scalar(node.parts[1], point)
-        return value**power
-
-    def _transpose(self, node: Node, point: Point) -> np.ndarray:
-        value = self.value(node.parts[0], point)
-        if value.ndim != 3:
-            raise NotUnderstood("a transposed vector with nothing to its right", node.place)
-        return np.swapaxes(value, 1, 2)
-
-    def _norm(self, node: Node, point: Point) -> np.ndarray:
-        value = self.value(node.parts[0], point)
-        if value.ndim == 1:
-            raise NotUnderstood("the norm of a number", node.place)
-        return np.sqrt((value * value).reshape(len(value), -1).sum(-1))
-
-    def _inner(self, node: Node, point: Point) -> np.ndarray:
-        a, b = (self.value(part, point) for part in node.parts)
-        if a.ndim != 2 or b.ndim != 2:
-            raise NotUnderstood("an inner product of what are not two vectors", node.place)
-        return (a * b).sum(-1)
 
     def _call(self, node: Node, point: Point) -> np.ndarray:
         name: Symbol = node.value[0]
@@ -306,7 +208,7 @@ class Evaluator(Laws):
     def _integral(self, node: Node, point: Point) -> np.ndarray:
         keys = self.variables(node.value, point)
         if len(node.parts) == 3:
-            ends = [self._scalar(part, point) for part in (node.parts[0], node.parts[1].parts[0])]
+            ends = [self.number(part, point) for part in (node.parts[0], node.parts[1].parts[0])]
             if keys != ("u",) or any(len(end) != 1 for end in ends) or not 0 <= ends[0][0] < ends[1][0] <= 1:
                 raise NotUnderstood("limits between 0 and 1 belong to an integral over u", node.place)
             line, weights = np.polynomial.legendre.leggauss(400)
@@ -320,25 +222,3 @@ class Evaluator(Laws):
             raise NotUnderstood("one differential for each integral", node.place)
         wide = point.spread(found, weights.shape[1])
         return self.summed(lambda inner: self.value(node.parts[-1], inner), wide, weights)
-
-    def _gradient(self, node: Node, point: Point) -> np.ndarray:
-        symbol: Symbol = node.value[0]
-        if symbol.base in ("theta", "phi"):
-            found = []
-            for direction in range(DIRECTIONS):
-                there = replace(self, world=self.world.moved(symbol.base, direction, 1j * STEP))
-                found.append(there._scalar(node.parts[0], point).imag / STEP)
-            return np.stack(np.broadcast_arrays(*found), axis=-1)
-        keys = self.variable(symbol, point)
-        if keys is None or len(keys) != 1:
-            raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
-        here, found = self.look(keys[0], point, node), []
-        for d in range(here.shape[1]):
-            step = 1j * STEP * np.eye(here.shape[1])[d]
-            moved = replace(point, values=point.values | {keys[0]: here + step})
-            found.append(self._scalar(node.parts[0], moved).imag / STEP)
-        return np.stack(np.broadcast_arrays(*found), axis=-1)
-
-
-def _kind(value: np.ndarray) -> str:
-    return ("a number", "a vector", "a matrix")[value.ndim - 1]

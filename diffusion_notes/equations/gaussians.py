@@ -12,47 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.nodes import NotUnderstood
+from diffusion_notes.equations.normal import WIDE, gauss_nodes, log_normal
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Values, World
 
 __all__ = ["Gaussians"]
-
-WIDE = 12.0  # standard deviations on either side of an integral over the line
-
-
-def _root(matrix: np.ndarray) -> np.ndarray:
-    """A lower triangular root of a symmetric matrix, `(…, n, n)`; analytic, as numpy's is not for complex entries."""
-    n = matrix.shape[-1]
-    root = np.zeros(matrix.shape, dtype=np.result_type(matrix, float))
-    for i in range(n):
-        for j in range(i + 1):
-            rest = matrix[..., i, j] - (root[..., i, :j] * root[..., j, :j]).sum(-1)
-            root[..., i, j] = np.sqrt(rest) if i == j else rest / root[..., j, j]
-    return root
-
-
-def log_normal(x: np.ndarray, mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
-    """The logarithm of a Gaussian density: vectors `(S, n)`, covariance `(S or 1, n, n)`, result `(S,)`."""
-    off = x - mean
-    n = off.shape[-1]
-    solved = np.linalg.solve(np.broadcast_to(cov, (len(off), n, n)), off[..., None])[..., 0]
-    return -0.5 * ((off * solved).sum(-1) + np.log(np.linalg.det(cov)) + n * np.log(2 * np.pi))
-
-
-def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: str | int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes `(S, N, n)` and weights `(1, N)` for expectations under a Gaussian: exact for polynomials, or a fine grid."""
-    n = mean.shape[-1]
-    if isinstance(rule, int):
-        line, weight = np.polynomial.hermite_e.hermegauss(rule)
-    else:
-        if n > 1:
-            raise Unsuited("an integral of several variables that is not a polynomial's")
-        line = np.linspace(-WIDE, WIDE, int(rule.split()[1]))
-        weight = np.exp(-(line**2) / 2)
-    if len(line) ** n > 3e5:
-        raise Unsuited("too many nodes")
-    grid = np.stack(np.meshgrid(*(line,) * n, indexing="ij")).reshape(n, -1).T
-    weights = np.prod(np.stack(np.meshgrid(*(weight / weight.sum(),) * n, indexing="ij")).reshape(n, -1), axis=0)
-    return mean[:, None, :] + np.einsum("...ij,nj->...ni", _root(cov), grid), weights[None]
 
 
 class Gaussians(World):
@@ -91,6 +54,7 @@ class Gaussians(World):
         self.shapes = (rng.normal(size=(8, n + 1, D, D)), rng.normal(size=(8, n + 1, D)), rng.normal(size=(8, n + 1)))
         self.any = {name: (rng.normal(), rng.normal(size=D), square(1.0)) for name in ("f", "f phi")}
         self.tight = tight
+        self.generic = {"m": rng.normal(size=(3, D)), "v": rng.uniform(0.3, 2.0, 3)}
         self._build()
 
     def _build(self) -> None:
@@ -126,18 +90,18 @@ class Gaussians(World):
         return mean, cov
 
     def _turn(self) -> None:
-        """Make one side the other turned round: p's steps those of q in a diffusion chapter, q's those of p elsewhere."""
+        """Make one side the other turned round: p's steps those of q for a diffusion, q's those of p elsewhere."""
         self.tight, eye = False, np.eye(self.D)
         if not self.diffusing:  # exact posteriors, so that the bound is reached; the covariances are round for D = 1
             self._build()
             for t in range(1, self.T + 1):
-                mean, gain, cov = self._regress("p", (self.keys[t],), (self.keys[t - 1],))
-                self.up[t - 1] = (gain, mean - gain @ self._regress("p", (self.keys[t - 1],), ())[0])
+                mean, gain, cov = self.regress("p", (self.keys[t],), (self.keys[t - 1],))
+                self.up[t - 1] = (gain, mean - gain @ self.regress("p", (self.keys[t - 1],), ())[0])
                 self.sigma_phi[t] = np.sqrt(np.trace(cov) / self.D)
             return self._build()
         for t in range(1, self.T + 1):
-            mean, gain, cov = self._regress("q", (self.keys[t - 1],), (self.keys[t],))
-            shift = mean - gain @ self._regress("q", (self.keys[t],), ())[0]
+            mean, gain, cov = self.regress("q", (self.keys[t - 1],), (self.keys[t],))
+            shift = mean - gain @ self.regress("q", (self.keys[t],), ())[0]
             self.sigma[t] = np.sqrt(np.trace(cov) / self.D)
             scale, root = self.beta[t] / np.sqrt(1 - self.alpha_bar[t]), np.sqrt(1 - self.beta[t])
             self.net[t] = ((eye - root * gain) / scale, -root * shift / scale, np.zeros(self.D))
@@ -178,7 +142,7 @@ class Gaussians(World):
         a, b = self.up[0]
         return (point.values[above] - point.values[below] @ a.T - b) / self.sigma_phi[1]
 
-    def _regress(self, model: str, about: tuple[str, ...], given: tuple[str, ...]):
+    def regress(self, model: str, about: tuple[str, ...], given: tuple[str, ...]):
         """E[about], the matrix that maps given's deviation to about's, and the covariance that is left."""
         if model not in self.joint:
             raise Unsuited("a marginal of a model with bent means")
@@ -195,18 +159,19 @@ class Gaussians(World):
         gain = np.linalg.solve(cov[np.ix_(g, g)], cov[np.ix_(g, a)]).T if g else np.zeros((len(a), 0))
         return mean[a], gain, cov[np.ix_(a, a)] - gain @ cov[np.ix_(g, a)]
 
-    def _moments(self, model, about, given, point: Point):
-        mean, gain, cov = self._regress(model, about, given)
+    def moments(self, model, about, given, point: Point):
+        """The mean `(S, n)` and the covariance `(1, n, n)` of some variables given others."""
+        mean, gain, cov = self.regress(model, about, given)
         if given:
             seen = np.concatenate([point.values[key] for key in given], axis=-1)
-            there = self._regress(model, given, ())[0]
+            there = self.regress(model, given, ())[0]
             return mean + (seen - there) @ gain.T, cov[None]
         return mean[None], cov[None]
 
     def log_density(self, model, about, given, point):  # noqa: D102
         if model == "p" and self.bent:
             return self._bent(about, given, point)
-        mean, cov = self._moments(model, about, given, point)
+        mean, cov = self.moments(model, about, given, point)
         return log_normal(np.concatenate([point.values[key] for key in about], axis=-1), mean, cov)
 
     def _bent(self, about, given, point: Point) -> np.ndarray:
@@ -236,7 +201,7 @@ class Gaussians(World):
         elif model == "p" and self.bent:
             mean, cov = np.zeros((1, self.D)), np.eye(self.D)[None]
         else:
-            mean, cov = self._moments(model, about, given, point)
+            mean, cov = self.moments(model, about, given, point)
         found, weights = gauss_nodes(mean, cov, self.rule)
         D = self.D
         return {key: found[..., i * D : (i + 1) * D] for i, key in enumerate(about)}, weights
@@ -262,6 +227,14 @@ class Gaussians(World):
             other.sigma_phi = self.sigma_phi * np.exp(by * scale)
             constant, linear, square = self.any["f phi"]
             other.any = self.any | {"f phi": (constant + by, linear + by * shift[0], square + by * turn[0])}
+        other._build()
+        return other
+
+    def with_sigma(self, t: int, sigma: complex) -> Gaussians:
+        """The same world with another deviation of the t-th step of p."""
+        other = object.__new__(type(self))
+        other.__dict__ = self.__dict__ | {"sigma": self.sigma.astype(complex)}
+        other.sigma[t] = sigma
         other._build()
         return other
 

@@ -10,35 +10,9 @@ import re
 from dataclasses import dataclass
 
 from diffusion_notes.equations.nodes import Index, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.vocabulary import CANONICAL, DROPPED, LETTERS, NAMED, PIECE, RELATIONS, TAKING, WORDS
 
 __all__ = ["Word", "words"]
-
-GREEK = "alpha beta gamma delta epsilon varepsilon lambda mu sigma phi theta tau pi ell Phi nu eta rho Sigma Lambda"
-LETTERS = {letter: letter for letter in GREEK.split()} | {"epsilon": "eps", "varepsilon": "eps", "ell": "ell"}
-DROPPED = re.compile(
-    r"\\(?:[,;:! >]|left\s*\.|right\s*\.|(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])|displaystyle|textstyle|limits"
-    r"|nonumber|notag|(?:begin|end)\s*\{(?:aligned|align\*?|split|gathered|equation\*?)\})|~|&|\s+|%.*"
-)
-RELATIONS = {
-    **dict.fromkeys(["=", ":=", r"\coloneqq", r"\le", r"\leq", r"\leqslant", r"\ge", r"\geq", r"\geqslant", "<", ">"]),
-    **dict.fromkeys([r"\approx", r"\propto", r"\lt", r"\gt"]),
-}
-CANONICAL = {
-    r"\coloneqq": ":=", r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
-    "<": r"\lt", ">": r"\gt",
-}  # fmt: skip
-WORDS = {
-    r"\log": "LOG", r"\ln": "LOG", r"\exp": "EXP", r"\sum": "SUM", r"\prod": "PROD", r"\int": "INT", r"\nabla": "NABLA",
-    r"\cdot": "TIMES", r"\times": "TIMES", "/": "SLASH", "+": "PLUS", "-": "MINUS", r"\sim": "SIM", ";": "SEMI",
-    r"\frac": "FRAC", r"\tfrac": "FRAC", r"\dfrac": "FRAC", r"\sqrt": "SQRT", ",": "COMMA", r"\mid": "MID",
-    "|": "MID", r"\vert": "MID", r"\dots": "DOTS", r"\ldots": "DOTS", r"\cdots": "DOTS",
-    "(": "LP", ")": "RP", "[": "LB", "]": "RB", r"\{": "LC", r"\}": "RC", r"\langle": "LANGLE", r"\rangle": "RANGLE",
-    r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
-    r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
-}  # fmt: skip
-NAMED = {"log": "LOG", "ln": "LOG", "exp": "EXP", "Var": "VAR", "KL": "KL", "const": "CONST", "const.": "CONST"}
-TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\mathcal")
-PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|\d+(?:\.\d+)?|.", re.S)
 
 
 @dataclass(frozen=True)
@@ -105,7 +79,7 @@ class _Reader:
 
     def read(self) -> list[Word]:
         found: list[Word] = []
-        while piece := self.peek():
+        while self.peek():
             start = self.at
             found += self.word(self.take(), start)
         return found
@@ -147,6 +121,9 @@ class _Reader:
             return [*here("POWER" if piece == "^" else "BELOW"), *self.group()]
         if piece[0].isdigit():
             return here("NUMBER", piece)
+        if piece == r"\arg" and self.peek() == r"\min":
+            self.take()
+            return here("ARGMIN")
         if piece == r"\iint":
             return here("INT") * 2
         if piece in WORDS:

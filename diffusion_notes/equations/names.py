@@ -18,7 +18,8 @@ START = {"vae": "x", "hvae": "x", "diffusion": "x0", "ddpm": "x0"}
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
-    "calL K": r"\mathbb{E}_{z^1, z^2 \sim q(z \mid x)}\Bigl[\log \tfrac{1}{2} \sum_{k=1}^{2} \frac{p(x, z^k)}{q(z^k \mid x)}\Bigr]",
+    "calL K": r"\mathbb{E}_{z^1, \dots, z^K \sim q(z \mid x)}"
+    r"\Bigl[\log \frac{1}{K} \sum_{k=1}^{K} \frac{p(x, z^k)}{q(z^k \mid x)}\Bigr]",
     "H": r"H(q(x))",
 }
 _HVAE = {"calL": r"\mathbb{E}_{q(z_1, z_2 \mid x)}[\log p(x, z_1, z_2) - \log q(z_1, z_2 \mid x)]", "H": r"H(q(x))"}
@@ -28,9 +29,11 @@ _CHAIN = {
     "L first": r"\mathbb{E}_{q(x_1 \mid x_0)}[-\log p(x_0 \mid x_1)]",
     "L last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
     "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
-    "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon} \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
+    "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
+    r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
     "w": r"\frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)}",
     "C": r"D_{KL}(\mathcal{N}(0, \tilde\beta_t I) \Vert \mathcal{N}(0, \sigma_t^2 I))",
+    "C first": r"\frac{D}{2} \log 2 \pi \sigma_1^2",
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
 }

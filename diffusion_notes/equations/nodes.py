@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 __all__ = ["Index", "Node", "NotUnderstood", "Range", "Symbol"]
 
 
-class NotUnderstood(Exception):
+class NotUnderstood(Exception):  # noqa: N818 it is a verdict, not an error
     """The checker does not know what is meant here, so it must not say that it holds.
 
     Args:
@@ -82,6 +82,11 @@ class Node:
         yield self
         for part in self.parts:
             yield from part.walk()
+
+    def symbols(self) -> list[Symbol]:
+        """The symbols of this node itself."""
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        return [value for value in values if isinstance(value, Symbol)]
 
     def having(self, kind: str) -> list[Node]:
         """All nodes of a kind, this one included."""

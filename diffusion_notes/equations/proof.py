@@ -9,7 +9,7 @@ dimensions if it holds in one.
 from __future__ import annotations
 
 from functools import cache, reduce
-from operator import mul
+from operator import add, mul, neg, sub, truediv
 
 import sympy
 
@@ -21,7 +21,7 @@ __all__ = ["expression", "proved"]
 LOWEST = -2  # of t - 1, t - 2: where the product of the alphas begins
 
 
-class _NotAlgebra(Exception):
+class _NotAlgebra(Exception):  # noqa: N818 it is an answer, not an error
     """There is more than algebra in it."""
 
 
@@ -61,8 +61,8 @@ class _Algebra:
         if kind == "call":
             return self.call(node)
         operations = {
-            "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "neg": lambda a: -a, "mul": mul, "div": lambda a, b: a / b,
-            "frac": lambda a, b: a / b, "sqrt": sympy.sqrt, "log": sympy.log, "exp": sympy.exp, "inner": mul,
+            "add": add, "sub": sub, "neg": neg, "mul": mul, "div": truediv, "frac": truediv, "inner": mul,
+            "sqrt": sympy.sqrt, "log": sympy.log, "exp": sympy.exp,
         }  # fmt: skip
         if kind == "power":
             inside = parts[0].parts[0] if parts[0].kind == "norm" else parts[0]

@@ -17,17 +17,22 @@ from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
 if TYPE_CHECKING:
     from diffusion_notes.equations.evaluate import Evaluator
 
-__all__ = ["call", "number"]
+__all__ = ["call", "letter"]
 
 SCHEDULE = {"alpha", "beta", "sigma", "bar alpha", "tilde beta", "tilde mu"}
-LETTERS = {"vae": {"s", "W", "b"}, "hvae": {"a", "c", "d", "m", "r", "s", "v"}, "diffusion": {"s"}, "ddpm": set()}
+LETTERS = {
+    "vae": {"s", "W", "b", "m", "v"},
+    "hvae": {"a", "c", "d", "m", "r", "s", "v"},
+    "diffusion": {"s", "m", "v"},
+    "ddpm": {"m", "v"},
+}
 
 
 NETWORKS = {"eps_theta": 2, "x_theta": 2, "v_theta": 2, "mu_theta": 2, "tilde mu": 2, "SNR": 1}
 CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
 
 
-def number(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> np.ndarray:
+def letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> np.ndarray:
     """The value of a letter that is no variable.
 
     Args:
@@ -73,7 +78,7 @@ def _scheduled(evaluator: Evaluator, name: str, t: int, point: Point) -> np.ndar
     if name == "tilde mu":
         return mean_of_posterior(evaluator, evaluator.look(f"x{t}", point), evaluator.look("x0", point), t)
     if name == "tilde beta":
-        return np.array([world._regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[2][0, 0] if t > 1 else 0.0])
+        return np.array([world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[2][0, 0] if t > 1 else 0.0])
     table = {"alpha": 1 - world.beta, "beta": world.beta, "bar alpha": world.alpha_bar, "sigma": world.sigma}[name]
     return np.array([table[t]])
 
@@ -82,7 +87,7 @@ def mean_of_posterior(evaluator: Evaluator, xt: np.ndarray, x0: np.ndarray, t: i
     """E[x_{t-1} | x_t, x_0] for any two points, by regression in the joint Gaussian."""
     if t == 1:
         return x0
-    gain = evaluator.world._regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[1]
+    gain = evaluator.world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[1]
     return np.concatenate(np.broadcast_arrays(xt, x0), axis=-1) @ gain.T
 
 
@@ -90,6 +95,8 @@ def _letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> n
     """The letters of the VAE chapters: a linear decoder, and the scalar example with two layers."""
     world, index = evaluator.world, symbol.index
     i = evaluator.count(index, point) if isinstance(index, Index) else None
+    if world.context != "hvae" and symbol.base in ("m", "v") and index in (Index(None, 1), Index(None, 2)):
+        return world.generic[symbol.base][i][None]  # any vector, any variance
     if world.context == "vae" and i is None:
         if world.bent:
             raise Unsuited("a decoder that is not linear")
@@ -103,7 +110,7 @@ def _letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> n
             ("a", None): world.net[2][0][0], ("c", None): c[0], ("d", None): d[None],
             ("r", 1): world.sigma_phi[1:2], ("r", 2): world.sigma_phi[2:3],
             ("s", 1): world.sigma[1:2], ("s", 2): world.sigma[2:3],
-            ("v", None): world._regress("q", ("z1",), ("z2", "x"))[2][0],
+            ("v", None): world.regress("q", ("z1",), ("z2", "x"))[2][0],
         }  # fmt: skip
         if (symbol.base, i) == ("m", 1):
             return evaluator.look("x", point) @ world.up[0][0].T + world.up[0][1]
@@ -130,7 +137,7 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
     if said == "calL":
         return _bound(evaluator, name, node, point)
     if said == "c" and world.context == "hvae":  # there it is a number, before a bracket
-        factor, value = number(evaluator, name, point, node), evaluator.value(parts[0], point)
+        factor, value = letter(evaluator, name, point, node), evaluator.value(parts[0], point)
         return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
     shape = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if world.diffusing_names else CODERS)
     if shape.get(said) != len(parts):
@@ -147,7 +154,7 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
     if world.cells:
         raise Unsuited("boxes have no coordinates")
     if said == "c":
-        return world.spiral(evaluator._scalar(parts[0], point))
+        return world.spiral(evaluator.number(parts[0], point))
     if said == "Phi":
         return world.normal_cdf(evaluator.value(parts[0], point))
     if said == "SNR":

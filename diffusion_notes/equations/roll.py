@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from mpmath import ncdf
 
-from diffusion_notes.equations.gaussians import Gaussians, log_normal
+from diffusion_notes.equations.gaussians import Gaussians
+from diffusion_notes.equations.normal import log_normal
 from diffusion_notes.equations.worlds import Point, Unsuited
 
 __all__ = ["Roll"]

@@ -29,17 +29,27 @@ class Tables(World):
         sharp: How far the probabilities are from even.
         tight: How near the model is to q turned round: 1 is the same, 0 is at random.
         small: The typical size of a box.
+        narrow: How much more the data crowd into one box.
     """
 
     cells = True
 
-    def __init__(self, context: str, seed: int, sharp: float = 1.0, tight: float = 0.0, small: float = 1.0) -> None:
+    def __init__(
+        self,
+        context: str,
+        seed: int,
+        sharp: float = 1.0,
+        tight: float = 0.0,
+        small: float = 1.0,
+        narrow: float = 0.0,
+    ) -> None:
         super().__init__(context, f"boxes, seed {seed}")
         rng = np.random.default_rng(seed)
         count, n = len(self.keys), BOXES
         self.sizes = small * np.exp(rng.uniform(-1, 1, (count, n)))
         self.up = [rng.normal(size=n) * sharp, *(rng.normal(size=(n, n)) * sharp for _ in range(count - 1))]
         self.down = [*(rng.normal(size=(n, n)) * sharp for _ in range(count - 1)), rng.normal(size=n) * sharp]
+        self.up[0][rng.integers(n)] += narrow
         self.ways = {name: rng.normal(size=(8, count, n, n)) for name in ("theta", "phi")}
         self.functions = {name: rng.normal(size=(n,)) for name in ("f", "f phi")}
         self.ways["function"] = rng.normal(size=(8, n))
@@ -111,7 +121,7 @@ class Tables(World):
 
     def nodes(self, model, about, given, point):  # noqa: D102
         values, count = self._grid(about)
-        wide = point.spread({key: value for key, value in values.items()}, count)
+        wide = point.spread(values, count)
         both = self._probability(model, (*about, *given), wide).reshape(-1, count)
         return values, both / self._probability(model, given, point)[:, None]
 

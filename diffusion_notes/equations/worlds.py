@@ -30,11 +30,11 @@ CHAINS = {
 """The variables of each chapter, from the data up."""
 
 
-class Unsuited(Exception):
+class Unsuited(Exception):  # noqa: N818 it says something about a world, not of an error
     """This world cannot compute it: boxes have no mean, two-dimensional integrals take too long, and so on."""
 
 
-class Undefined(Exception):
+class Undefined(Exception):  # noqa: N818 it says something about an expression, not of an error
     """It has no value at this index: q(x_0 | x_1, x_0) is no density."""
 
 

@@ -1,0 +1,124 @@
+"""Numbers, vectors and matrices: what an evaluator does with plain arithmetic, and which sums have no meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffusion_notes.equations.nodes import Node, NotUnderstood
+from diffusion_notes.equations.worlds import Point, Undefined
+
+__all__ = ["Arithmetic"]
+
+
+class Arithmetic:
+    """The part of an evaluator that is arithmetic; one method a kind of node."""
+
+    def _number(self, node: Node, point: Point) -> np.ndarray:
+        return np.array([float(node.value)])
+
+    def _add(self, node: Node, point: Point, sign: int = 1) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if a.shape[1:] != b.shape[1:]:
+            raise NotUnderstood(f"{_kind(a)} and {_kind(b)} are added or compared", node.place)
+        return a + sign * b
+
+    def _sub(self, node: Node, point: Point) -> np.ndarray:
+        return self._add(node, point, -1)
+
+    def _neg(self, node: Node, point: Point) -> np.ndarray:
+        return -self.value(node.parts[0], point)
+
+    def _group(self, node: Node, point: Point) -> np.ndarray:
+        return self.value(node.parts[0], point)
+
+    def _mul(self, node: Node, point: Point) -> np.ndarray:
+        left, right = node.parts
+        if left.kind == "transpose" or (left.kind == "mul" and left.parts[1].kind == "transpose"):
+            outer = left if left.kind == "transpose" else left.parts[1]
+            a, b = self.value(outer.parts[0], point), self.value(right, point)
+            if a.ndim == b.ndim == 2:
+                product = (a * b).sum(-1)
+                return product * self.value(left.parts[0], point) if left.kind == "mul" else product
+        a, b = self.value(left, point), self.value(right, point)
+        if a.ndim == 1 or b.ndim == 1:
+            wide = max(a.ndim, b.ndim)
+            return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
+        if a.ndim == 3:
+            return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
+        raise NotUnderstood("two vectors side by side: which product?", node.place)
+
+    def _div(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if b.ndim > 1:
+            raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
+        if (b == 0).any():
+            raise Undefined("a division by zero")
+        return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
+
+    _frac = _div
+
+    def number(self, node: Node, point: Point) -> np.ndarray:
+        """The value of an expression that must be a number."""
+        value = self.value(node, point)
+        if value.ndim > 1:
+            raise NotUnderstood(f"{_kind(value)} where a number belongs", node.place)
+        return value
+
+    def _sqrt(self, node: Node, point: Point) -> np.ndarray:
+        value = self.number(node.parts[0], point)
+        if (value.real < 0).any():
+            raise Undefined("the root of a negative number")
+        return np.sqrt(value)
+
+    def _log(self, node: Node, point: Point) -> np.ndarray:
+        return self.logarithm(node.parts[0], point)
+
+    def logarithm(self, node: Node, point: Point) -> np.ndarray:
+        """The logarithm of an expression; that of a product is a sum, so that tiny densities do no harm."""
+        if node.kind in ("density", "normal"):
+            return self.log_law(node, point)
+        if node.kind == "group":
+            return self.logarithm(node.parts[0], point)
+        if node.kind in ("mul", "frac", "div") and all(part.having("density") for part in node.parts):
+            a, b = (self.logarithm(part, point) for part in node.parts)
+            return a + b if node.kind == "mul" else a - b
+        value = self.number(node, point)
+        if (value.real <= 0).any():
+            raise Undefined("the logarithm of what is not positive")
+        return np.log(value)
+
+    def _exp(self, node: Node, point: Point) -> np.ndarray:
+        return np.exp(self.number(node.parts[0], point))
+
+    def _wave(self, node: Node, point: Point) -> np.ndarray:
+        return (np.cos if node.value == "COS" else np.sin)(self.number(node.parts[0], point))
+
+    def _pair(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self.number(part, point) for part in node.parts)
+        return np.stack(np.broadcast_arrays(a, b), axis=-1)
+
+    def _power(self, node: Node, point: Point) -> np.ndarray:
+        value, power = self.number(node.parts[0], point), self.number(node.parts[1], point)
+        return value**power
+
+    def _transpose(self, node: Node, point: Point) -> np.ndarray:
+        value = self.value(node.parts[0], point)
+        if value.ndim != 3:
+            raise NotUnderstood("a transposed vector with nothing to its right", node.place)
+        return np.swapaxes(value, 1, 2)
+
+    def _norm(self, node: Node, point: Point) -> np.ndarray:
+        value = self.value(node.parts[0], point)
+        if value.ndim == 1:
+            raise NotUnderstood("the norm of a number", node.place)
+        return np.sqrt((value * value).reshape(len(value), -1).sum(-1))
+
+    def _inner(self, node: Node, point: Point) -> np.ndarray:
+        a, b = (self.value(part, point) for part in node.parts)
+        if a.ndim != 2 or b.ndim != 2:
+            raise NotUnderstood("an inner product of what are not two vectors", node.place)
+        return (a * b).sum(-1)
+
+
+def _kind(value: np.ndarray) -> str:
+    return ("a number", "a vector", "a matrix")[value.ndim - 1]

@@ -1,0 +1,66 @@
+"""Gradients and minima: what becomes of an expression when something is moved.
+
+Derivatives are taken by a complex step, so they are exact to the last digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
+
+__all__ = ["Changes"]
+
+DIRECTIONS = 5  # of a gradient in parameters; not a number of coordinates, so that the two are not mixed up
+STEP = 1e-30
+BRACKET = (1e-6, 1e6)
+
+
+class Changes:
+    """The part of an evaluator that moves parameters and variables."""
+
+    def _gradient(self, node: Node, point: Point) -> np.ndarray:
+        symbol: Symbol = node.value[0]
+        if symbol.base in ("theta", "phi"):
+            found = []
+            for direction in range(DIRECTIONS):
+                there = replace(self, world=self.world.moved(symbol.base, direction, 1j * STEP))
+                found.append(there.number(node.parts[0], point).imag / STEP)
+            return np.stack(np.broadcast_arrays(*found), axis=-1)
+        keys = self.variable(symbol, point)
+        if keys is None or len(keys) != 1:
+            raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
+        here, found = self.look(keys[0], point, node), []
+        for d in range(here.shape[1]):
+            step = 1j * STEP * np.eye(here.shape[1])[d]
+            moved = replace(point, values=point.values | {keys[0]: here + step})
+            found.append(self.number(node.parts[0], moved).imag / STEP)
+        return np.stack(np.broadcast_arrays(*found), axis=-1)
+
+    def _least(self, node: Node, point: Point) -> np.ndarray:
+        """The variance at which an expression is smallest: where its slope changes from below zero to above."""
+        symbol, power = node.parts[0].value, node.parts[1].parts[0]
+        if not isinstance(symbol, Symbol) or symbol.name != "sigma" or power != Node("number", (), "2"):
+            raise NotUnderstood("a minimum is read over a variance, σ_t²", node.place)
+        if self.world.cells:
+            raise Unsuited("boxes have no such number")
+        t = self.count(symbol.index, point)
+
+        def slope(log_variance: np.ndarray) -> np.ndarray:
+            variances = np.exp(log_variance + 1j * STEP)
+            worlds = (self.world.with_sigma(t, np.sqrt(variance)) for variance in np.atleast_1d(variances))
+            return np.array([replace(self, world=w).number(node.parts[2], point).imag.max() for w in worlds]) / STEP
+
+        grid = np.linspace(*np.log(BRACKET), 60)
+        signs = np.sign(slope(grid))
+        turns = np.flatnonzero(np.diff(signs))
+        if len(turns) != 1 or signs[0] > 0:
+            raise Undefined("an expression without one minimum")
+        low, high = grid[turns[0]], grid[turns[0] + 1]
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if slope(middle)[0] < 0 else (low, middle)
+        return np.array([np.exp((low + high) / 2)])

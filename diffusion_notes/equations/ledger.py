@@ -1,0 +1,60 @@
+"""The ledger: every displayed equation of the book, what was found out about it, and how."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffusion_notes.equations.pages import Equation, judge_page
+
+__all__ = ["ledger"]
+
+TAG = re.compile(r"\s*\\tag\{[^}]*\}")
+
+
+def _shown(latex: str) -> str:
+    """The display once more, without its number, which belongs to its chapter."""
+    return f"$$\n{TAG.sub('', latex).strip()}\n$$"
+
+
+def _title(path: Path, equation: Equation) -> str:
+    tag = next((verdict.tag for verdict in equation.verdicts if verdict.tag), "")
+    if not equation.anchor:
+        return "No number"
+    return f"[Equation ({tag})]({path.name}#{equation.anchor})"
+
+
+def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
+    """The ledger as Markdown, and what does not hold.
+
+    Args:
+        pages: The title and the file of each chapter.
+
+    Returns:
+        The text, and a line for each relation that may not stand in the book.
+    """
+    counts: Counter[str] = Counter()
+    bad, parts = [], []
+    for title, path in pages:
+        parts.append(f"**{title}**")
+        for equation in judge_page(path):
+            kinds = Counter(verdict.kind for verdict in equation.verdicts)
+            counts += kinds
+            bad += [f"{path.name}: {v.kind}: {v.latex}: {v.detail}" for v in equation.verdicts if not v.good]
+            how = "; ".join(dict.fromkeys(verdict.detail for verdict in equation.verdicts))
+            said = ", ".join(f"{kind} ({count} relations)" if count > 1 else kind for kind, count in kinds.items())
+            parts.append(f"{_title(path, equation)}. *{said}*: {how}.\n\n{_shown(equation.latex)}")
+    total = sum(counts.values())
+    summary = ", ".join(f"{counts[kind]} {name}" for kind, name in NAMES.items() if counts[kind])
+    return f"{total} relations in all: {summary}.\n\n" + "\n\n".join(parts) + "\n", bad
+
+
+NAMES = {
+    "proved": "proved symbolically",
+    "holds": "found to hold in every world that can compute them",
+    "definition": "definitions",
+    "fails": "that fail",
+    "not understood": "that were not understood",
+}

@@ -1,0 +1,208 @@
+"""How good is the checker? It is given every displayed relation of the book with one symbol changed.
+
+`python -m diffusion_notes.equations.mutants FILE…` counts the changed relations that were refused (killed), those that
+say the same thing as before (equivalent, and proved to), and those that were accepted all the same (survived), which it
+lists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diffusion_notes.equations.judge import Page
+from diffusion_notes.equations.nodes import Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.pages import chapter, displays
+from diffusion_notes.equations.proof import proved
+from diffusion_notes.equations.reading import read
+
+__all__ = ["Mutant", "main", "mutants", "trial"]
+
+CHANGES: tuple[tuple[str, str, str], ...] = (
+    ("sign", r"(?<![{\w])\+(?!\d)", "-"),
+    ("sign", r"(?<=[\s&(=}{])-(?=[\s\\&(])", "+"),
+    ("index", r"_t(?![a-z])|_\{t\}", "_{t-1}"),
+    ("index", r"_\{t-1\}", "_t"),
+    ("index", r"_\{t-1\}", "_{t+1}"),
+    ("index", r"_0(?!\d)", "_1"),
+    ("index", r"_1(?!\d)", "_0"),
+    ("index", r"_1(?!\d)", "_2"),
+    ("index", r"_2(?!\d)", "_1"),
+    ("index", r"_T(?![a-z])", "_{T-1}"),
+    ("index", r"(?<=_)\{1:T\}", "{2:T}"),
+    ("limit", r"(?<=t=)2", "1"),
+    ("limit", r"(?<=t=)1", "2"),
+    ("limit", r"(?<=\^)\{T\}", "{T-1}"),
+    ("letter", r"\\bar\\alpha", r"\\alpha"),
+    ("letter", r"(?<!\\bar)\\alpha", r"\\bar\\alpha"),
+    ("letter", r"(?<!\\bar)\\alpha", r"\\beta"),
+    ("letter", r"(?<!\\tilde)\\beta", r"\\alpha"),
+    ("letter", r"(?<!\\tilde)\\beta", r"\\tilde\\beta"),
+    ("letter", r"\\tilde\\beta", r"\\beta"),
+    ("letter", r"\\sigma_t", r"\\beta_t"),
+    ("letter", r"\\mu_\\theta\(x_t, t\)", r"\\tilde\\mu_t(x_t, x_0)"),
+    ("letter", r"\\varepsilon_\\theta\(x_t, t\)", r"\\varepsilon"),
+    ("letter", r"\bx_0\b", "x_t"),
+    ("letter", r"\bz\b(?!\^)", "x"),
+    ("law", r"\bp(?=\()", "q"),
+    ("law", r"\bp_\\theta(?=\()", "q"),
+    ("law", r"\bq(?=\()", "p"),
+    ("law", r"\bq_\\phi(?=\()", "p"),
+    ("lost", r"\^2", ""),
+    ("lost", r"\\t?frac\{1\}\{2\}", ""),
+    ("lost", r"(?<=[{\s])2(?=\s|\\)", ""),
+    ("lost", r"\\log", ""),
+    ("lost", r"(?<=[\w)}])\s*I(?=\s*\\?[bB]?i?g*[lr]?\))", ""),
+    ("lost", r", x_0(?=\))", ""),
+    ("lost", r", x(?=\))", ""),
+    ("lost", r"\s*\\mid\s*[^()]*?(?=\s*\))", ""),
+    ("lost", r"\\mathbb\{E\}(_\{(?:[^{}]|\{[^{}]*\})*\})?(?=\s*(\\[bB]igg?l?)?\[)", ""),
+    ("root", r"\\sqrt\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1)"),
+    ("relation", r"\\ge(?![a-z])", r"\\le"),
+    ("relation", r"\\le(?![a-z])", r"\\ge"),
+    ("factor", r"(?<=\{)2(?=\s)|(?<=\{)2(?=\})", "3"),
+    ("swap", r"D_\{KL\}(\\[bB]ig+l)?\((.*?)(\\,)?\\Vert(\\,)?(.*?)(\\[bB]ig+r)\)", r"D_{KL}\1(\5\\Vert\2\6)"),
+    ("swap", r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"\\frac{\2}{\1}"),
+)
+"""The kind of a change, what is looked for, what is put there; one place at a time."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed display: what was changed, where, and into what."""
+
+    kind: str
+    latex: str
+    place: int
+
+
+def mutants(latex: str) -> Iterator[Mutant]:
+    """All changes of one symbol of a display.
+
+    Args:
+        latex: What stands between the dollars.
+    """
+    seen = {latex}
+    for kind, pattern, replacement in CHANGES:
+        for match in re.finditer(pattern, latex, re.S):
+            changed = latex[: match.start()] + match.expand(replacement) + latex[match.end() :]
+            if changed not in seen:
+                seen.add(changed)
+                yield Mutant(kind, changed, match.start())
+
+
+def _normal(node: Node, chain: bool) -> Node:
+    """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle.
+
+    In a Markov chain a condition that another condition separates from what the density is about is idle.
+    """
+    parts = tuple(_normal(part, chain) for part in node.parts)
+    if node.kind == "group":
+        return parts[0]
+    if node.kind != "density":
+        return replace(node, parts=parts)
+    law, *about = node.value
+    given = list(node.parts[0].value) if node.parts else []
+    place = {symbol: _order(symbol) for symbol in (*about, *given)}
+    if None in place.values():
+        return replace(node, parts=parts)
+    kept = []
+    for symbol in given:
+        others = [place[other] for other in given if other != symbol]
+        between = [any(_between(o, place[symbol], place[a]) for o in others) for a in about]
+        if not all(between):
+            kept.append(symbol)
+    value = (Symbol(law.base), *sorted(about, key=str))
+    return Node("density", (Node("given", (), tuple(sorted(kept, key=str))),) if kept else (), value)
+
+
+def _between(middle: float, one: float, other: float) -> bool:
+    return min(one, other) < middle < max(one, other)
+
+
+def _order(symbol: Symbol) -> float | None:
+    """Where a variable stands in the chain; t is somewhere in the middle."""
+    if isinstance(symbol.index, Range) or symbol.copy:
+        return None
+    if symbol.index is None:
+        return {"x": 0, "z": 1}.get(symbol.base)
+    return {None: 0, "t": 100, "T": 1000}.get(symbol.index.letter, 0) + symbol.index.plus
+
+
+def equivalent(one: Node | None, other: Node | None, page: Page) -> bool:
+    """Whether two expressions are the same by the rules of the chain, or by algebra."""
+    if one is None or other is None:
+        return one is other
+    chain = page.context in ("diffusion", "ddpm")
+    return _normal(one, chain) == _normal(other, chain) or (chain and proved(one, other))
+
+
+def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutant, str, str]]:
+    """What becomes of every mutant of a display: `killed`, `equivalent` or `survived`, and the verdict.
+
+    Args:
+        latex: A display that holds.
+        page: The page up to it.
+        after: The displays that follow; what a definition says is tried by what is said with it.
+    """
+    result = []
+    following = after if ":=" in latex else ()
+    before = read(latex).statements
+    for mutant in mutants(latex):
+        there = replace(page, definitions=dict(page.definitions))
+        verdicts = there.judge(mutant.latex)
+        verdicts += [v for later in following if all(v.good for v in verdicts) for v in there.judge(later)]
+        if not all(verdict.good for verdict in verdicts):
+            bad = next(v for v in verdicts if not v.good)
+            result.append((mutant, "killed", bad.kind))
+            continue
+        after = read(mutant.latex).statements
+        pairs = [(a, b) for s, m in zip(before, after, strict=False) for a, b in zip(s.sides, m.sides, strict=False)]
+        pairs += [
+            (s.sides[i], m.sides[i])
+            for s, m in zip(read(latex).named, read(mutant.latex).named, strict=False)
+            for i in (0, 1)
+        ]
+        same = len(before) == len(after) and all(equivalent(a, b, page) for a, b in pairs)
+        relations = [s.relations for s in before] == [s.relations for s in after]
+        result.append(
+            (mutant, "equivalent" if same and relations else "survived", "; ".join(v.detail for v in verdicts))
+        )
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try the displays of the files that are named; the status is 0 if at least 99 % of the mutants are killed."""
+    parser = argparse.ArgumentParser(prog="python -m diffusion_notes.equations.mutants", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("-v", "--verbose", action="store_true", help="list the equivalent ones too")
+    options = parser.parse_args(arguments)
+    counts: Counter[str] = Counter()
+    for path in options.files:
+        page = Page(chapter(path))
+        equations = displays(path)
+        for i, equation in enumerate(equations):
+            try:
+                found = trial(equation.latex, page, [later.latex for later in equations[i + 1 :]])
+            except NotUnderstood:
+                found = []
+            for mutant, fate, detail in found:
+                counts[fate] += 1
+                if fate == "survived" or (options.verbose and fate == "equivalent"):
+                    near = " ".join(mutant.latex[max(mutant.place - 30, 0) : mutant.place + 40].split())
+                    print(f"{path.name} {equation.anchor}: {fate} ({mutant.kind}): … {near} …  [{detail}]")
+            page.judge(equation.latex)
+    tried = counts["killed"] + counts["survived"]
+    share = counts["killed"] / max(tried, 1)
+    told = ", ".join(f"{counts[fate]} {fate}" for fate in ("killed", "equivalent", "survived"))
+    print(f"{told}: {share:.2%} of {tried}")
+    return 0 if share >= 0.99 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The worlds in which every equation of a chapter is tried."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from diffusion_notes.equations.gaussians import Gaussians
+from diffusion_notes.equations.roll import Roll
+from diffusion_notes.equations.tables import Tables
+from diffusion_notes.equations.worlds import World
+
+__all__ = ["roll", "worlds"]
+
+
+@cache
+def worlds(context: str) -> tuple[World, ...]:
+    """The worlds of a chapter: boxes, some with a model that is q turned round, and Gaussians."""
+    boxes = [Tables(context, 1), Tables(context, 2, sharp=2.0, small=0.03), Tables(context, 3, tight=1.0, small=0.2)]
+    boxes += [Tables(context, 4, sharp=0.7, tight=0.97, small=0.02), Tables(context, 5, sharp=1.5, small=4.0)]
+    boxes += [Tables(context, seed, sharp=2.0, narrow=4.0, small=0.1) for seed in (6, 7, 8)]
+    boxes += [
+        Tables(context, 9, sharp=0.5, tight=0.999, narrow=3.0, small=1.0),
+        Tables(context, 10, sharp=3.0, small=0.3),
+    ]
+    smooth = [Gaussians(context, 1, 1), Gaussians(context, 2, 2, bent=0.3, T=3), Gaussians(context, 3, 2, T=3)]
+    smooth += [Gaussians(context, 4, 1, tight=True, sharp=0.3), Gaussians(context, 5, 1, bent=0.4, sharp=0.4, T=3)]
+    smooth += [Gaussians(context, 6, 1, sharp=0.6, T=3)]
+    return (*boxes, *smooth)
+
+
+@cache
+def roll(context: str) -> World:
+    """The world with the book's own data."""
+    return Roll(context)

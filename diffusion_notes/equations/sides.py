@@ -1,0 +1,112 @@
+"""The values of the two sides of a relation, exact or not given at all.
+
+A Gaussian world integrates by rules: what two rules agree on is exact. Each side has its own rules, since one may be a
+polynomial and the other not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from diffusion_notes.equations.anatomy import terms
+from diffusion_notes.equations.evaluate import Evaluator
+from diffusion_notes.equations.nodes import Index, Node, NotUnderstood
+from diffusion_notes.equations.reading import Statement
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
+
+__all__ = ["STRICT", "TOLERANCE", "Sides", "size_of"]
+
+TOLERANCE = 1e-8
+STRICT = 1e-6
+RULES = ((4, 6), ("grid 321", "grid 401"))  # of integration, in pairs: what they agree on is exact
+
+
+def size_of(value: np.ndarray) -> np.ndarray:
+    """The largest entry at each point."""
+    return np.abs(value).reshape(len(value), -1).max(1)
+
+
+class Sides:
+    """The part of a step that computes its sides."""
+
+    left: Node
+    relation: str
+    right: Node
+    draws: list[Statement]
+
+    def side(self, evaluator: Evaluator, point: Point, which: int) -> np.ndarray:
+        """The value of one side. A law that names no variable is one of the variable on the other side."""
+        node, other = (self.left, self.right)[:: 1 - 2 * which]
+        if self.relation == r"\approx":
+            return self._expected(evaluator, node, point)
+        if node.kind != "normal_law" and other.kind != "normal_law":
+            return evaluator.value(node, point)
+        density = other if node.kind == "normal_law" else node
+        if density.kind != "density" or len(evaluator.about(density, point)) != 1:
+            raise NotUnderstood("a law is compared with what is not the law of one variable")
+        return np.exp(evaluator.log_law(node, point, evaluator.about(density, point)[0]))
+
+    def _expected(self, evaluator: Evaluator, node: Node, point: Point) -> np.ndarray:
+        """An estimate is right if its expectation over what is drawn is."""
+        items = []
+        for draw in self.draws:
+            symbol, law = draw.sides[0].value, draw.sides[1]
+            if symbol.copy is not None:
+                copies = [replace(symbol, copy=Index(None, k + 1)) for k in range(evaluator.world.K)]
+                items += [evaluator.drawn_from([copy], law, point) for copy in copies]
+        if not items:
+            raise NotUnderstood("nothing is drawn here, so ≈ says nothing that can be checked")
+        return evaluator.average(items, lambda inner: evaluator.value(node, inner), point)
+
+    def settled(self, evaluator: Evaluator, point: Point) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides, each by a rule of integration that is exact for it."""
+        a, b = (self.side(evaluator, point, i) for i in (0, 1))
+        a, b = self.alike(a, b)
+        close = (size_of(a - b) <= TOLERANCE * np.maximum(size_of(a), size_of(b))).all()
+        if evaluator.world.cells or (close and self.relation in ("=", ":=")):
+            return a, b
+        (a, doubt), (b, more) = (self._by_rules(evaluator, point, i) for i in (0, 1))
+        a, b = self.alike(a, b)
+        exact = 0.1 * TOLERANCE * np.maximum(size_of(a), size_of(b))
+        if (doubt + more > exact).any() and not (
+            self.relation == "=" and (size_of(a - b) > 100 * (doubt + more) + STRICT * (size_of(a) + size_of(b))).any()
+        ):
+            raise Unsuited("an integral that is not exact here")
+        return a, b
+
+    def _by_rules(self, evaluator: Evaluator, point: Point, which: int) -> tuple[np.ndarray, np.ndarray]:
+        """One side and how far two rules are apart on it, for the pair of rules that agree best on a line."""
+        for pair in RULES:
+            there = [replace(evaluator, world=evaluator.world.with_rule(rule)) for rule in pair]
+            try:
+                one, other = (self.side(e, point, which) for e in there)
+            except Unsuited:
+                continue
+            doubt = size_of(one - other)
+            if (doubt <= 0.1 * TOLERANCE * size_of(one)).all() or pair is RULES[-1]:
+                return one, doubt
+        raise Unsuited("an integral that is not exact here")
+
+    def alike(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two sides of the same shape and finite; a zero is a zero of any kind."""
+        zero = [node.kind == "number" and float(node.value) == 0 for node in (self.left, self.right)]
+        a, b = (np.zeros_like(b) if zero[0] else a), (np.zeros_like(a) if zero[1] else b)
+        if a.shape[1:] != b.shape[1:]:
+            raise NotUnderstood("a number and a vector, or vectors of different kinds, are compared")
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise Undefined("a side that is not finite")
+        a, b = np.broadcast_arrays(a, b)
+        return a, b
+
+    def scale(self, evaluator: Evaluator, point: Point, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The size against which a difference counts; where sides cancel to nothing, a little of their largest term."""
+        size = np.maximum(size_of(a), size_of(b))
+        if (size_of(a - b) <= TOLERANCE * size).all() or self.relation == r"\approx":
+            return size
+        parts = [term for side in (self.left, self.right) for term in terms(side)]
+        if len(parts) < 3:
+            return size
+        sizes = [size_of(evaluator.value(term, point)) for term in parts]
+        return np.maximum(size, 1e-3 * np.max(np.stack(np.broadcast_arrays(*sizes, size)[:-1]), axis=0))
