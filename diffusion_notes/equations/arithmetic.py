@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffusion_notes.equations.nodes import Node, NotUnderstood
-from diffusion_notes.equations.worlds import Point, Undefined
+from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
 
 __all__ = ["Arithmetic"]
+
+
+MINUS_ONE = Node("neg", (Node("number", (), "1"),))
 
 
 class Arithmetic:
@@ -33,8 +36,10 @@ class Arithmetic:
 
     def _mul(self, node: Node, point: Point) -> np.ndarray:
         left, right = node.parts
-        if left.kind == "transpose" or (left.kind == "mul" and left.parts[1].kind == "transpose"):
-            outer = left if left.kind == "transpose" else left.parts[1]
+        if _of_densities(node):
+            return np.exp(self.logarithm(node, point))
+        if _transposed(left) or (left.kind == "mul" and _transposed(left.parts[1])):
+            outer = left if _transposed(left) else left.parts[1]
             a, b = self.value(outer.parts[0], point), self.value(right, point)
             if a.ndim == b.ndim == 2:
                 product = (a * b).sum(-1)
@@ -48,11 +53,13 @@ class Arithmetic:
         raise NotUnderstood("two vectors side by side: which product?", node.place)
 
     def _div(self, node: Node, point: Point) -> np.ndarray:
+        if _of_densities(node):
+            return np.exp(self.logarithm(node, point))
         a, b = (self.value(part, point) for part in node.parts)
         if b.ndim > 1:
             raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
         if (b == 0).any():
-            raise Undefined("a division by zero")
+            raise (Unsuited if node.parts[1].having("density") else Undefined)("a division by zero")
         return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
 
     _frac = _div
@@ -79,11 +86,13 @@ class Arithmetic:
             return self.log_law(node, point)
         if node.kind == "group":
             return self.logarithm(node.parts[0], point)
-        if node.kind in ("mul", "frac", "div") and all(part.having("density") for part in node.parts):
+        if node.kind in ("mul", "frac", "div") and _of_densities(node):
             a, b = (self.logarithm(part, point) for part in node.parts)
             return a + b if node.kind == "mul" else a - b
         value = self.number(node, point)
-        if (value.real <= 0).any():
+        if (value == 0).any():
+            raise Unsuited("a number too small for a computer")
+        if (value.real < 0).any():
             raise Undefined("the logarithm of what is not positive")
         return np.log(value)
 
@@ -98,6 +107,10 @@ class Arithmetic:
         return np.stack(np.broadcast_arrays(a, b), axis=-1)
 
     def _power(self, node: Node, point: Point) -> np.ndarray:
+        if _transposed(node) and self.value(node.parts[0], point).ndim > 1:
+            return self._transpose(node, point)
+        if node.parts[1] == MINUS_ONE and self.value(node.parts[0], point).ndim == 3:
+            return np.linalg.inv(self.value(node.parts[0], point))
         value, power = self.number(node.parts[0], point), self.number(node.parts[1], point)
         return value**power
 
@@ -118,6 +131,18 @@ class Arithmetic:
         if a.ndim != 2 or b.ndim != 2:
             raise NotUnderstood("an inner product of what are not two vectors", node.place)
         return (a * b).sum(-1)
+
+
+def _of_densities(node: Node) -> bool:
+    """Is it made of densities by multiplying and dividing alone? Then it is computed by its logarithm."""
+    if node.kind in ("mul", "frac", "div", "group"):
+        return all(_of_densities(part) for part in node.parts)
+    return node.kind in ("density", "normal")
+
+
+def _transposed(node: Node) -> bool:
+    """Is it transposed, with a sign of its own or with a T?"""
+    return node.kind == "transpose" or (node.kind == "power" and node.parts[1].value == Symbol("T"))
 
 
 def _kind(value: np.ndarray) -> str:

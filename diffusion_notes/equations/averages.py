@@ -6,11 +6,12 @@ An expectation is a weighted sum over nodes that the world chooses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from diffusion_notes.equations.laws import ANY, Laws, parted
-from diffusion_notes.equations.names import START, meaning
+from diffusion_notes.equations.names import START
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.normal import gauss_nodes
 from diffusion_notes.equations.worlds import Point, Unsuited
@@ -78,33 +79,15 @@ class Averages(Laws):
             elif draw.kind == "drawn":
                 found.append(self.drawn_from([*loose, draw.value[0]], draw.parts[0], point))
                 loose = []
-            elif draw.kind in ("density", "normal"):
-                found.append(("law", (draw, self.about(draw, point))))
+            elif draw.kind == "conditional":
+                loose.append(draw.value[0])
+                keys, given = self.variables(tuple(loose), point), self.variables(draw.parts[0].value, point)
+                found, loose = [*found, ("joint", ("q", keys, given))], []
+            elif draw.kind in ("density", "normal", "product"):
+                found += self.factors(draw, point)
             else:
                 raise NotUnderstood("this is not a law from which one can draw", draw.place)
-        items = self._natural(loose, body, point) + found
-        self._not_idle(items, body, point)
-        return items
-
-    def _not_idle(self, items: list[tuple], body: Node, point: Point) -> None:
-        """An average of what does not depend on what is drawn is a slip, not an equation."""
-        if items[0][0] == "t":
-            return
-        inside = self.free(body, point)
-        later: set[str] = set()
-        for kind, what in reversed(items):
-            if kind == "law":
-                law, keys = what
-                if not set(keys) & (inside | later):
-                    raise NotUnderstood(f"an average over {', '.join(keys)} of what does not depend on it", body.place)
-                later |= self.free(law, point)
-            elif kind == "joint" and not set(what[1]) & (inside | later | self._linked(inside, point)):
-                raise NotUnderstood(f"an average over {', '.join(what[1])} of what does not depend on it", body.place)
-            elif kind == "noise":
-                later |= {START[self.world.context]} if inside & {"eps", *self.world.keys} else set()
-
-    def _linked(self, names: set[str], point: Point) -> set[str]:
-        return set(self.world.linked(point)) if "eps" in names else set()
+        return self._natural(loose, body, point) + found
 
     def _natural(self, symbols: list[Symbol], body: Node, point: Point) -> list[tuple]:
         """Variables without a law have the one that they have in the book."""
@@ -124,9 +107,30 @@ class Averages(Laws):
             raise NotUnderstood("over which law is the average, p's or q's?", body.place)
         return [*found, ("joint", ("q", tuple(key for key in self.world.keys if key in names), ()))]
 
+    def whole(self, law: Node) -> Node:
+        """A law without variables is that of a data point."""
+        start = START[self.world.context]
+        symbol = Symbol("x", index=Index(None, 0)) if start == "x0" else Symbol("x")
+        return Node("density", (), (law.value[0], symbol), law.place) if law.kind == "bare" else law
+
+    def factors(self, law: Node, point: Point) -> list[tuple]:
+        """The factors of a law in an order in which they can be drawn: first what the others are given."""
+        if law.kind != "product":
+            return [("law", (law, self.about(law, point)))] if self.about(law, point) != ("eps",) else [("noise", "t")]
+        left, found = list(law.parts), []
+        while left:
+            waiting = {key for part in left for key in self.about(part, point)}
+            ready = [p for p in left if not (self.free(p, point) - set(self.about(p, point))) & waiting]
+            if not ready:
+                raise NotUnderstood("factors of a law that wait for each other", law.place)
+            found.append(("law", (ready[0], self.about(ready[0], point))))
+            left.remove(ready[0])
+        return found
+
     def _made(self, body: Node, point: Point) -> int | str:
         """Which of the variables the noise makes: x_t, or the one that is named by a number."""
-        if not self.world.diffusing_names or Symbol("t") in (n.value for n in body.walk()):
+        said = {s for node in body.walk() for s in node.symbols()}
+        if not self.world.diffusing_names or Symbol("t") in said or any(s.index == Index("t") for s in said):
             return "t"
         made = {int(key[1:]) for key in self.free(body, point) & set(self.world.keys)} - {0}
         return made.pop() if len(made) == 1 else "t"
@@ -140,6 +144,8 @@ class Averages(Laws):
             raise NotUnderstood("a uniform law of what?", law.place)
         if Symbol("dots") in symbols:
             first, last = symbols[0], symbols[-1]
+            if self.world.context == "vae":  # samples may be numbered below as well
+                first, last = (replace(s, copy=s.copy or s.index, index=None) for s in (first, last))
             if len(symbols) < 3 or first.copy != Index(None, 1) or last.copy is None:
                 raise NotUnderstood("dots are read only between z^1 and z^K", law.place)
             symbols = [Symbol(first.base, copy=Index(None, k + 1)) for k in range(self.count(last.copy, point))]
@@ -149,6 +155,7 @@ class Averages(Laws):
             if not (np.allclose(mean, 0) and np.allclose(cov, np.eye(self.world.D))):
                 raise NotUnderstood("the noise is standard normal in this book", law.place)
             return ("noise", "t")
+        law = self.whole(law)
         mine = self.about(law, point)
         same = sorted(mine) == sorted(keys) or all(len(mine) == 1 and key.split("^")[0] == mine[0] for key in keys)
         if not same and mine != (ANY,):
@@ -181,7 +188,7 @@ class Averages(Laws):
         found, weights = self.drawn(law, point)
         if sorted(mine) == sorted(keys):
             values = found
-        elif len(keys) > 1:  # copies are drawn one by one
+        elif len(keys) > len(mine):  # copies are drawn one by one
             return self.average([("law", (law, keys[:1])), ("law", (law, keys[1:])), *rest], inner, point)
         else:
             values = {keys[0]: found[mine[0]]}
@@ -195,7 +202,13 @@ class Averages(Laws):
         count = weights.shape[-1]
         value = inner(wide)
         value = np.broadcast_to(value, (wide.size, *value.shape[1:])).reshape(-1, count, *value.shape[1:])
-        return (value * weights.reshape(*weights.shape, *(1,) * (value.ndim - 2))).sum(1)
+        weights = weights.reshape(*weights.shape, *(1,) * (value.ndim - 2))
+        self.seen(np.abs(value * weights).sum(1))
+        return (value * weights).sum(1)
+
+    def seen(self, value: np.ndarray) -> None:
+        """Remember the size of what is summed: a sum that cancels is no more exact than that."""
+        self.scale[0] = max(self.scale[0], float(np.nanmax(np.abs(value), initial=0.0)))
 
     def _expectation(self, node: Node, point: Point) -> np.ndarray:
         draws, body, given = parted(node)
@@ -203,41 +216,46 @@ class Averages(Laws):
         return self.average(items, lambda inner: self.value(body, inner), point)
 
     def _variance(self, node: Node, point: Point) -> np.ndarray:
+        """The variance of a number, the covariance of a vector."""
         draws, body, given = parted(node)
         items = self.bindings(draws, body, given, point)
-        mean = self.average(items, lambda inner: self.number(body, inner), point)
-        return self.average(items, lambda inner: self.number(body, inner) ** 2, point) - mean**2
+
+        def square(value: np.ndarray) -> np.ndarray:
+            return value[:, :, None] * value[:, None, :] if value.ndim == 2 else value**2
+
+        mean = self.average(items, lambda inner: self.value(body, inner), point)
+        return self.average(items, lambda inner: square(self.value(body, inner)), point) - square(mean)
 
     # Divergences and entropies
 
     def _divergence(self, node: Node, point: Point) -> np.ndarray:
-        first, second = node.parts
-        if "bare" in (first.kind, second.kind):
-            raise NotUnderstood("a divergence between laws of which variables?", node.place)
+        first, second = (self.whole(law) for law in node.parts)
         mine, other = self.about(first, point), self.about(second, point)
         if sorted(mine) != sorted(other) and (ANY,) not in (mine, other):
             raise NotUnderstood("a divergence between laws of different variables", node.place)
         key = (mine if mine != (ANY,) else other)[0]
-        values, weights = self.drawn(first, point)
-        if mine == (ANY,) != other:
-            values = {key: values[ANY]}
-        wide = point.spread(values, weights.shape[-1], () if key == ANY else ("eps",))
-        return self.summed(lambda p: self.log_law(first, p, key) - self.log_law(second, p, key), wide, weights)
+        items = self.factors(first, point) if mine != (ANY,) else [("law", (first, (key,)))]
+
+        def ratio(p: Point) -> np.ndarray:
+            logs = self.log_law(first, p, key), self.log_law(second, p, key)
+            self.seen(logs[0])
+            return logs[0] - logs[1]
+
+        return self.average(items, ratio, point)
 
     def _entropy(self, node: Node, point: Point) -> np.ndarray:
-        law = node.parts[0]
-        if law.kind == "bare":
-            return self.value(meaning(self.world.context, "H"), point)
+        law = self.whole(node.parts[0])
         values, weights = self.drawn(law, point)
         wide = point.spread(values, weights.shape[-1])
         return self.summed(lambda p: -self.log_law(law, p, next(iter(values))), wide, weights)
 
     def _mutual(self, node: Node, point: Point) -> np.ndarray:
         symbol, a, b, *given = node.value
+        given = given[0] if given else ()
         if symbol.label not in ("", "q", "p") or symbol.index is not None:
             raise NotUnderstood("the mutual information under which law?", node.place)
         model, world = symbol.label or "q", self.world
-        first, second, under = (self.variables(tuple(s), point) for s in ((a,), (b,), given))
+        first, second, under = (self.variables(s, point) for s in (a, b, given))
         values, weights = world.nodes(model, first + second, under, point)
         wide = point.spread(values, weights.shape[-1])
 

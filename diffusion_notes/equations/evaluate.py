@@ -8,7 +8,7 @@ variables) is `NotUnderstood`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,11 +35,13 @@ class Evaluator(Arithmetic, Changes, Averages):
         world: Where.
         definitions: What the page has defined, by name: its parameters and its expression.
         given: Whether the data point is given in this relation, or averaged over.
+        scale: The largest sum so far, before its terms cancelled.
     """
 
     world: World
     definitions: Definitions
     given: bool = True
+    scale: list[float] = field(default_factory=lambda: [0.0])
 
     def value(self, node: Node, point: Point) -> np.ndarray:
         """The value of an expression at the points."""
@@ -85,10 +87,15 @@ class Evaluator(Arithmetic, Changes, Averages):
             names = [f"{symbol.base}{i}" for i in range(ends[0], ends[1] + 1)]
         else:
             names = [symbol.base + ("" if symbol.index is None else str(self.count(symbol.index, point)))]
+        if self.world.context == "vae" and symbol.base == "z" and symbol.index is not None and symbol.copy is None:
+            return self.variable(Symbol("z", copy=symbol.index), point)  # a sample may be numbered below as well
         if any(name not in self.world.keys for name in names):
             if isinstance(symbol.index, Index) and symbol.index.letter:
                 raise Undefined(f"there is no {names[0]}")
             raise NotUnderstood(f"there is no {' '.join(names)} in this chapter")
+        if isinstance(symbol.copy, Range):
+            ends = self.count(symbol.copy.first, point), self.count(symbol.copy.last, point)
+            return tuple(f"{name}^{k}" for name in names for k in range(ends[0], ends[1] + 1))
         if symbol.copy is not None:
             names = [f"{name}^{self.count(symbol.copy, point)}" for name in names]
         return tuple(names)
@@ -96,12 +103,23 @@ class Evaluator(Arithmetic, Changes, Averages):
     def variables(self, symbols: tuple[Symbol, ...], point: Point) -> tuple[str, ...]:
         """All variables of a list, in its order."""
         found: list[str] = []
-        for symbol in symbols:
+        for i, symbol in enumerate(symbols):
+            if symbol == Symbol("dots"):  # x_1, …, x_T
+                ends = [self.variable(other, point) for other in (symbols[i - 1], *symbols[i + 1 : i + 2])]
+                found += self.between(*ends) if len(ends) == 2 and i else [""]
+                continue
             keys = self.variable(symbol, point)
             if keys is None:
                 raise NotUnderstood(f"{symbol.name} is no variable")
             found += keys
         return tuple(found)
+
+    def between(self, first: tuple[str, ...] | None, last: tuple[str, ...] | None) -> list[str]:
+        """The variables of the chain between two of them."""
+        keys = self.world.keys
+        if not first or not last or first[0] not in keys or last[0] not in keys:
+            raise NotUnderstood("dots between what are not variables of the chain")
+        return list(keys[keys.index(first[0]) + 1 : keys.index(last[0])])
 
     def known(self, symbol: Symbol, point: Point) -> Node | None:
         """The expression that a letter stands for, by the page or by the book."""
@@ -120,6 +138,8 @@ class Evaluator(Arithmetic, Changes, Averages):
             return meaning(context, "calL K")
         if name in ("calL", "L"):
             return meaning(context, name, not self.given)
+        if name == "v" and symbol.index in (None, Index("t")):
+            return meaning(context, name)
         if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
             return meaning(context, "C first")  # the first step has no posterior: its constant is that of a density
         return meaning(context, name) if name in ("L_simple", "w", "C", "ell") else None
@@ -128,6 +148,8 @@ class Evaluator(Arithmetic, Changes, Averages):
         """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
         if symbol.name in ("w", "C", "ell") and symbol.index is not None:
             return point.at(t=self.count(symbol.index, point))
+        if symbol.name == "calL" and isinstance(symbol.index, Index):
+            return point.at(K=self.count(symbol.index, point))
         if symbol.name == "L" and symbol.index is not None:
             return point.at(t=self.count(symbol.index, point) + 1)
         return point
@@ -164,6 +186,8 @@ class Evaluator(Arithmetic, Changes, Averages):
         name: Symbol = node.value[0]
         mine = self.definitions.get((name.name, name.index))
         if mine is not None:
+            if mine[0] != node.parts:
+                raise NotUnderstood("a function of this page, with other arguments", node.place)
             return self.value(mine[1], point)
         return call(self, name, node, point)
 
@@ -206,7 +230,7 @@ class Evaluator(Arithmetic, Changes, Averages):
         return replace(point, values=keep | self.world.noised(point))
 
     def _integral(self, node: Node, point: Point) -> np.ndarray:
-        keys = self.variables(node.value, point)
+        keys, body = self.variables(node.value, point), node.parts[-1]
         if len(node.parts) == 3:
             ends = [self.number(part, point) for part in (node.parts[0], node.parts[1].parts[0])]
             if keys != ("u",) or any(len(end) != 1 for end in ends) or not 0 <= ends[0][0] < ends[1][0] <= 1:
@@ -214,11 +238,16 @@ class Evaluator(Arithmetic, Changes, Averages):
             line, weights = np.polynomial.legendre.leggauss(400)
             half = (ends[1] - ends[0]) / 2
             found, weights = {"u": (ends[0] + half * (line + 1))[None]}, (half * weights)[None]
-        else:
-            found, weights = {}, np.ones((1, 1))
-            for key in keys:
-                found, weights = self.world.measure(key, point)
-        if len(keys) != 1:
-            raise NotUnderstood("one differential for each integral", node.place)
-        wide = point.spread(found, weights.shape[1])
-        return self.summed(lambda inner: self.value(node.parts[-1], inner), wide, weights)
+            wide = point.spread(found, weights.shape[1])
+            return self.summed(lambda inner: self.value(body, inner), wide, weights)
+        if len(set(keys)) < len(keys) or not keys:
+            raise NotUnderstood("one differential for each variable", node.place)
+
+        def over(left: tuple[str, ...], inner: Point) -> np.ndarray:
+            if not left:
+                return self.value(body, inner)
+            found, weights = self.world.measure(left[0], inner)
+            wide = inner.spread(found, weights.shape[1])
+            return self.summed(lambda there: over(left[1:], there), wide, weights)
+
+        return over(keys, point)

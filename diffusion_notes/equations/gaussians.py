@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.nodes import NotUnderstood
-from diffusion_notes.equations.normal import WIDE, gauss_nodes, log_normal
+from diffusion_notes.equations.normal import gauss_nodes, log_normal
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Values, World
 
 __all__ = ["Gaussians"]
@@ -211,8 +211,9 @@ class Gaussians(World):
             raise Unsuited("an integral over several dimensions")
         i = self.keys.index(self.original(key))
         moments = [(mean[i].real, cov[i, i].real) for mean, cov in self.joint.values()]
-        reach = max(abs(mean) + WIDE * np.sqrt(var) for mean, var in moments)
-        line = np.linspace(-reach, reach, int(self.rule.split()[1]))
+        wide, count = (float(part) for part in self.rule.split()[1:])
+        reach = max(abs(mean) + wide * np.sqrt(var) for mean, var in moments)
+        line = np.linspace(-reach, reach, int(count))
         return {key: line[None, :, None]}, np.full((1, len(line)), line[1] - line[0])
 
     def moved(self, parameters: str, direction: int, by: complex) -> Gaussians:
@@ -235,6 +236,16 @@ class Gaussians(World):
         other = object.__new__(type(self))
         other.__dict__ = self.__dict__ | {"sigma": self.sigma.astype(complex)}
         other.sigma[t] = sigma
+        other._build()
+        return other
+
+    def choosing(self, variance: str) -> Gaussians:
+        """The same world with β_t or β̃_t for the variances of p, and β_1 for the first step."""
+        other = self.with_rule(self.rule)
+        before = np.concatenate([[1.0], self.alpha_bar[:-1]])
+        tilde = (1 - before[1:]) / (1 - self.alpha_bar[1:]) * self.beta[1:]
+        chosen = np.sqrt(np.where(tilde > 0, tilde, self.beta[1:]) if variance == "tilde" else self.beta[1:])
+        other.sigma = np.concatenate([[0.0], chosen])
         other._build()
         return other
 

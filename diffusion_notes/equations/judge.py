@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from diffusion_notes.equations.conditions import Said, allowed, counts_only, variance
 from diffusion_notes.equations.evaluate import Definitions, Evaluator
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.pool import worlds
-from diffusion_notes.equations.reading import Statement, read
+from diffusion_notes.equations.reading import Statement, averaged, read
 from diffusion_notes.equations.step import Fails, Step
 from diffusion_notes.equations.worlds import Point
 
@@ -74,24 +75,27 @@ class Page:
             return [Verdict("not understood", " ".join(latex.split()), why.why, "", why.place)]
         found: list[Verdict] = []
         try:
-            conditions = [s for s in display.statements if s.kind != "relation" or _counts_only(s)]
-            steps = _steps(conditions)
+            conditions = [s for s in display.statements if s.kind != "relation" or counts_only(s)]
             draws = [s for s in conditions if s.kind == "draw"]
+            said = Said(allowed(conditions), draws)
             self._check_draws(draws)
+            choices = [s for s in display.statements[1:] if variance(s)]
+            if len(choices) == 1:
+                conditions, said = [*conditions, *choices], replace(said, variance=variance(choices[0]))
         except NotUnderstood as why:
             return [Verdict("not understood", " ".join(latex.split()), why.why, display.tag, why.place)]
         for statement in display.statements:
             if statement not in conditions:
-                found += self._statement(statement, steps, draws, display.tag)
+                found += self._statement(statement, said, display.tag)
         for named in display.named:
-            found += self._statement(named, steps, draws, display.tag)
+            found += self._statement(averaged(named, display), said, display.tag)
         if not found:
             found = [
                 Verdict("not understood", " ".join(latex.split()), "no relation in it: nothing is said", display.tag)
             ]
         return found
 
-    def _statement(self, statement: Statement, steps: range | None, draws: list[Statement], tag: str) -> list[Verdict]:
+    def _statement(self, statement: Statement, said: Said, tag: str) -> list[Verdict]:
         sides = list(statement.sides)
         text = " ".join(statement.latex.replace("&", " ").split())
         make = lambda kind, detail, place=None: Verdict(kind, text, detail, tag, place)  # noqa: E731
@@ -102,7 +106,7 @@ class Page:
         self.last = sides[-1]
         kinds, details = [], []
         for i, relation in enumerate(statement.relations):
-            step = Step(self.context, self.definitions, sides[i], relation, sides[i + 1], steps, draws)
+            step = Step(self.context, self.definitions, sides[i], relation, sides[i + 1], said)
             where = f"step {i + 1} of {len(statement.relations)}: " if len(statement.relations) > 1 else ""
             try:
                 kind, detail = step.verdict()
@@ -132,42 +136,7 @@ def _check_roll(evaluator: Evaluator, symbol: Symbol, law: Node) -> None:
     """The place on the spiral is uniform, the noise around it standard normal."""
     ends = [evaluator.integer(part, Point()) for part in law.parts] if law.kind == "uniform" else None
     normal = law.kind == "normal_law" and evaluator.normal_parts(*law.parts, Point())
-    good = ends == [0, 1] if symbol.base == "u" else normal and np.allclose(normal[1], np.eye(evaluator.world.D))
+    standard = normal and np.allclose(normal[0], 0) and np.allclose(normal[1], np.eye(evaluator.world.D))
+    good = ends == [0, 1] if symbol.base == "u" else standard
     if not good:
         raise NotUnderstood(f"{symbol.base} has another law in this book", law.place)
-
-
-def _counts_only(statement: Statement) -> bool:
-    """Is it a condition on the step, such as t > 1?"""
-    plain = [
-        s is not None and (s.kind == "number" or (s.kind == "symbol" and s.value in (Symbol("t"), Symbol("T"))))
-        for s in statement.sides
-    ]
-    return all(plain) and any(s.kind == "symbol" and s.value == Symbol("t") for s in statement.sides)
-
-
-def _steps(conditions: list[Statement]) -> range | None:
-    """The steps that the conditions allow, for T = 4 as if it were endless; none if nothing is said."""
-    first, last, said = 0, 10**6, False
-    for statement in conditions:
-        if statement.kind == "draw":
-            continue
-        said = True
-        numbers = [int(float(s.value)) if s.kind == "number" else None for s in statement.sides]
-        if statement.kind == "range":
-            if numbers[0] is not None or numbers[1] is None or statement.sides[2].value != Symbol("T"):
-                raise NotUnderstood("a range is read as t = 1, \\dots, T", statement.place)
-            first = max(first, numbers[1])
-            continue
-        for i, relation in enumerate(statement.relations):
-            left, right = statement.sides[i], statement.sides[i + 1]
-            if left.value == Symbol("t") and right.kind == "number":
-                low = {r"\gt": numbers[i + 1] + 1, r"\ge": numbers[i + 1], "=": numbers[i + 1]}
-                first = max(first, low.get(relation, first))
-                high = {r"\lt": numbers[i + 1] - 1, r"\le": numbers[i + 1], "=": numbers[i + 1]}
-                last = min(last, high.get(relation, last))
-            elif right.value == Symbol("t") and left.kind == "number" and relation in (r"\lt", r"\le"):
-                first = max(first, numbers[i] + (relation == r"\lt"))
-            elif not (relation == r"\le" and left.value == Symbol("t") and right.value == Symbol("T")):
-                raise NotUnderstood("a condition on t is read as t > 1", statement.place)
-    return range(first, last + 1) if said else None

@@ -7,12 +7,29 @@ not known is not skipped: it is `NotUnderstood`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diffusion_notes.equations.nodes import Index, NotUnderstood, Range, Symbol
-from diffusion_notes.equations.vocabulary import CANONICAL, DROPPED, LETTERS, NAMED, PIECE, RELATIONS, TAKING, WORDS
+from diffusion_notes.equations.vocabulary import (
+    ACCENTS,
+    BOLD,
+    CANONICAL,
+    DROPPED,
+    LETTERS,
+    NAMED,
+    PIECE,
+    RELATIONS,
+    STYLES,
+    TAKING,
+    WORDS,
+)
 
 __all__ = ["Word", "words"]
+
+
+FOLLOWING = re.compile(
+    r"\s*(?:\\[,;! ]\s*)*(?:[xzu](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:mathbf|boldsymbol|bm)\s*\{?\s*[xzu]\b)"
+)  # what makes a d before it a differential
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,10 @@ class _Reader:
         place = self.raw()
         return [Word("OPEN", "{", (start, start)), *self.inside(place), Word("CLOSE", "}", (self.at, self.at))]
 
+    def inside_braces(self, place: tuple[int, int]) -> list[Word]:
+        """What is in a pair of braces that has been passed."""
+        return [Word("OPEN", "{", place), *self.inside(place), Word("CLOSE", "}", place)]
+
     def read(self) -> list[Word]:
         found: list[Word] = []
         while self.peek():
@@ -113,9 +134,8 @@ class _Reader:
             if self.peek() == "[":
                 raise self.fail("roots other than the square root are not in this book", start)
             return [*here("SQRT"), *self.group()]
-        if piece in (r"\mathbb", r"\mathcal", r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat") or (
-            piece.lstrip("\\") in LETTERS or (len(piece) == 1 and piece.isalpha())
-        ):
+        styled = piece in (r"\mathbb", r"\mathcal", *BOLD, *ACCENTS)
+        if styled or piece.lstrip("\\") in LETTERS or (len(piece) == 1 and piece.isalpha()):
             return self.symbol(piece, start)
         if piece in ("^", "_"):
             return [*here("POWER" if piece == "^" else "BELOW"), *self.group()]
@@ -140,39 +160,46 @@ class _Reader:
             return [Word("COMMA", None, here)] if text == "," else []
         if text == "d":  # an upright d of a differential
             return self.symbol("d", start)
+        if text in ("E", "ELBO", "H"):
+            return self.hang({"E": "calE", "ELBO": "calL", "H": "H"}[text], "", start)
         if text in ("for", "if", "where", "with", "and", "for all", "when"):
             return [Word("COMMA", None, here), Word("QUAD", None, here)]
         return [Word("SYMBOL", Symbol(text), here)]
 
     def symbol(self, piece: str, start: int) -> list[Word]:
-        accent = ""
-        while piece in (r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat", r"\mathbb", r"\mathcal"):
+        if piece in (r"\mathbb", r"\mathcal"):
+            begin, end = self.raw()
+            base = STYLES.get((piece, self.latex[begin:end].strip()))
+            if base is None:
+                raise self.fail(f"{piece}{{{self.latex[begin:end]}}} is not in this book's notation", start)
+            return [Word("VAR", None, (start, self.at))] if base == "VAR" else self.hang(base, "", start)
+        if piece in BOLD:
             place = self.raw()
             inner = self.latex[slice(*place)].strip()
-            if piece in (r"\mathbb", r"\mathcal"):
-                known = {r"\mathbb": {"E"}, r"\mathcal": {"N", "L", "U"}}[piece]
-                if inner not in known:
-                    raise self.fail(f"{piece}{{{inner}}} is not in this book's notation", start)
-                return self.hang("cal" + inner, accent, start)
-            if piece in (r"\bar", r"\tilde", r"\hat"):
-                if accent:
-                    raise self.fail("one accent on another", start)
-                accent = piece[1:]
-            pieces = PIECE.findall(inner)
-            if len(pieces) > 1 and pieces[1].strip("{ ") and pieces[0] not in (r"\mathbf", r"\boldsymbol", r"\bm"):
-                raise self.fail("an accent belongs on one letter: write \\bar\\alpha_t", start)
-            end, self.at = self.at, place[0]
-            piece = self.take()
-            if piece not in (r"\mathbf", r"\boldsymbol", r"\bm", r"\bar", r"\tilde", r"\hat"):
-                self.at = end
+            if inner.isdigit():
+                return [Word("NUMBER", inner, (start, self.at))]
+            found = self.inside(place)
+            if len(found) != 1 or found[0].kind != "SYMBOL" or found[0].value != Symbol(found[0].value.base):
+                raise self.fail("bold type belongs on one letter", start)
+            return self.hang(found[0].value.base, "", start)
+        if piece in ACCENTS:
+            found = self.inside(self.raw())
+            if len(found) != 1 or found[0].kind != "SYMBOL" or found[0].value.accent:
+                raise self.fail("an accent belongs on one letter", start)
+            under: Symbol = found[0].value
+            if under != Symbol(under.base):  # the bar over a letter and its index
+                return [Word("SYMBOL", replace(under, accent=ACCENTS[piece]), (start, self.at))]
+            return self.hang(under.base, ACCENTS[piece], start)
         name = LETTERS.get(piece.lstrip("\\")) if piece.startswith("\\") else piece
         if name is None or not name.isalpha():
             raise self.fail(f"{piece!r} is not a letter", start)
-        following = re.compile(r"\s*(?:\\[,;! ]\s*)*(?:[xzu](?![a-zA-Z(])|\\varepsilon|\\epsilon|\\mathbf\{[xz]\})")
-        if name == "d" and not accent and following.match(self.latex, self.at):
+        if name == "d" and FOLLOWING.match(self.latex, self.at):
             word = self.word(self.take(), start)[0]
             return [Word("DIFFERENTIAL", word.value, (start, self.at))]
-        return self.hang(name, accent, start)
+        if name == "K" and re.match(r"L\s*(?:\\left|\\[bB]igg?l?)?\s*[(\[]", self.latex[self.at :]):
+            self.take()
+            return [Word("KL", None, (start, self.at))]
+        return self.hang(name, "", start)
 
     def hang(self, base: str, accent: str, start: int) -> list[Word]:
         """A letter, then what stands below it and above it, in any order."""
@@ -186,6 +213,9 @@ class _Reader:
             else:
                 before = self.at
                 above = self.raw()
+                if self.latex[slice(*above)].strip() == r"\top":
+                    below = self.below(before) if below is None else below
+                    return self.finish(base, accent, below, None, start, self.inside_braces(above))
                 if base not in ("z", "x"):
                     self.at, end = before, self.at
                     power = self.group()
@@ -207,14 +237,19 @@ class _Reader:
             if raised:
                 raise self.fail("is it the expectation of a power, or the power of an expectation?", start)
             return [Word("E", None, here), *sub, *([Word("CLOSE", "}", here)] if below else [])]
-        text = re.sub(r"\\[,;! ]|\s", "", self.latex[slice(*below)]) if below else ""
+        text = re.sub(r"\\rm\s+", "", self.latex[slice(*below)]) if below else ""
+        text = re.sub(r"\\[,;! ]|\s", "", text)
         text = re.sub(r"\\(?:text|mathrm|operatorname)\{(\w+)\}", r"\1", text)
+        text = re.sub(r"\\(?:boldsymbol|mathbf|bm)\{?(\\?[a-zA-Z]+)\}?", r"\1", text)
         if base == "D" and text == "KL":
             return [Word("KL", None, here)]
         copy = None
         if above:
-            copy = self.index(self.latex[slice(*above)].strip().strip("()"), here)
+            ends = [self.index(end, here) for end in self.latex[slice(*above)].strip().strip("()").split(":")]
+            copy = Range(*ends) if len(ends) == 2 else ends[0]
         index, label = None, ""
+        if base == "calL" and text in (r"\theta,\phi", r"\phi,\theta"):
+            text = ""
         if re.fullmatch(r"\\tilde\{?q\}?", text):
             label = "tilde q"
         elif re.fullmatch(r"(\\(theta|phi)|simple|vlb|q|p)", text):

@@ -57,6 +57,8 @@ class Laws:
 
     def log_law(self, law: Node, point: Point, key: str | None = None) -> np.ndarray:
         """The logarithm of a density; `key` is the variable of a law that names none."""
+        if law.kind == "product":
+            return sum(self.log_law(part, point) for part in law.parts)
         if law.kind == "density":
             model, about, given = self.sides(law, point)
             for name in (*about, *given):
@@ -82,7 +84,8 @@ class Laws:
     def drawn(self, law: Node, point: Point) -> tuple[Values, np.ndarray]:
         """Nodes and weights of a law, by its variable."""
         if law.kind == "density":
-            return self.world.nodes(*self.sides(law, point), point)
+            model, about, given = self.sides(law, point)
+            return self.world.nodes(model, tuple(key for key in about if key not in given), given, point)
         if law.kind in ("normal", "normal_law"):
             key = self.about(law, point)[0]
             mean, cov = self.normal_parts(*law.parts[-2:], point)
@@ -93,7 +96,13 @@ class Laws:
     def about(self, law: Node, point: Point) -> tuple[str, ...]:
         """The variables that a law is about."""
         if law.kind == "density":
-            return self.sides(law, point)[1]
+            _, about, given = self.sides(law, point)
+            return tuple(key for key in about if key not in given)  # what is given is not drawn
+        if law.kind == "product":
+            keys = tuple(key for part in law.parts for key in self.about(part, point))
+            if len(set(keys)) < len(keys):
+                raise NotUnderstood("a variable in two of the factors of a law", law.place)
+            return keys
         if law.kind == "normal":
             if law.parts[0].kind != "symbol":
                 raise NotUnderstood("a law is about a variable", law.parts[0].place)
@@ -109,6 +118,8 @@ class Laws:
             keys = None if is_index_letter(node.value) else self.variable(node.value, point)
             if keys is not None:
                 return set(keys)
+            if node.value.label == "theta" and node.value.index is None and self.world.diffusing_names:
+                return {f"x{point.counts['t']}"} if "t" in point.counts else set()  # a network at x_t
             if node.value.name == "tilde mu" and node.value.index is not None:
                 return {f"x{self.count(node.value.index, point)}", "x0"}
             if self.known(node.value, point) is None or node.value.base in ("L", "calL", "ell"):
@@ -124,12 +135,13 @@ class Laws:
         if kind in ("expectation", "variance"):
             return self._free_of_average(node, point)
         if kind == "divergence":
+            parts = tuple(self.whole(law) for law in parts)
             return set().union(*(self.free(law, point) for law in parts)) - set(self.about(parts[0], point))
         if kind == "entropy":
             law = parts[0]
             return set() if law.kind == "bare" else self.free(law, point) - set(self.about(law, point))
         if kind == "mutual":
-            return set(self.variables(node.value[3:], point))
+            return set(self.variables(node.value[3], point)) if len(node.value) > 3 else set()
         return set().union(*(self.free(part, point) for part in parts))
 
 

@@ -34,6 +34,7 @@ _CHAIN = {
     "w": r"\frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)}",
     "C": r"D_{KL}(\mathcal{N}(0, \tilde\beta_t I) \Vert \mathcal{N}(0, \sigma_t^2 I))",
     "C first": r"\frac{D}{2} \log 2 \pi \sigma_1^2",
+    "v": r"\sqrt{\bar\alpha_t}\, \varepsilon - \sqrt{1 - \bar\alpha_t}\, x_0",
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
 }

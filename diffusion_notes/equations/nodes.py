@@ -53,7 +53,7 @@ class Symbol:
     accent: str = ""
     index: Index | Range | None = None
     label: str = ""
-    copy: Index | None = None
+    copy: Index | Range | None = None
 
     @property
     def name(self) -> str:

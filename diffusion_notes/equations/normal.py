@@ -6,9 +6,7 @@ import numpy as np
 
 from diffusion_notes.equations.worlds import Unsuited
 
-__all__ = ["WIDE", "gauss_nodes", "log_normal"]
-
-WIDE = 12.0  # standard deviations on either side of an integral over the line
+__all__ = ["gauss_nodes", "log_normal"]
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
@@ -38,7 +36,8 @@ def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: str | int) -> tuple[np.
     else:
         if n > 1:
             raise Unsuited("an integral of several variables that is not a polynomial's")
-        line = np.linspace(-WIDE, WIDE, int(rule.split()[1]))
+        wide, count = (float(part) for part in rule.split()[1:])
+        line = np.linspace(-wide, wide, int(count))
         weight = np.exp(-(line**2) / 2)
     if len(line) ** n > 3e5:
         raise Unsuited("too many nodes")

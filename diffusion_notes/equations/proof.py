@@ -79,8 +79,10 @@ class _Algebra:
             return sympy.Symbol("eps")
         if name in ("D", "T", "I") and index is None:
             return _letter(name)
-        if name == "pi" and index is None:
-            return sympy.pi
+        if name in ("pi", "e") and index is None:
+            return {"pi": sympy.pi, "e": sympy.E}[name]
+        if name == "v" and index in (None, Index("t")):
+            return self.of(meaning("ddpm", "v"))
         if not isinstance(index, Index):
             raise _NotAlgebra
         if name == "x":

@@ -51,8 +51,17 @@ def letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> np
     plain = symbol.index is None and symbol.copy is None
     if name == "pi" and plain:
         return np.array([np.pi])
+    if name == "e" and plain:
+        return np.array([np.e])
     if name in ("T", "K") and plain:
-        return np.array([float(getattr(world, name))])
+        return np.array([float(evaluator.count(Index(name), point))])
+    if name == "L" and plain and not world.diffusing_names:
+        return np.array([float(world.T)])
+    if name in NETWORKS and plain and world.diffusing_names and name.endswith("theta"):  # at x_t, where nothing is said
+        at = Node(
+            "call", (Node("symbol", (), Symbol("x", index=Index("t"))), Node("symbol", (), Symbol("t"))), (symbol,)
+        )
+        return call(evaluator, symbol, at, point)
     diffusing = world.diffusing_names and name in SCHEDULE
     if not diffusing and name not in LETTERS[world.context] and not (name in ("D", "I") and plain):
         raise NotUnderstood(f"{name!r} is not in the notation of this chapter", node.place)
@@ -116,8 +125,8 @@ def _letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> n
             return evaluator.look("x", point) @ world.up[0][0].T + world.up[0][1]
         if (symbol.base, i) in known:
             return known[symbol.base, i]
-    if world.context in ("diffusion", "ddpm") and symbol.base == "s" and i is None:
-        return np.array([world.roll_noise])
+    if world.diffusing_names and symbol.base == "s" and i is None:
+        return world.noise_of_the_data()
     raise NotUnderstood(f"{symbol.base!r} with this index is not in the notation of this chapter", node.place)
 
 
@@ -139,6 +148,11 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
     if said == "c" and world.context == "hvae":  # there it is a number, before a bracket
         factor, value = letter(evaluator, name, point, node), evaluator.value(parts[0], point)
         return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
+    if said == "tr" and len(parts) == 1:
+        matrix = evaluator.value(parts[0], point)
+        if matrix.ndim != 3:
+            raise NotUnderstood("the trace of what is no matrix", node.place)
+        return np.trace(matrix, axis1=1, axis2=2)
     shape = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if world.diffusing_names else CODERS)
     if shape.get(said) != len(parts):
         raise NotUnderstood(f"{said!r} with {len(parts)} arguments is not in the notation of this chapter", node.place)
@@ -200,12 +214,16 @@ def _bound(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.n
     """The bound of a data point, or by its parameters."""
     context, start = evaluator.world.context, START[evaluator.world.context]
     symbols = [part.value if part.kind == "symbol" else None for part in node.parts]
+    if symbols[:2] == [Symbol("theta"), Symbol("phi")] and len(symbols) == 3:  # 𝓛(θ, φ; x)
+        symbols = symbols[2:]
+    elif symbols[1:] == [Symbol("theta"), Symbol("phi")]:
+        symbols = symbols[:1]
     if name.index is None and symbols == [Symbol("theta"), Symbol("phi")]:
         return evaluator.value(meaning(context, "calL", not evaluator.given), point)
     if len(symbols) != 1 or symbols[0] is None or evaluator.variable(symbols[0], point) != (start,):
         raise NotUnderstood("the bound is that of a data point", node.place)
-    which = "calL" if name.index is None else "calL K"
-    inside = meaning(context, which)
+    inside = meaning(context, "calL" if name.index is None else "calL K")
     if inside is None or name.label:
         raise NotUnderstood("which bound is this?", node.place)
-    return evaluator.value(inside, point)
+    samples = {} if name.index is None else {"K": evaluator.count(name.index, point)}
+    return evaluator.value(inside, point.at(**samples))

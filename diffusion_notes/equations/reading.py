@@ -16,10 +16,11 @@ from lark.exceptions import UnexpectedInput, VisitError
 from lark.lexer import Lexer
 
 from diffusion_notes.equations.latex import Word, words
-from diffusion_notes.equations.nodes import Node, NotUnderstood
-from diffusion_notes.equations.sentences import named, nesting, paired, span, split
+from diffusion_notes.equations.nesting import nesting
+from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
+from diffusion_notes.equations.sentences import named, paired, span, split
 
-__all__ = ["Display", "Statement", "read"]
+__all__ = ["Display", "Statement", "averaged", "read"]
 
 
 @dataclass
@@ -67,7 +68,9 @@ class _Tree(Transformer):
         parts = tuple(child for child in children if isinstance(child, Node))
         told = [child for child in children if isinstance(child, Token)]
         kept = tuple(
-            t.value for t in told if t.type in ("SYMBOL", "LAW", "FUNCTION", "DIFFERENTIAL", "NUMBER", "MUTUAL")
+            Symbol("dots") if t.type == "DOTS" else t.value
+            for t in told
+            if t.type in ("SYMBOL", "LAW", "FUNCTION", "DIFFERENTIAL", "NUMBER", "MUTUAL", "DOTS")
         )
         return Node(str(data), parts, kept, (meta.start_pos, meta.end_pos))
 
@@ -88,13 +91,40 @@ class _Tree(Transformer):
     def total(self, meta, children):
         kind, _, _, letter, relation, *rest = children
         parts = tuple(part for part in rest if isinstance(part, Node))
+        if any(isinstance(part, Token) and part.type == "MINUS" for part in rest):
+            if kind.type == "PROD":
+                raise NotUnderstood("a product of negatives: put brackets", (meta.start_pos, meta.end_pos))
+            parts = (*parts[:-1], Node("neg", parts[-1:], None, parts[-1].place))
         return Node("total", parts, (kind.type, letter.value, relation.value), (meta.start_pos, meta.end_pos))
+
+    def integral(self, meta, children):
+        (count, named), place = children[0].value, (meta.start_pos, meta.end_pos)
+        parts = tuple(child for child in children if isinstance(child, Node))
+        over = tuple(t.value for t in children[1:] if isinstance(t, Token) and t.type == "DIFFERENTIAL")
+        if count not in (1, len(over)) or (named and set(named) != set(over)):
+            raise NotUnderstood("the integrals and their differentials do not belong together", place)
+        return Node("integral", parts, over, place)
+
+    def gradient(self, meta, children):
+        inner = children[-1]
+        if inner.kind == "mul" and inner.parts[0].kind == "log":
+            raise NotUnderstood("does the gradient take all that follows? Put brackets", inner.place)
+        return self.__default__("gradient", children, meta)
+
+    def mutual(self, meta, children):
+        groups = tuple(c for c in children[1:] if isinstance(c, Node))
+        return Node(
+            "mutual", (), (children[0].value, *(group.value for group in groups)), (meta.start_pos, meta.end_pos)
+        )
 
     def wave(self, meta, children):
         return Node("wave", (children[1],), children[0].type, (meta.start_pos, meta.end_pos))
 
     def log(self, meta, children):
         inner = children[1]
+        if inner.kind == "mul" and inner.parts[1].kind in ("log", "gradient"):  # log a log b is a product
+            first = self.log(meta, [children[0], inner.parts[0]])
+            return Node("mul", (first, inner.parts[1]), None, (meta.start_pos, meta.end_pos))
         if _mixed(inner):
             raise NotUnderstood("does the logarithm take all that follows? Put brackets", inner.place)
         return Node("log", (inner,), None, (meta.start_pos, meta.end_pos))
@@ -138,19 +168,36 @@ def _statement(some: list[Word], latex: str) -> Statement:
     cuts = [i for i, word in enumerate(some) if word.kind == "REL" and not depths[i]]
     draw = [i for i, word in enumerate(some) if word.kind == "SIM" and not depths[i]]
     about = (latex[slice(*place)].strip(), place)
+    if len(cuts) == 1 and some[cuts[0]].value == r"\in":
+        inside = some[cuts[0] + 1 :]
+        if [inside[0].kind, inside[-1].kind] != ["LC", "RC"]:
+            raise NotUnderstood("a set is read as \\{1, \\dots, T\\}", place)
+        return _range([*some[: cuts[0] + 1], *inside[1:-1]], cuts, about)
     if draw and not cuts:
         laws = [_parse(some[: draw[0]], "expr"), _parse(some[draw[0] + 1 :], "law")]
         return Statement(laws, ["~"], "draw", *about)
     if any(word.kind == "DOTS" and not depths[i] for i, word in enumerate(some)):
-        if len(cuts) != 1 or [w.kind for w in some[-4:]] != ["COMMA", "DOTS", "COMMA", "SYMBOL"]:
-            raise NotUnderstood("dots are read only in a range: t = 2, \\dots, T", place)
-        ends = [_parse(some[: cuts[0]]), _parse(some[cuts[0] + 1 : -4]), _parse(some[-1:])]
-        return Statement(ends, ["=", "…"], "range", *about)
+        return _range(some, cuts, about)
     if not cuts:
         raise NotUnderstood("no relation in it: nothing is said", place)
     pieces = [some[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(some)], strict=True)]
     sides = [_parse(piece) if piece or i else None for i, piece in enumerate(pieces)]
     return Statement(sides, [some[i].value for i in cuts], "relation", *about)
+
+
+def _range(some: list[Word], cuts: list[int], about: tuple[str, tuple[int, int]]) -> Statement:
+    """T = 1, …, T; or with the second number as well; or in braces."""
+    kinds = [word.kind for word in some]
+    dots = kinds.index("DOTS")
+    if len(cuts) != 1 or kinds[dots - 1 : dots + 2] != ["COMMA", "DOTS", "COMMA"]:
+        raise NotUnderstood("dots are read only in a range: t = 2, \\dots, T", about[1])
+    first = some[cuts[0] + 1 : dots - 1]
+    if [word.kind for word in first] == ["NUMBER", "COMMA", "NUMBER"] and int(first[2].value) == int(
+        first[0].value
+    ) + 1:
+        first = first[:1]
+    ends = [_parse(some[: cuts[0]]), _parse(first), _parse(some[dots + 2 :])]
+    return Statement(ends, ["=", "…"], "range", *about)
 
 
 def read(latex: str) -> Display:
@@ -181,3 +228,17 @@ def read(latex: str) -> Display:
             )
         )
     return Display(statements, tag, labels)
+
+
+def averaged(named: Statement, display: Display) -> Statement:
+    """What a brace names inside an expectation is the expectation of what it holds."""
+    name, part = named.sides
+    for statement in display.statements:
+        for side in statement.sides:
+            for node in side.having("expectation") if side is not None else ():
+                begin, end = node.place or (0, 0)
+                if begin < named.place[0] and named.place[1] <= end:
+                    body = next(p for p in reversed(node.parts) if p.kind != "given")
+                    parts = tuple(part if p is body else p for p in node.parts)
+                    part = Node("expectation", parts, node.value, node.place)
+    return Statement([name, part], named.relations, named.kind, named.latex, named.place)

@@ -37,6 +37,10 @@ class Roll(Gaussians):
         place = angle * np.exp(1j * angle) / 10
         return np.stack([place.real, place.imag], axis=-1)
 
+    def noise_of_the_data(self) -> np.ndarray:
+        """The standard deviation of the noise around the spiral."""
+        return np.array([self.roll_noise])
+
     def normal_cdf(self, z: np.ndarray) -> np.ndarray:
         """Φ, for numbers."""
         if z.ndim != 1:

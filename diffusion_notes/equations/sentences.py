@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from diffusion_notes.equations.latex import Word
-from diffusion_notes.equations.nodes import Index, NotUnderstood, Symbol
+from diffusion_notes.equations.nesting import CLOSER, nesting
+from diffusion_notes.equations.nodes import NotUnderstood, Symbol
+from diffusion_notes.equations.tidying import tidied
 
-__all__ = ["named", "nesting", "paired", "span", "split"]
+__all__ = ["named", "paired", "span", "split"]
 
-CLOSER = {"LP": "RP", "LB": "RB", "LC": "RC", "OPEN": "CLOSE", "LANGLE": "RANGLE", "LNORM": "RNORM"}
 OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi")}
-FUNCTIONS = {"f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+FUNCTIONS = {"tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 
 
 def span(some: list[Word]) -> tuple[int, int]:
@@ -27,8 +28,8 @@ def paired(found: list[Word]) -> list[Word]:
     for at, word in enumerate(found):
         kind = word.kind
         if kind == "BARS":
-            if stack and stack[-1][0] == "RP" and stack[-1][1]:
-                kind, stack[-1] = "PAR", ("RP", False, stack[-1][2])
+            if stack and stack[-1][1]:
+                kind, stack[-1] = "PAR", (stack[-1][0], False, stack[-1][2])
             else:
                 kind = "RNORM" if stack and stack[-1][0] == "RNORM" else "LNORM"
         if kind in CLOSER:
@@ -41,16 +42,6 @@ def paired(found: list[Word]) -> list[Word]:
     if stack:
         raise NotUnderstood("a bracket is never closed", found[stack[-1][2]].place)
     return result
-
-
-def nesting(found: list[Word]) -> list[int]:
-    """How many brackets are open around each word."""
-    depth, depths = 0, []
-    for word in found:
-        depth -= word.kind in CLOSER.values()
-        depths.append(depth)
-        depth += word.kind in CLOSER
-    return depths
 
 
 def split(found: list[Word]) -> list[list[Word]]:
@@ -67,6 +58,7 @@ def split(found: list[Word]) -> list[list[Word]]:
     for at, word in enumerate(found):
         after = next((w for w in found[at + 1 :] if w.kind not in ("QUAD", "NEWLINE")), None)
         dots = "DOTS" in (after.kind if after else "", current[-1].kind if current else "")
+        dots |= [w.kind for w in found[at + 1 : at + 4]] == ["NUMBER", "COMMA", "DOTS"]
         joined = current and current[-1].kind in (*OPERATORS, "REL", "SIM")
         goes_on = joined or (after is not None and after.kind in ("REL", *OPERATORS) and not ended)
         if depths[at]:
@@ -89,20 +81,39 @@ def split(found: list[Word]) -> list[list[Word]]:
                 close()
             continue
         elif word.kind == "QUAD":
-            if current and after is not None and not goes_on and found[at + 1].kind not in ("NEWLINE", "COMMA", "STOP"):
+            if after is not None and after.kind == "LP" and _condition(found[at + 1 :]):
+                close()
+            elif (
+                current and after is not None and not goes_on and found[at + 1].kind not in ("NEWLINE", "COMMA", "STOP")
+            ):
                 raise NotUnderstood("a wide space between two things: is it a product?", word.place)
             continue
         else:
             current.append(word)
         ended = False
     close()
-    return sentences
+    return [bare for sentence in sentences if (bare := _bare(sentence))]
+
+
+def _condition(rest: list[Word]) -> bool:
+    """Does a condition in brackets follow, as in (t > 1), and then nothing more of this statement?"""
+    rest = [word for word in rest if word.kind not in ("QUAD", "NEWLINE", "STOP")]
+    depths = nesting(rest)
+    return any(w.kind == "REL" and d == 1 for w, d in zip(rest, depths, strict=True)) and 0 not in depths[1:-1]
+
+
+def _bare(sentence: list[Word]) -> list[Word]:
+    """A condition without the brackets around it, or the sign "for all" before it; "for all t" is nothing of its own."""
+    if sentence[0].kind == "FORALL":
+        sentence = sentence[1:]
+        return [] if [w.value for w in sentence] == [Symbol("t")] else sentence
+    return sentence[1:-1] if sentence[0].kind == "LP" and _condition(sentence) else sentence
 
 
 def named(some: list[Word]) -> list[Word]:
     """Tell the letters apart: laws, functions, variables; and log(a) b, which nobody can read, from log(ab)."""
     result: list[Word] = []
-    some = _noisy(some)
+    some = tidied(some)
     for at, word in enumerate(some):
         after = some[at + 1].kind if at + 1 < len(some) else ""
         kind = word.kind
@@ -116,8 +127,8 @@ def named(some: list[Word]) -> list[Word]:
                 kind = {"calN": "NORMAL", "calU": "UNIFORM"}[symbol.base]
             elif symbol.base in ("H", "I") and after in ("LP", "LB"):
                 kind = {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
-            elif ((symbol.name in FUNCTIONS or symbol.base == "calL") and after == "LP") or (
-                symbol.base in ("mu", "sigma", "eps") and symbol.label and after == "LP"
+            elif after == "LP" and (
+                symbol.name in FUNCTIONS or symbol.base == "calL" or symbol.label in ("theta", "phi")
             ):
                 kind = "FUNCTION"
         elif kind in ("LOG", "E"):
@@ -140,7 +151,7 @@ def _reach(some: list[Word], at: int) -> str:
         return kind
     end = next(i for i in range(start + 1, len(some)) if depths[i] == depths[start])
     after = some[end + 1].kind if end + 1 < len(some) else ""
-    if after == "POWER":
+    if after == "POWER" and (kind == "LOG" or some[start].kind != "LB"):  # E[x]² has one reading, log(x)² has two
         raise NotUnderstood(
             "is the power taken before or after? Put it where only one reading is left", some[end + 1].place
         )
@@ -150,18 +161,3 @@ def _reach(some: list[Word], at: int) -> str:
             "log(a) b may be log(ab) or b log(a): add brackets, or turn the factors round", some[at].place
         )
     return "ECALL" if kind == "E" else kind
-
-
-def _noisy(some: list[Word]) -> list[Word]:
-    r"""$x_t(x_0, \varepsilon)$ is $x_t$, as the paper writes it where it wants to remind us of how it was made."""
-    result: list[Word] = []
-    at = 0
-    while at < len(some):
-        result.append(some[at])
-        inner = [w.value if w.kind == "SYMBOL" else w.kind for w in some[at + 1 : at + 6]]
-        noisy = some[at].value
-        start, noise = Symbol("x", index=Index(None, 0)), Symbol("eps")
-        at += 1
-        if isinstance(noisy, Symbol) and noisy.base == "x" and inner == ["LP", start, "COMMA", noise, "RP"]:
-            at += 5
-    return result

@@ -11,16 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.anatomy import terms
+from diffusion_notes.equations.conditions import Said
 from diffusion_notes.equations.evaluate import Evaluator
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood
-from diffusion_notes.equations.reading import Statement
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
 
 __all__ = ["STRICT", "TOLERANCE", "Sides", "size_of"]
 
 TOLERANCE = 1e-8
 STRICT = 1e-6
-RULES = ((4, 6), ("grid 321", "grid 401"))  # of integration, in pairs: what they agree on is exact
+RULES = ((4, 6), ("grid 12 401", "grid 9 401"))  # of integration, in pairs: what they agree on is exact
 
 
 def size_of(value: np.ndarray) -> np.ndarray:
@@ -34,7 +34,7 @@ class Sides:
     left: Node
     relation: str
     right: Node
-    draws: list[Statement]
+    said: Said
 
     def side(self, evaluator: Evaluator, point: Point, which: int) -> np.ndarray:
         """The value of one side. A law that names no variable is one of the variable on the other side."""
@@ -51,7 +51,7 @@ class Sides:
     def _expected(self, evaluator: Evaluator, node: Node, point: Point) -> np.ndarray:
         """An estimate is right if its expectation over what is drawn is."""
         items = []
-        for draw in self.draws:
+        for draw in self.said.draws:
             symbol, law = draw.sides[0].value, draw.sides[1]
             if symbol.copy is not None:
                 copies = [replace(symbol, copy=Index(None, k + 1)) for k in range(evaluator.world.K)]
@@ -62,21 +62,28 @@ class Sides:
 
     def settled(self, evaluator: Evaluator, point: Point) -> tuple[np.ndarray, np.ndarray]:
         """Both sides, each by a rule of integration that is exact for it."""
-        a, b = (self.side(evaluator, point, i) for i in (0, 1))
+        cells = evaluator.world.cells
+        try:
+            a, b = self.alike(*(self.side(evaluator, point, i) for i in (0, 1)))
+            close = (size_of(a - b) <= TOLERANCE * self.floor(evaluator, a, b)).all()
+            if cells or (close and self.relation in ("=", ":=")):
+                return a, b
+        except Unsuited:
+            if cells:
+                raise
+        (a, doubt), (b, more) = (self.by_rules(evaluator, point, i) for i in (0, 1))
         a, b = self.alike(a, b)
-        close = (size_of(a - b) <= TOLERANCE * np.maximum(size_of(a), size_of(b))).all()
-        if evaluator.world.cells or (close and self.relation in ("=", ":=")):
-            return a, b
-        (a, doubt), (b, more) = (self._by_rules(evaluator, point, i) for i in (0, 1))
-        a, b = self.alike(a, b)
-        exact = 0.1 * TOLERANCE * np.maximum(size_of(a), size_of(b))
-        if (doubt + more > exact).any() and not (
-            self.relation == "=" and (size_of(a - b) > 100 * (doubt + more) + STRICT * (size_of(a) + size_of(b))).any()
-        ):
+        exact = 0.1 * TOLERANCE * self.floor(evaluator, a, b)
+        apart = size_of(a - b) > 100 * (doubt + more) + STRICT * (size_of(a) + size_of(b))
+        if (doubt + more > exact).any() and not (self.relation == "=" and apart.any()):
             raise Unsuited("an integral that is not exact here")
         return a, b
 
-    def _by_rules(self, evaluator: Evaluator, point: Point, which: int) -> tuple[np.ndarray, np.ndarray]:
+    def floor(self, evaluator: Evaluator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The size of the sides, or a little of what was summed to get them, if that cancelled."""
+        return np.maximum(np.maximum(size_of(a), size_of(b)), 1e-5 * evaluator.scale[0])
+
+    def by_rules(self, evaluator: Evaluator, point: Point, which: int) -> tuple[np.ndarray, np.ndarray]:
         """One side and how far two rules are apart on it, for the pair of rules that agree best on a line."""
         for pair in RULES:
             there = [replace(evaluator, world=evaluator.world.with_rule(rule)) for rule in pair]
@@ -85,7 +92,7 @@ class Sides:
             except Unsuited:
                 continue
             doubt = size_of(one - other)
-            if (doubt <= 0.1 * TOLERANCE * size_of(one)).all() or pair is RULES[-1]:
+            if (doubt <= 0.1 * TOLERANCE * self.floor(evaluator, one, other)).all() or pair is RULES[-1]:
                 return one, doubt
         raise Unsuited("an integral that is not exact here")
 
@@ -102,7 +109,7 @@ class Sides:
 
     def scale(self, evaluator: Evaluator, point: Point, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The size against which a difference counts; where sides cancel to nothing, a little of their largest term."""
-        size = np.maximum(size_of(a), size_of(b))
+        size = self.floor(evaluator, a, b)
         if (size_of(a - b) <= TOLERANCE * size).all() or self.relation == r"\approx":
             return size
         parts = [term for side in (self.left, self.right) for term in terms(side)]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diffusion_notes.equations.anatomy import constant, indices
+from diffusion_notes.equations.conditions import Said
 from diffusion_notes.equations.evaluate import Definitions, Evaluator
 from diffusion_notes.equations.names import START
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood
 from diffusion_notes.equations.pool import roll, worlds
 from diffusion_notes.equations.proof import proved
-from diffusion_notes.equations.reading import Statement
 from diffusion_notes.equations.sides import STRICT, TOLERANCE, Sides, size_of
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
 
@@ -40,8 +40,7 @@ class Step(Sides):
         left: One side.
         relation: What is said of the two.
         right: The other side.
-        steps: The steps t that are spoken of; `None` is all but the first.
-        draws: What the display says is drawn from which law.
+        said: What the display says beside its relations.
     """
 
     context: str
@@ -49,8 +48,7 @@ class Step(Sides):
     left: Node
     relation: str
     right: Node
-    steps: range | None
-    draws: list[Statement]
+    said: Said
 
     def verdict(self) -> tuple[str, str]:
         """The kind of verdict and how it was reached.
@@ -114,7 +112,8 @@ class Step(Sides):
         """What speaks of the spiral is looked at on the spiral."""
         symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
         spiral = any(symbol.base in ("c", "Phi", "u", "n", "tau") for symbol in symbols) and self.context != "hvae"
-        return (roll(self.context),) if spiral else worlds(self.context)
+        found = (roll(self.context),) if spiral else worlds(self.context)
+        return tuple(world.choosing(self.said.variance) for world in found) if self.said.variance else found
 
     def _in_world(self, world: World, constants: tuple[Node, ...]) -> bool:
         """Whether an inequality is strict here; a relation that does not hold raises."""
@@ -123,8 +122,8 @@ class Step(Sides):
         if letters - LETTERS:
             raise NotUnderstood(f"nothing says what the index {min(letters - LETTERS)} is")
         steps = range(2, world.T + 1)
-        if self.steps is not None:
-            steps = range(self.steps[0], min(self.steps[-1], world.T) + 1)
+        if self.said.steps is not None:
+            steps = self.said.steps(world.T)
         if "t" not in letters:
             steps = range(2, 3)
         strict, seen, why = False, 0, None
@@ -133,7 +132,7 @@ class Step(Sides):
                 strict |= self._at(world, point.at(t=t), constants)
                 seen += 1
             except Undefined as undefined:
-                if self.steps is not None:
+                if self.said.steps is not None:
                     raise Fails(f"it has no value at t = {t}: {undefined}") from None
                 why = undefined
         if not seen:

@@ -110,8 +110,16 @@ class World:
         """The noise that made a variable."""
         raise Unsuited("boxes have no noise")
 
+    def choosing(self, variance: str) -> World:
+        """The same world with a choice of the variances of p, where it has them."""
+        return self
+
     def spiral(self, u: np.ndarray) -> np.ndarray:
         """The place on the spiral of this book's data."""
+        raise Unsuited("other data than the spiral")
+
+    def noise_of_the_data(self) -> np.ndarray:
+        """The standard deviation of the noise around the spiral."""
         raise Unsuited("other data than the spiral")
 
     def normal_cdf(self, z: np.ndarray) -> np.ndarray:
