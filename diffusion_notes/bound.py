@@ -12,7 +12,7 @@ around by Bayes' rule. On every single path the two agree, see :func:`as_walked`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +22,9 @@ from torch.distributions import Independent, Normal, kl_divergence
 from diffusion_notes.checks import check_points, check_positive, describe
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.distributions import draw
+from diffusion_notes.parameterisations import variational_constant
 
-__all__ = ["Terms", "as_walked", "discretised_log_prob", "one_step", "terms", "turned"]
+__all__ = ["Terms", "as_walked", "discretised_log_prob", "divergences", "one_step", "terms", "turned"]
 
 
 @dataclass(frozen=True)
@@ -61,27 +62,45 @@ class Terms:
 def terms(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Terms:
     r"""All T + 1 terms, the KL divergences in closed form, from one :math:`x_t \sim q(x_t|x_0)` for each t.
 
-    The average over draws is exact for every term. It takes T evaluations of the network. For more draws a
-    point, repeat the points.
+    The draws for different t are independent: there is no path, for that see :func:`divergences`. The average
+    over draws is exact for every term. It takes T evaluations of the network. For more draws a point,
+    repeat the points.
 
     Raises:
         TypeError: ``ddpm`` is no DDPM, or ``x0`` is not a floating-point tensor.
         ValueError: ``x0`` is empty, or not of shape ``(n, D)``.
     """
     _check(ddpm, x0)
-    first = draw(ddpm.q.marginal(x0, 1), generator)
-    each = [-ddpm.step(first, 1).log_prob(x0)]
-    for t in range(2, ddpm.length + 1):
-        xt = draw(ddpm.q.marginal(x0, t), generator)
-        each.append(kl_divergence(ddpm.q.posterior(xt, x0, t), ddpm.step(xt, t)))
-    each.append(kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0)))
-    return Terms(torch.stack(each))
+    return Terms(_divergences(ddpm, x0, (draw(ddpm.q.marginal(x0, t), generator) for t in range(1, ddpm.length + 1))))
+
+
+def divergences(ddpm: DDPM, path: Sequence[Tensor]) -> Tensor:
+    r"""The terms of :func:`terms` at the points of one path: :func:`turned`, with each row averaged by itself.
+
+    Row t − 1 is :math:`D_{KL}\bigl(q(x_{t-1}|x_t, x_0) \,\Vert\, p_\theta(x_{t-1}|x_t)\bigr)` at the path's
+    :math:`x_t`: what :func:`turned` has there, on average over :math:`x_{t-1}`. The other rows are
+    :math:`-\log p_\theta(x_0|x_1)` and :math:`L_T`. Each row has the mean that it has with independent draws,
+    but the rows of one path go together. Shapes and errors as in :func:`as_walked`.
+    """
+    _check_path(ddpm, path)
+    return _divergences(ddpm, path[0], path[1:])
+
+
+def _divergences(ddpm: DDPM, x0: Tensor, above: Iterable[Tensor]) -> Tensor:
+    rows = []
+    for t, xt in enumerate(above, 1):
+        p = ddpm.step(xt, t)
+        rows.append(kl_divergence(ddpm.q.posterior(xt, x0, t), p) if t > 1 else -p.log_prob(x0))
+    return torch.stack([*rows, kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0))])
 
 
 def one_step(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Tensor:
     r"""The negative bound of each point, ``(n,)``, without bias, from a single t for each: one network call.
 
-    With t uniform on 1, ..., T, it is :math:`L_T + T\,L_{t-1}`. Errors as in :func:`terms`.
+    With t uniform on 1, ..., T and the constants :math:`C_t` of
+    :func:`~diffusion_notes.parameterisations.variational_constant`, it is
+    :math:`L_T + \sum_i C_i + T\,(L_{t-1} - C_t)`. The constants are known, so only what depends on the draw is
+    left to chance. Errors as in :func:`terms`.
     """
     _check(ddpm, x0)
     t = torch.randint(1, 1 + ddpm.length, x0.shape[:1], generator=generator, device=x0.device)
@@ -90,7 +109,9 @@ def one_step(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Tens
     # at t = 1 there is no posterior density; its place is taken by the reconstruction
     kl = kl_divergence(ddpm.q.posterior(xt, x0, t.clamp(min=2)), p) if ddpm.length > 1 else torch.zeros_like(xt[:, 0])
     step = torch.where(t == 1, -p.log_prob(x0), kl)
-    return kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0)) + ddpm.length * step
+    constant = variational_constant(ddpm.schedule, ddpm.sigma_squared, x0.shape[-1])
+    known = kl_divergence(ddpm.q.marginal(x0, ddpm.length), ddpm.prior(x0)) + constant.sum().item()
+    return known + ddpm.length * (step - constant.to(x0.dtype).to(x0.device)[t])
 
 
 def as_walked(ddpm: DDPM, path: Sequence[Tensor]) -> Tensor:

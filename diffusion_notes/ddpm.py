@@ -120,13 +120,15 @@ class DDPM(nn.Module):
             ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
         """
         check_points("x0", x0, least=1)
-        t = torch.randint(1, 1 + self.schedule.T, x0.shape[:1], generator=generator, device=x0.device)
+        T, at = self.schedule.T, self.schedule.at
+        how = {"generator": generator, "device": x0.device}
+        t = torch.randint(1, 1 + T, x0.shape[:1], **how)
         noise = randn_like(x0, generator)
-        at = self.schedule.at
-        xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
+        xt = at("sqrt_alpha_bar", t, x0) * x0
+        xt = xt + at("sqrt_one_minus_alpha_bar", t, x0) * noise
         loss = (noise - self._predict(xt, t)).square().sum(-1)
         if self.objective == "variational":
-            loss = self.schedule.T * self.tables.at("weight", t, x0).squeeze(-1) * loss
+            loss = T * self.tables.at("weight", t, x0).squeeze(-1) * loss
         return loss.mean()
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:

@@ -232,7 +232,8 @@ class ForwardProcess:
         check_tensor("x0", x0)
         self.schedule.check_t(t, xt, least=2)
         at = self.schedule.at
-        return gaussian(at("from_x0", t, xt) * x0 + at("from_xt", t, xt) * xt, at("sigma_tilde", t, xt))
+        mean = at("from_x0", t, xt) * x0 + at("from_xt", t, xt) * xt
+        return gaussian(mean, at("sigma_tilde", t, xt))
 
     def walk(self, x0: Tensor, generator: Generator | None = None) -> Iterator[tuple[int, Tensor]]:
         r"""Take the steps one after the other: yields ``(t, xt)`` for t = 0, 1, ..., T.

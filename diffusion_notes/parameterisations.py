@@ -57,13 +57,14 @@ class Prediction:
     @property
     def x0(self) -> Tensor:
         r""":math:`\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\varepsilon) / \sqrt{\bar\alpha_t}`."""
-        return (self.xt - self._at("sqrt_one_minus_alpha_bar") * self.noise) / self._at("sqrt_alpha_bar")
+        noise = self._at("sqrt_one_minus_alpha_bar") * self.noise
+        return (self.xt - noise) / self._at("sqrt_alpha_bar")
 
     @property
     def mean(self) -> Tensor:
         r""":math:`\mu = (x_t - \beta_t\,\varepsilon / \sqrt{1-\bar\alpha_t}) / \sqrt{\alpha_t}`."""
-        change = self._at("beta") / self._at("sqrt_one_minus_alpha_bar") * self.noise
-        return (self.xt - change) / self._at("sqrt_alpha")
+        change = self._at("beta") / self._at("sqrt_one_minus_alpha_bar")
+        return (self.xt - change * self.noise) / self._at("sqrt_alpha")
 
     @property
     def score(self) -> Tensor:
@@ -73,7 +74,8 @@ class Prediction:
     @property
     def v(self) -> Tensor:
         r""":math:`v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0` (Salimans and Ho 2022)."""
-        return self._at("sqrt_alpha_bar") * self.noise - self._at("sqrt_one_minus_alpha_bar") * self.x0
+        data = self._at("sqrt_one_minus_alpha_bar") * self.x0
+        return self._at("sqrt_alpha_bar") * self.noise - data
 
     @classmethod
     def from_x0(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, x0: Tensor) -> Prediction:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 the source's own lines
 """The errors of the source that are equations: as they are printed, and as they are right, by their number in the errata.
 
 The printed ones are the source's own characters. Where only a part of a line is wrong, the line is completed.

@@ -15,7 +15,7 @@ from test_diffusion import conditioned, each_schedule
 from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal, kl_divergence
 
 from diffusion_notes import bound
-from diffusion_notes.bound import Terms, as_walked, discretised_log_prob, one_step, terms, turned
+from diffusion_notes.bound import Terms, as_walked, discretised_log_prob, divergences, one_step, terms, turned
 from diffusion_notes.chain import elbo
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
@@ -203,21 +203,25 @@ def test_each_draw_is_the_divergence_of_two_gaussians(T, variance, generator):
 
 
 @each_length
-def test_one_step_is_T_times_its_term_and_t_is_uniform(T, generator):
+@each_variance
+def test_one_step_is_T_times_its_term_beyond_the_constant_and_t_is_uniform(T, variance, generator):
     n = 20_000
-    ddpm = model(T, "beta_tilde", Spy())
+    ddpm = model(T, variance, Spy())
     got = one_step(ddpm, points[:1].expand(n, 2), generator)
     ((xt, t),), ddpm.network = ddpm.network.asked, some_network
     assert t.shape == got.shape == (n,)
     counts = torch.bincount(t, minlength=T + 1)[1:]
     assert counts.sum() == n
     assert ((counts - n / T).abs() < 5 * (n / T) ** 0.5).all()
-    prior = terms(ddpm, points[:1], generator).prior
+    sigma, tilde = ddpm.sigma_squared.sqrt(), ddpm.schedule.beta_tilde.sqrt()
+    constant = [0.0, 2 * math.log(sigma[1]) + math.log(2 * math.pi)]  # in two dimensions, with equal means
+    constant += [2 * kl_divergence(Normal(0, tilde[i]), Normal(0, sigma[i])).item() for i in range(2, T + 1)]
+    known = terms(ddpm, points[:1], generator).prior + sum(constant)
     for i in range(1, T + 1):
         here = xt[t == i]
         p, x0 = generated(ddpm, here, i), points[:1].expand_as(here)
         step = -p.log_prob(x0) if i == 1 else kl_divergence(conditioned(ddpm.schedule, here, x0, i), p)
-        torch.testing.assert_close(got[t == i], prior + T * step, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(got[t == i], known + T * (step - constant[i]), rtol=1e-9, atol=1e-9)
 
 
 @each_length
@@ -304,6 +308,24 @@ def test_the_rows_are_ratios_of_densities_written_out(T, variance, generator):
     torch.testing.assert_close(around[T], end - prior)
 
 
+@each_length
+@each_variance
+def test_a_divergence_is_the_mean_of_its_row_over_the_latent_below(T, variance, generator):
+    """A row is quadratic in x_{t-1}, so the corners of its Gaussian have the exact mean."""
+    ddpm = model(T, variance)
+    path = [points[:1].expand(4, 2), *torch.randn(T, 1, 2, generator=generator, **float64).expand(T, 4, 2)]
+    each = divergences(ddpm, path)
+    assert each.shape == (T + 1, 4)
+    torch.testing.assert_close(each[0], turned(ddpm, path)[0])
+    for t in range(2, T + 1):
+        posterior = conditioned(ddpm.schedule, path[t], path[0], t)
+        there = [*path[: t - 1], posterior.mean + posterior.variance.sqrt() * signs, *path[t:]]
+        torch.testing.assert_close(each[t - 1], turned(ddpm, there)[t - 1].mean().expand(4), rtol=1e-9, atol=1e-9)
+    end = ddpm.q.marginal(path[0], T)
+    there = [*path[:T], end.mean + end.variance.sqrt() * signs]
+    torch.testing.assert_close(each[T], turned(ddpm, there)[T].mean().expand(4), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(("T", "n"), [(1, 500), (6, 500), (1000, 40)])
 def test_with_the_exact_reverse_process_every_path_gives_log_p(T, n, generator):
     """Data from N(0, I) stay there, and p(x_{t-1} | x_t) = N(√α_t x_t, β_t I): each factor of the path cancels.
@@ -317,9 +339,12 @@ def test_with_the_exact_reverse_process_every_path_gives_log_p(T, n, generator):
     path = [x for _, x in ddpm.q.walk(x0, generator)]
     exact = 0.5 * points[0].square().sum() + math.log(2 * math.pi)
     torch.testing.assert_close(as_walked(ddpm, path).sum(0), exact.expand(n), rtol=0, atol=1e-9)
-    total = terms(ddpm, x0, generator).total
-    assert total.std() > 0.01
-    assert abs(total.mean() - exact) < 4.5 * total.std() / n**0.5
+    along, apart = divergences(ddpm, path).sum(0), terms(ddpm, x0, generator).total
+    for total in (along, apart):
+        assert total.std() > 0.01
+        assert abs(total.mean() - exact) < 4.5 * total.std() / n**0.5
+    if T == 1000:  # neighbours on a path are alike, so their divergences do not average out
+        assert along.std() > 1.5 * apart.std()
 
 
 def test_the_terms_have_names():
@@ -398,7 +423,7 @@ def test_a_narrow_box_is_the_density_times_its_volume(generator):
         (lambda d, path: one_step(d, torch.zeros(2, 2, 2)), ValueError, r"shape \(n, D\)"),
         *(
             case
-            for rows in (as_walked, turned)
+            for rows in (as_walked, turned, divergences)
             for case in (
                 (lambda d, path, rows=rows: rows(None, path), TypeError, "ddpm must be a DDPM"),
                 (lambda d, path, rows=rows: rows(d, path[:-1]), ValueError, "x_0, ..., x_T, 4 tensors, got 3"),

@@ -197,6 +197,7 @@ CALLS = {
     "bound.one_step": (lambda x, t, m: bound.one_step(m, x).sum().backward(), model_with_table),
     "bound.as_walked": (lambda x, t, m: bound.as_walked(m, [x] * 11), model_with_table),
     "bound.turned": (lambda x, t, m: bound.turned(m, [x] * 11), model),
+    "bound.divergences": (lambda x, t, m: bound.divergences(m, [x] * 11), model_with_table),
     "bound.discretised_log_prob": lambda x, t: bound.discretised_log_prob(distributions.standard_normal(x), x, 0.1),
     "parameterisations.Prediction": lambda x, t: parameterisations.Prediction(Schedule_10, x, t, x.sin()).v,
     "parameterisations.Prediction.from_x0": lambda x, t: every_name(x, t, "from_x0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from diffusion_notes.equations.anatomy import terms
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
 
@@ -60,6 +61,10 @@ class Arithmetic:
             raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
         if (b == 0).any():
             raise (Unsuited if node.parts[1].having("density") else Undefined)("a division by zero")
+        if (np.abs(b) < 1e-9).any() and node.parts[1].having("sub"):
+            sizes = [np.abs(self.value(term, point)).max() for term in terms(node.parts[1])]
+            if (np.abs(b) < 1e-12 * max(sizes)).any():
+                raise Undefined("a division by zero")
         return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
 
     _frac = _div

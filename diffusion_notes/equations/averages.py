@@ -68,7 +68,9 @@ class Averages(Laws):
             if not given and self.given:
                 names, conditions = names - {start}, (start,)
             ordered = tuple(key for key in self.world.keys if key in names)
-            return [("joint", ("q", ordered, conditions))] if ordered else []
+            if not ordered:
+                raise NotUnderstood(f"an average over nothing: is {start} given?", body.place)
+            return [("joint", ("q", ordered, conditions))]
         if given:
             raise NotUnderstood("a condition, and a law as well", body.place)
         found: list[tuple] = []
@@ -87,7 +89,25 @@ class Averages(Laws):
                 found += self.factors(draw, point)
             else:
                 raise NotUnderstood("this is not a law from which one can draw", draw.place)
-        return self._natural(loose, body, point) + found
+        items = self._natural(loose, body, point) + found
+        drawn = [key for kind, what in items if kind in ("law", "joint") for key in what[1]]
+        self._noise_is_whole(items, drawn, body, point)
+        if len(set(drawn)) < len(drawn):
+            raise NotUnderstood("a variable is drawn twice", body.place)
+        return items
+
+    def _noise_is_whole(self, items: list[tuple], drawn: list[str], body: Node, point: Point) -> None:
+        """Noise belongs to two variables: if one is drawn, the other is drawn too, or the law is given it."""
+        if {"t", "noise"} & {kind for kind, _ in items} or "eps" not in self.free(body, point):
+            return
+        ends = set(self.world.linked(point))
+        given = set()
+        for kind, what in items:
+            given |= set(what[2]) if kind == "joint" else set()
+            if kind == "law":
+                given |= self.free(what[0], point) - set(self.about(what[0], point))
+        if ends & set(drawn) and not ends <= {*drawn, *given}:
+            raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
 
     def _natural(self, symbols: list[Symbol], body: Node, point: Point) -> list[tuple]:
         """Variables without a law have the one that they have in the book."""
@@ -103,6 +123,8 @@ class Averages(Laws):
             return [*found, ("noise", self._made(body, point))]
         if start not in names and start in self.free(body, point):
             raise NotUnderstood(f"is {start} given? Write the law", body.place)
+        if "eps" in self.free(body, point) and not set(self.world.linked(point)) <= set(names):
+            raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
         if not self.world.diffusing_names and set(names) != {start}:
             raise NotUnderstood("over which law is the average, p's or q's?", body.place)
         return [*found, ("joint", ("q", tuple(key for key in self.world.keys if key in names), ()))]
@@ -197,7 +219,7 @@ class Averages(Laws):
 
     def summed(self, inner: Callable[[Point], np.ndarray], wide: Point, weights: np.ndarray) -> np.ndarray:
         """The weighted sum over the nodes that a point was spread to."""
-        if wide.size > 2e6:
+        if wide.size > 2.5e5:
             raise Unsuited("too many nodes")
         count = weights.shape[-1]
         value = inner(wide)
@@ -225,42 +247,3 @@ class Averages(Laws):
 
         mean = self.average(items, lambda inner: self.value(body, inner), point)
         return self.average(items, lambda inner: square(self.value(body, inner)), point) - square(mean)
-
-    # Divergences and entropies
-
-    def _divergence(self, node: Node, point: Point) -> np.ndarray:
-        first, second = (self.whole(law) for law in node.parts)
-        mine, other = self.about(first, point), self.about(second, point)
-        if sorted(mine) != sorted(other) and (ANY,) not in (mine, other):
-            raise NotUnderstood("a divergence between laws of different variables", node.place)
-        key = (mine if mine != (ANY,) else other)[0]
-        items = self.factors(first, point) if mine != (ANY,) else [("law", (first, (key,)))]
-
-        def ratio(p: Point) -> np.ndarray:
-            logs = self.log_law(first, p, key), self.log_law(second, p, key)
-            self.seen(logs[0])
-            return logs[0] - logs[1]
-
-        return self.average(items, ratio, point)
-
-    def _entropy(self, node: Node, point: Point) -> np.ndarray:
-        law = self.whole(node.parts[0])
-        values, weights = self.drawn(law, point)
-        wide = point.spread(values, weights.shape[-1])
-        return self.summed(lambda p: -self.log_law(law, p, next(iter(values))), wide, weights)
-
-    def _mutual(self, node: Node, point: Point) -> np.ndarray:
-        symbol, a, b, *given = node.value
-        given = given[0] if given else ()
-        if symbol.label not in ("", "q", "p") or symbol.index is not None:
-            raise NotUnderstood("the mutual information under which law?", node.place)
-        model, world = symbol.label or "q", self.world
-        first, second, under = (self.variables(s, point) for s in (a, b, given))
-        values, weights = world.nodes(model, first + second, under, point)
-        wide = point.spread(values, weights.shape[-1])
-
-        def ratio(p: Point) -> np.ndarray:
-            single = sum(world.log_density(model, part, under, p) for part in (first, second))
-            return world.log_density(model, first + second, under, p) - single
-
-        return self.summed(ratio, wide, weights)

@@ -24,6 +24,8 @@ class Changes:
 
     def _gradient(self, node: Node, point: Point) -> np.ndarray:
         symbol: Symbol = node.value[0]
+        if node.parts[0].having("gradient"):
+            raise NotUnderstood("a gradient of a gradient", node.place)
         if symbol.base in ("theta", "phi"):
             found = []
             for direction in range(DIRECTIONS):
@@ -31,7 +33,7 @@ class Changes:
                 found.append(there.number(node.parts[0], point).imag / STEP)
             return np.stack(np.broadcast_arrays(*found), axis=-1)
         keys = self.variable(symbol, point)
-        if keys is None or len(keys) != 1:
+        if keys is None or len(keys) != 1 or keys[0] not in self.world.keys:
             raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
         here, found = self.look(keys[0], point, node), []
         for d in range(here.shape[1]):
@@ -54,13 +56,13 @@ class Changes:
             worlds = (self.world.with_sigma(t, np.sqrt(variance)) for variance in np.atleast_1d(variances))
             return np.array([replace(self, world=w).number(node.parts[2], point).imag.max() for w in worlds]) / STEP
 
-        grid = np.linspace(*np.log(BRACKET), 60)
+        grid = np.linspace(*np.log(BRACKET), 28)
         signs = np.sign(slope(grid))
         turns = np.flatnonzero(np.diff(signs))
         if len(turns) != 1 or signs[0] > 0:
             raise Undefined("an expression without one minimum")
         low, high = grid[turns[0]], grid[turns[0] + 1]
-        for _ in range(60):
+        for _ in range(48):
             middle = (low + high) / 2
             low, high = (middle, high) if slope(middle)[0] < 0 else (low, middle)
         return np.array([np.exp((low + high) / 2)])

@@ -59,7 +59,7 @@ def variance(statement: Statement) -> str:
 
 def _end(node: Node) -> tuple[int | None, int | None]:
     """A number; or T and what is added to it."""
-    if node.kind == "number":
+    if node.kind == "number" and float(node.value) == int(float(node.value)):
         return int(float(node.value)), None
     if node.kind == "symbol" and node.value == Symbol("T"):
         return None, 0
@@ -90,7 +90,8 @@ def _narrowed(steps: Steps, statement: Statement, i: int, relation: str, ends: l
     left, right = statement.sides[i], statement.sides[i + 1]
     turned = {r"\gt": r"\lt", r"\lt": r"\gt", r"\ge": r"\le", r"\le": r"\ge", "=": "="}
     relation, (number, top) = (relation, ends[i + 1]) if left.value == Symbol("t") else (turned.get(relation), ends[i])
-    if Symbol("t") not in (left.value, right.value) or (number is None and top is None) or relation is None:
+    known = (r"\gt", r"\lt", r"\ge", r"\le", "=")
+    if Symbol("t") not in (left.value, right.value) or (number is None and top is None) or relation not in known:
         raise NotUnderstood("a condition on t is read as t > 1", statement.place)
     off = {r"\gt": 1, r"\lt": -1}.get(relation, 0)
     if number is None:

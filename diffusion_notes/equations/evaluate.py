@@ -7,28 +7,28 @@ variables) is `NotUnderstood`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from diffusion_notes.equations.arithmetic import Arithmetic
-from diffusion_notes.equations.averages import Averages
 from diffusion_notes.equations.changes import Changes
+from diffusion_notes.equations.divergences import Divergences
 from diffusion_notes.equations.names import is_index_letter, meaning
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.quantities import call, letter
+from diffusion_notes.equations.sums import Sums
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
 
 __all__ = ["Definitions", "Evaluator"]
 
 
-Definitions = dict[tuple[str, Index | Range | None], tuple[tuple[Node, ...], Node]]
-"""What a page has defined: by name and index, the arguments and the expression."""
+Definitions = dict[tuple[str, Index | Range | None], tuple[tuple[Node, ...], Node, bool]]
+"""What a page has defined: by name and index, the arguments, the expression, and whether the data point is given."""
 
 
 @dataclass
-class Evaluator(Arithmetic, Changes, Averages):
+class Evaluator(Arithmetic, Changes, Sums, Divergences):
     """Evaluates nodes in a world.
 
     Args:
@@ -85,6 +85,8 @@ class Evaluator(Arithmetic, Changes, Averages):
         if isinstance(symbol.index, Range):
             ends = self.count(symbol.index.first, point), self.count(symbol.index.last, point)
             names = [f"{symbol.base}{i}" for i in range(ends[0], ends[1] + 1)]
+            if not names:
+                raise Undefined("an empty range of variables")
         else:
             names = [symbol.base + ("" if symbol.index is None else str(self.count(symbol.index, point)))]
         if self.world.context == "vae" and symbol.base == "z" and symbol.index is not None and symbol.copy is None:
@@ -165,6 +167,9 @@ class Evaluator(Arithmetic, Changes, Averages):
             if len(keys) != 1:
                 raise NotUnderstood("several variables where one belongs", node.place)
             return self.look(keys[0], point, node)
+        if (symbol.name, symbol.index) in self.definitions:
+            _, inside, given = self.definitions[symbol.name, symbol.index]
+            return replace(self, given=given).value(inside, point)
         inside = self.known(symbol, point)
         if inside is not None:
             if symbol.name in ("w", "C", "ell") and symbol.index is None:
@@ -188,66 +193,5 @@ class Evaluator(Arithmetic, Changes, Averages):
         if mine is not None:
             if mine[0] != node.parts:
                 raise NotUnderstood("a function of this page, with other arguments", node.place)
-            return self.value(mine[1], point)
+            return replace(self, given=mine[2]).value(mine[1], point)
         return call(self, name, node, point)
-
-    # Sums, integrals, gradients
-
-    def steps(self, node: Node, point: Point) -> Iterator[Point]:
-        """The points of a sum or product, one count after another."""
-        _, letter, relation = node.value
-        if not is_index_letter(letter):
-            raise NotUnderstood("sums count with t, s, i, j or k", node.place)
-        low = self.integer(node.parts[0], point)
-        if len(node.parts) == 3:
-            if relation != "=":
-                raise NotUnderstood("a sum over t = 2, …, T, or over t > 1, not a mixture", node.place)
-            last = self.integer(node.parts[1].parts[0], point)
-        else:
-            if relation not in (r"\gt", r"\ge") or letter.base != "t":
-                raise NotUnderstood("the sum has no upper end", node.place)
-            low, last = low + (relation == r"\gt"), self.world.T
-        for i in range(low, last + 1):
-            yield self.remade(point.at(**{letter.base: i}), letter.base)
-
-    def _total(self, node: Node, point: Point) -> np.ndarray:
-        values = [self.value(node.parts[-1], inner) for inner in self.steps(node, point)]
-        summing = node.value[0] == "SUM"
-        if not values:
-            return np.zeros(1) if summing else np.ones(1)
-        if not summing and values[0].ndim > 1:
-            raise NotUnderstood("a product of what are not numbers", node.place)
-        total = values[0]
-        for value in values[1:]:
-            total = total + value if summing else total * value
-        return total
-
-    def remade(self, point: Point, letter: str = "t") -> Point:
-        """Where the noise is drawn, x_t follows from it, for the current t only."""
-        if letter != "t" or "eps" not in point.values or not self.world.diffusing_names or "t" not in point.counts:
-            return point
-        keep = {key: value for key, value in point.values.items() if not key.startswith("x") or key == "x0"}
-        return replace(point, values=keep | self.world.noised(point))
-
-    def _integral(self, node: Node, point: Point) -> np.ndarray:
-        keys, body = self.variables(node.value, point), node.parts[-1]
-        if len(node.parts) == 3:
-            ends = [self.number(part, point) for part in (node.parts[0], node.parts[1].parts[0])]
-            if keys != ("u",) or any(len(end) != 1 for end in ends) or not 0 <= ends[0][0] < ends[1][0] <= 1:
-                raise NotUnderstood("limits between 0 and 1 belong to an integral over u", node.place)
-            line, weights = np.polynomial.legendre.leggauss(400)
-            half = (ends[1] - ends[0]) / 2
-            found, weights = {"u": (ends[0] + half * (line + 1))[None]}, (half * weights)[None]
-            wide = point.spread(found, weights.shape[1])
-            return self.summed(lambda inner: self.value(body, inner), wide, weights)
-        if len(set(keys)) < len(keys) or not keys:
-            raise NotUnderstood("one differential for each variable", node.place)
-
-        def over(left: tuple[str, ...], inner: Point) -> np.ndarray:
-            if not left:
-                return self.value(body, inner)
-            found, weights = self.world.measure(left[0], inner)
-            wide = inner.spread(found, weights.shape[1])
-            return self.summed(lambda there: over(left[1:], there), wide, weights)
-
-        return over(keys, point)

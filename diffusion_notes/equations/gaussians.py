@@ -13,12 +13,13 @@ import numpy as np
 
 from diffusion_notes.equations.nodes import NotUnderstood
 from diffusion_notes.equations.normal import gauss_nodes, log_normal
+from diffusion_notes.equations.variations import Variations
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Values, World
 
 __all__ = ["Gaussians"]
 
 
-class Gaussians(World):
+class Gaussians(Variations, World):
     """A chain of Gaussian vectors.
 
     Args:
@@ -28,33 +29,43 @@ class Gaussians(World):
         bent: How much of a square is in the means of p.
         tight: Whether the steps of p are those of q turned round.
         sharp: How small the variances of p are; a small number makes densities large.
+        T: How many steps, in a diffusion chapter.
+        wide: Whether all numbers vary more than usual.
     """
 
     def __init__(
-        self, context: str, seed: int, D: int, bent: float = 0.0, tight: bool = False, sharp: float = 1.0, T: int = 4
+        self,
+        context: str,
+        seed: int,
+        D: int,
+        bent: float = 0.0,
+        tight: bool = False,
+        sharp: float = 1.0,
+        T: int = 4,
+        wide: bool = False,
     ) -> None:
-        super().__init__(context, f"Gaussian, D = {D}, seed {seed}")
+        super().__init__(context, f"Gaussian, D = {D}, seed {seed}", T)
         rng = np.random.default_rng(seed)
-        if context in ("diffusion", "ddpm"):
-            self.T, self.keys = T, self.keys[: T + 1]
         self.D, self.bent, self.rule = D, bent, 4
         n = self.T
         square = lambda size: rng.normal(size=(D, D)) * size  # noqa: E731
-        self.beta = np.concatenate([[0], np.sort(rng.uniform(0.08, 0.6, n))])
+        self.beta = np.concatenate([[0], rng.uniform(0.04, 0.9, n) if wide else rng.uniform(0.08, 0.6, n)])
         self.alpha_bar = np.cumprod(1 - self.beta)
-        self.sigma = np.concatenate([[0], rng.uniform(0.3, 0.9, n) * sharp])
+        self.sigma = np.concatenate([[0], rng.uniform(0.3, 0.9, n) * sharp * (rng.uniform(0.3, 6.0, n) if wide else 1)])
         self.sigma_phi = rng.uniform(0.4, 0.9, n + 1) * (1.0 if context == "vae" else sharp)
-        root = square(0.6) + np.eye(D) * 0.9
-        self.start = (rng.normal(size=D), root @ root.T)
+        self.sigma_phi *= rng.uniform(0.5, 4.0, n + 1) if wide else 1
+        root = (square(0.6) + np.eye(D) * 0.9) * (8 if wide else 1)
+        self.start = (rng.normal(size=D) * (8 if wide else 1), root @ root.T)
         self.diffusing = context in ("diffusion", "ddpm")
-        scalar = lambda: np.eye(D) * rng.uniform(0.5, 1.2) if D == 1 else square(0.7)  # noqa: E731
+        scalar = lambda: np.eye(D) * rng.uniform(0.5, 1.2) * rng.choice([-1, 1]) if D == 1 else square(0.7)  # noqa: E731
         self.up = [(scalar(), rng.normal(size=D)) for _ in range(n)]
         self.net = [(np.zeros((D, D)), np.zeros(D), np.zeros(D))]
         self.net += [(scalar(), rng.normal(size=D), rng.normal(size=D) * bent) for _ in range(n)]
         self.shapes = (rng.normal(size=(8, n + 1, D, D)), rng.normal(size=(8, n + 1, D)), rng.normal(size=(8, n + 1)))
         self.any = {name: (rng.normal(), rng.normal(size=D), square(1.0)) for name in ("f", "f phi")}
         self.tight = tight
-        self.generic = {"m": rng.normal(size=(3, D)), "v": rng.uniform(0.3, 2.0, 3)}
+        size = 8 if wide else 1
+        self.generic = {"m": rng.normal(size=(3, D)) * size, "v": rng.uniform(0.1, 2.0, 3) * size}
         self._build()
 
     def _build(self) -> None:
@@ -215,45 +226,6 @@ class Gaussians(World):
         reach = max(abs(mean) + wide * np.sqrt(var) for mean, var in moments)
         line = np.linspace(-reach, reach, int(count))
         return {key: line[None, :, None]}, np.full((1, len(line)), line[1] - line[0])
-
-    def moved(self, parameters: str, direction: int, by: complex) -> Gaussians:
-        """The same world with the network's, or the encoder's, parameters moved."""
-        other = object.__new__(Gaussians)
-        other.__dict__ = dict(self.__dict__)
-        turn, shift, scale = (part[direction] for part in self.shapes)
-        if parameters == "theta":
-            other.net = [(a + by * w, b + by * v, c) for (a, b, c), w, v in zip(self.net, turn, shift, strict=True)]
-        else:
-            other.up = [(a + by * w, b + by * v) for (a, b), w, v in zip(self.up, turn, shift, strict=False)]
-            other.sigma_phi = self.sigma_phi * np.exp(by * scale)
-            constant, linear, square = self.any["f phi"]
-            other.any = self.any | {"f phi": (constant + by, linear + by * shift[0], square + by * turn[0])}
-        other._build()
-        return other
-
-    def with_sigma(self, t: int, sigma: complex) -> Gaussians:
-        """The same world with another deviation of the t-th step of p."""
-        other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"sigma": self.sigma.astype(complex)}
-        other.sigma[t] = sigma
-        other._build()
-        return other
-
-    def choosing(self, variance: str) -> Gaussians:
-        """The same world with β_t or β̃_t for the variances of p, and β_1 for the first step."""
-        other = self.with_rule(self.rule)
-        before = np.concatenate([[1.0], self.alpha_bar[:-1]])
-        tilde = (1 - before[1:]) / (1 - self.alpha_bar[1:]) * self.beta[1:]
-        chosen = np.sqrt(np.where(tilde > 0, tilde, self.beta[1:]) if variance == "tilde" else self.beta[1:])
-        other.sigma = np.concatenate([[0.0], chosen])
-        other._build()
-        return other
-
-    def with_rule(self, rule: str | int) -> Gaussians:
-        """The same world, integrating by another rule."""
-        other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"rule": rule}
-        return other
 
     def draws(self, count: int) -> Point:
         """Points from q."""

@@ -10,9 +10,9 @@ from diffusion_notes.equations.conditions import Said, allowed, counts_only, var
 from diffusion_notes.equations.evaluate import Definitions, Evaluator
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.pool import worlds
-from diffusion_notes.equations.reading import Statement, averaged, read
+from diffusion_notes.equations.reading import Display, Statement, read
 from diffusion_notes.equations.step import Fails, Step
-from diffusion_notes.equations.worlds import Point
+from diffusion_notes.equations.worlds import Point, Undefined
 
 __all__ = ["Page", "Verdict"]
 
@@ -84,11 +84,13 @@ class Page:
                 conditions, said = [*conditions, *choices], replace(said, variance=variance(choices[0]))
         except NotUnderstood as why:
             return [Verdict("not understood", " ".join(latex.split()), why.why, display.tag, why.place)]
+        except (Fails, Undefined) as why:
+            return [Verdict("fails", " ".join(latex.split()), str(why), display.tag)]
         for statement in display.statements:
             if statement not in conditions:
                 found += self._statement(statement, said, display.tag)
         for named in display.named:
-            found += self._statement(averaged(named, display), said, display.tag)
+            found += self._statement(_averaged(named, display), said, display.tag)
         if not found:
             found = [
                 Verdict("not understood", " ".join(latex.split()), "no relation in it: nothing is said", display.tag)
@@ -129,7 +131,26 @@ class Page:
             if symbol.value.base in ("u", "n") and symbol.value.index is None:
                 _check_roll(evaluator, symbol.value, law)
                 continue
-            evaluator.drawn_from([symbol.value], law, world.draws(1).at(t=2, k=1))
+            point = world.draws(2).at(t=2, k=1)
+            evaluator.drawn_from([symbol.value], law, point)
+            _check_law(evaluator, symbol.value, law, point)
+
+
+def _check_law(evaluator: Evaluator, symbol: Symbol, law: Node, point: Point) -> None:
+    """A law that is written out has to be the one that the variable has, given what the law mentions."""
+    keys = evaluator.variable(symbol, point)
+    if law.kind == "density":
+        _, about, given = evaluator.sides(law, point)
+        if set(about) & set(given):
+            raise NotUnderstood("a variable given itself", law.place)
+        return
+    if law.kind not in ("normal", "normal_law") or keys == ("eps",):
+        return
+    key, given = keys[0], tuple(k for k in evaluator.world.keys if k in evaluator.free(law, point) - set(keys))
+    said = evaluator.log_law(law, point, key)
+    known = [evaluator.world.log_density(model, keys, given, point) for model in "qp"]
+    if not any(np.allclose(said, log, rtol=1e-9) for log in known):
+        raise Fails(f"{key} has another law")
 
 
 def _check_roll(evaluator: Evaluator, symbol: Symbol, law: Node) -> None:
@@ -140,3 +161,17 @@ def _check_roll(evaluator: Evaluator, symbol: Symbol, law: Node) -> None:
     good = ends == [0, 1] if symbol.base == "u" else standard
     if not good:
         raise NotUnderstood(f"{symbol.base} has another law in this book", law.place)
+
+
+def _averaged(named: Statement, display: Display) -> Statement:
+    """What a brace names inside an expectation is the expectation of what it holds."""
+    name, part = named.sides
+    for statement in display.statements:
+        for side in statement.sides:
+            for node in side.having("expectation") if side is not None else ():
+                begin, end = node.place or (0, 0)
+                if begin < named.place[0] and named.place[1] <= end:
+                    body = next(p for p in reversed(node.parts) if p.kind != "given")
+                    parts = tuple(part if p is body else p for p in node.parts)
+                    part = Node("expectation", parts, node.value, node.place)
+    return Statement([name, part], named.relations, named.kind, named.latex, named.place)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.nodes import Index, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.grain import Scanner, balanced, read_index
+from diffusion_notes.equations.nodes import NotUnderstood, Range, Symbol
 from diffusion_notes.equations.vocabulary import (
     ACCENTS,
     BOLD,
     CANONICAL,
-    DROPPED,
     LETTERS,
     NAMED,
-    PIECE,
     RELATIONS,
     STYLES,
-    TAKING,
     WORDS,
 )
 
@@ -41,49 +39,7 @@ class Word:
     place: tuple[int, int]
 
 
-class _Reader:
-    def __init__(self, latex: str) -> None:
-        self.latex, self.at, self.tag, self.named = latex, 0, "", []
-
-    def fail(self, why: str, start: int) -> NotUnderstood:
-        return NotUnderstood(why, (start, max(self.at, start + 1)))
-
-    def skip(self) -> None:
-        while found := DROPPED.match(self.latex, self.at):
-            self.at = found.end()
-
-    def peek(self) -> str:
-        self.skip()
-        found = PIECE.match(self.latex, self.at)
-        return found.group() if found else ""
-
-    def take(self) -> str:
-        piece = self.peek()
-        self.at += len(piece)
-        return piece
-
-    def raw(self) -> tuple[int, int]:
-        """The argument that comes: what is in the braces, or the one piece without braces; where it stands."""
-        start = self.at
-        piece = self.take()
-        if piece != "{":
-            if not piece or piece in ("}", "^", "_", "&"):
-                raise self.fail("an argument is missing here", start)
-            if piece.isdigit() and len(piece) > 1:  # LaTeX takes one digit
-                self.at -= len(piece) - 1
-            end = self.at
-            if piece in TAKING:  # as in L_\text{simple}: the argument has an argument
-                end = self.raw()[1] + (self.latex[self.at - 1] == "}")
-            return (end - 1 if piece.isdigit() else self.at - len(piece) if piece not in TAKING else start), end
-        begin, depth = self.at, 1
-        while depth:
-            piece = PIECE.match(self.latex, self.at)
-            if piece is None:
-                raise self.fail("a brace is never closed", start)
-            depth += {"{": 1, "}": -1}.get(piece.group(), 0)
-            self.at = piece.end()
-        return begin, self.at - 1
-
+class _Reader(Scanner):
     def inside(self, place: tuple[int, int]) -> list[Word]:
         part = _Reader(self.latex[: place[1]])
         part.at, part.named = place[0], self.named
@@ -111,7 +67,7 @@ class _Reader:
             return here("REL", CANONICAL.get(piece, piece))
         if piece in (r"\Vert", r"\|", "||", r"\parallel"):
             return here("BARS")
-        if piece in ("\\mathrel", "\\mathbin", "\\mathop", r"\cancel"):
+        if piece in ("\\mathrel", "\\mathbin", "\\mathop"):
             return self.inside(self.raw())
         if piece == "{":  # invisible in print
             self.at = start
@@ -164,7 +120,7 @@ class _Reader:
             return self.hang({"E": "calE", "ELBO": "calL", "H": "H"}[text], "", start)
         if text in ("for", "if", "where", "with", "and", "for all", "when"):
             return [Word("COMMA", None, here), Word("QUAD", None, here)]
-        return [Word("SYMBOL", Symbol(text), here)]
+        return [Word("SYMBOL", Symbol(text if text in ("SNR", "tr") else f"text {text}"), here)]
 
     def symbol(self, piece: str, start: int) -> list[Word]:
         if piece in (r"\mathbb", r"\mathcal"):
@@ -242,10 +198,12 @@ class _Reader:
         text = re.sub(r"\\(?:text|mathrm|operatorname)\{(\w+)\}", r"\1", text)
         text = re.sub(r"\\(?:boldsymbol|mathbf|bm)\{?(\\?[a-zA-Z]+)\}?", r"\1", text)
         if base == "D" and text == "KL":
+            if power or accent:
+                raise self.fail("something on the divergence: put brackets round it", start)
             return [Word("KL", None, here)]
         copy = None
         if above:
-            ends = [self.index(end, here) for end in self.latex[slice(*above)].strip().strip("()").split(":")]
+            ends = [read_index(end, here) for end in self.latex[slice(*above)].strip().strip("()").split(":")]
             copy = Range(*ends) if len(ends) == 2 else ends[0]
         index, label = None, ""
         if base == "calL" and text in (r"\theta,\phi", r"\phi,\theta"):
@@ -255,17 +213,11 @@ class _Reader:
         elif re.fullmatch(r"(\\(theta|phi)|simple|vlb|q|p)", text):
             label = text.lstrip("\\")
         elif text:
-            ends = [self.index(end, here) for end in text.split(":")]
+            ends = [read_index(end, here) for end in text.split(":")]
             if len(ends) > 2:
                 raise NotUnderstood(f"{text!r} is no range", here)
             index = Range(*ends) if len(ends) == 2 else ends[0]
         return [Word("SYMBOL", Symbol(base, accent, index, label, copy), here), *raised]
-
-    def index(self, text: str, place: tuple[int, int]) -> Index:
-        found = re.fullmatch(r"([a-zA-Z])?(?:([+-]?)(\d+))?", text.replace(" ", ""))
-        if not text or not found or (found[1] and found[3] and not found[2]) or (found[2] and not found[1]):
-            raise NotUnderstood(f"the index {text!r} is not in this book's notation", place)
-        return Index(found[1], int((found[2] or "") + (found[3] or "0")))
 
 
 def words(latex: str) -> tuple[list[Word], str, list[tuple[tuple[int, int], tuple[int, int]]]]:
@@ -280,5 +232,6 @@ def words(latex: str) -> tuple[list[Word], str, list[tuple[tuple[int, int], tupl
     Raises:
         NotUnderstood: If a piece is not in the book's notation.
     """
+    balanced(latex)
     reader = _Reader(latex)
     return reader.read(), reader.tag, reader.named

@@ -39,7 +39,7 @@ def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: str | int) -> tuple[np.
         wide, count = (float(part) for part in rule.split()[1:])
         line = np.linspace(-wide, wide, int(count))
         weight = np.exp(-(line**2) / 2)
-    if len(line) ** n > 3e5:
+    if len(line) ** n > 5e3:
         raise Unsuited("too many nodes")
     grid = np.stack(np.meshgrid(*(line,) * n, indexing="ij")).reshape(n, -1).T
     weights = np.prod(np.stack(np.meshgrid(*(weight / weight.sum(),) * n, indexing="ij")).reshape(n, -1), axis=0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+from diffusion_notes.equations.clusters import Clusters
 from diffusion_notes.equations.gaussians import Gaussians
 from diffusion_notes.equations.roll import Roll
 from diffusion_notes.equations.tables import Tables
 from diffusion_notes.equations.worlds import World
 
-__all__ = ["roll", "worlds"]
+__all__ = ["rolls", "worlds"]
 
 
 @cache
@@ -24,11 +25,17 @@ def worlds(context: str) -> tuple[World, ...]:
     ]
     smooth = [Gaussians(context, 1, 1), Gaussians(context, 2, 2, bent=0.3, T=3), Gaussians(context, 3, 2, T=3)]
     smooth += [Gaussians(context, 4, 1, tight=True, sharp=0.3), Gaussians(context, 5, 1, bent=0.4, sharp=0.4, T=3)]
-    smooth += [Gaussians(context, 6, 1, sharp=0.6, T=3)]
+    smooth += [Gaussians(context, 6, 1, sharp=0.6, T=3), Gaussians(context, 7, 3, T=2), Gaussians(context, 8, 1, T=5)]
+    smooth += [Gaussians(context, seed, 1, T=3, wide=True) for seed in (9, 10, 11)]
+    boxes += [Tables(context, 11, T=5), Tables(context, 12, sharp=1.5, small=0.5, T=3)]
+    if context in ("diffusion", "ddpm"):
+        smooth += [Clusters(context, 12, 3), Clusters(context, 13, 4)]
+    for i, world in enumerate((*boxes, *smooth)):
+        world.K = 1 + i % 3
     return (*boxes, *smooth)
 
 
 @cache
-def roll(context: str) -> World:
-    """The world with the book's own data."""
-    return Roll(context)
+def rolls(context: str) -> tuple[World, ...]:
+    """Worlds with the book's own data, and more or less noise around the spiral."""
+    return Roll(context, 7, 4, 0.15), Roll(context, 8, 3, 0.25)

@@ -53,6 +53,8 @@ def letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> np
         return np.array([np.pi])
     if name == "e" and plain:
         return np.array([np.e])
+    if name == "T" and not world.diffusing_names:
+        raise NotUnderstood("there is no T in this chapter", node.place)
     if name in ("T", "K") and plain:
         return np.array([float(evaluator.count(Index(name), point))])
     if name == "L" and plain and not world.diffusing_names:
@@ -153,6 +155,8 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
         if matrix.ndim != 3:
             raise NotUnderstood("the trace of what is no matrix", node.place)
         return np.trace(matrix, axis1=1, axis2=2)
+    if name.index is not None and said != "tilde mu":
+        raise NotUnderstood(f"{said!r} has no index in this book", node.place)
     shape = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if world.diffusing_names else CODERS)
     if shape.get(said) != len(parts):
         raise NotUnderstood(f"{said!r} with {len(parts)} arguments is not in the notation of this chapter", node.place)
@@ -164,7 +168,7 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
         if constant is None:
             raise Unsuited("a function of coordinates, of boxes")
         z = evaluator.value(parts[0], point)
-        return constant + z @ linear + np.einsum("si,ij,sj->s", z, square, z)
+        return constant + z @ linear + np.einsum("si,ij,sj->s", z, square, z) + 0.1 * (z @ linear) ** 3
     if world.cells:
         raise Unsuited("boxes have no coordinates")
     if said == "c":

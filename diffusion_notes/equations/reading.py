@@ -6,6 +6,7 @@ A display holds one statement or several: relations (a chain `a = b ≥ c`), con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,7 +21,7 @@ from diffusion_notes.equations.nesting import nesting
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.sentences import named, paired, span, split
 
-__all__ = ["Display", "Statement", "averaged", "read"]
+__all__ = ["Display", "Statement", "read"]
 
 
 @dataclass
@@ -84,6 +85,8 @@ class _Tree(Transformer):
         return Node("symbol", (), children[0].value, (meta.start_pos, meta.end_pos))
 
     def beside(self, meta, children):
+        if children[0].kind == "div":
+            raise NotUnderstood("a/b c may be a/(bc) or (a/b) c: use a fraction, or brackets", children[1].place)
         if children[1].kind == "number" or (children[1].kind == "power" and children[1].parts[0].kind == "number"):
             raise NotUnderstood("a number after another factor: write the number first, or \\cdot", children[1].place)
         return Node("mul", tuple(children), None, (meta.start_pos, meta.end_pos))
@@ -189,7 +192,11 @@ def _range(some: list[Word], cuts: list[int], about: tuple[str, tuple[int, int]]
     """T = 1, …, T; or with the second number as well; or in braces."""
     kinds = [word.kind for word in some]
     dots = kinds.index("DOTS")
-    if len(cuts) != 1 or kinds[dots - 1 : dots + 2] != ["COMMA", "DOTS", "COMMA"]:
+    if (
+        len(cuts) != 1
+        or some[cuts[0]].value not in ("=", r"\in")
+        or kinds[dots - 1 : dots + 2] != ["COMMA", "DOTS", "COMMA"]
+    ):
         raise NotUnderstood("dots are read only in a range: t = 2, \\dots, T", about[1])
     first = some[cuts[0] + 1 : dots - 1]
     if [word.kind for word in first] == ["NUMBER", "COMMA", "NUMBER"] and int(first[2].value) == int(
@@ -219,7 +226,7 @@ def read(latex: str) -> Display:
     labels = []
     for name, what in named:
         label = latex[slice(*name)]
-        if label.strip().startswith(r"\text"):
+        if re.fullmatch(r"\s*\\text\{[^{}=<>$\\]*\}\s*", label):
             continue  # a comment, not a name
         inner = paired(words(latex[: what[1]][what[0] :])[0])
         labels.append(
@@ -228,17 +235,3 @@ def read(latex: str) -> Display:
             )
         )
     return Display(statements, tag, labels)
-
-
-def averaged(named: Statement, display: Display) -> Statement:
-    """What a brace names inside an expectation is the expectation of what it holds."""
-    name, part = named.sides
-    for statement in display.statements:
-        for side in statement.sides:
-            for node in side.having("expectation") if side is not None else ():
-                begin, end = node.place or (0, 0)
-                if begin < named.place[0] and named.place[1] <= end:
-                    body = next(p for p in reversed(node.parts) if p.kind != "given")
-                    parts = tuple(part if p is body else p for p in node.parts)
-                    part = Node("expectation", parts, node.value, node.place)
-    return Statement([name, part], named.relations, named.kind, named.latex, named.place)

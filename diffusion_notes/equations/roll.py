@@ -21,13 +21,17 @@ class Roll(Gaussians):
 
     Args:
         context: The chapter.
+        seed: For the random numbers.
+        T: How many steps.
+        noise: The standard deviation around the spiral.
     """
 
-    def __init__(self, context: str) -> None:
-        super().__init__(context, 7, 2, T=4)
-        self.title = "the swiss roll"
-        self.sigma = np.full_like(self.sigma, 0.15)
-        self.roll_noise = 0.15
+    def __init__(self, context: str, seed: int, T: int, noise: float) -> None:
+        super().__init__(context, seed, 2, T=T)
+        self.title = f"the swiss roll with noise {noise}"
+        self.roll_noise = noise
+        if not self.diffusing:
+            self.sigma = np.full_like(self.sigma, noise)
         line, weights = np.polynomial.legendre.leggauss(701)
         self.places, self.weights = (line + 1) / 2, weights / 2
 

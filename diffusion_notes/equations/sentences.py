@@ -12,6 +12,7 @@ from diffusion_notes.equations.tidying import tidied
 __all__ = ["named", "paired", "span", "split"]
 
 OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
+PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi")}
 FUNCTIONS = {"tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 
@@ -103,7 +104,7 @@ def _condition(rest: list[Word]) -> bool:
 
 
 def _bare(sentence: list[Word]) -> list[Word]:
-    """A condition without the brackets around it, or the sign "for all" before it; "for all t" is nothing of its own."""
+    """A condition without the brackets around it, or the sign "for all" before it; "for all t" says nothing more."""
     if sentence[0].kind == "FORALL":
         sentence = sentence[1:]
         return [] if [w.value for w in sentence] == [Symbol("t")] else sentence
@@ -123,6 +124,8 @@ def named(some: list[Word]) -> list[Word]:
                 if (symbol.base, symbol.label) not in LAWS:
                     raise NotUnderstood(f"{symbol.base} has parameters of its own, not these", word.place)
                 kind = "LAW"
+            elif symbol.base in ("calN", "calU", "H", "I") and symbol not in PLAIN:
+                raise NotUnderstood(f"{symbol.base} with something on it is not in this book's notation", word.place)
             elif symbol.base in ("calN", "calU"):
                 kind = {"calN": "NORMAL", "calU": "UNIFORM"}[symbol.base]
             elif symbol.base in ("H", "I") and after in ("LP", "LB"):

@@ -15,15 +15,18 @@ from diffusion_notes.equations.conditions import Said
 from diffusion_notes.equations.evaluate import Definitions, Evaluator
 from diffusion_notes.equations.names import START
 from diffusion_notes.equations.nodes import Index, Node, NotUnderstood
-from diffusion_notes.equations.pool import roll, worlds
+from diffusion_notes.equations.pool import rolls, worlds
 from diffusion_notes.equations.proof import proved
+from diffusion_notes.equations.quantities import CODERS, NETWORKS
 from diffusion_notes.equations.sides import STRICT, TOLERANCE, Sides, size_of
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
 
 __all__ = ["Fails", "Step"]
 
 POINTS = 3
+RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
 LETTERS = {None, "t", "T", "K", "D", "L", "k", "s", "i", "j"}
+SPIRAL = ("c", "Phi", "tau")
 
 
 class Fails(Exception):  # noqa: N818 it is a verdict, not an error
@@ -57,12 +60,12 @@ class Step(Sides):
             Fails: If it does not hold, with a counterexample.
             NotUnderstood: If it has no meaning here, or no world can compute it.
         """
-        defining = self.relation == ":="
+        defining, found = self.relation == ":=", self._worlds()
         if defining and self._define():
             self.left = self.right  # what is defined is the right side: it has to have a meaning
         constants = self._without_constants()
         count, strict, reasons = 0, False, []
-        for world in self._worlds():
+        for world in found:
             try:
                 strict |= self._in_world(world, constants)
                 count += 1
@@ -85,15 +88,21 @@ class Step(Sides):
         if node.kind not in ("symbol", "call"):
             return False
         name = node.value if node.kind == "symbol" else node.value[0]
+        if node.kind == "symbol" and name.name in RESERVED:
+            raise NotUnderstood(f"{name.name} is a function in this book", node.place)
         if (name.name, name.index) in self.definitions or (isinstance(name.index, Index) and name.index.letter):
             return False
+        if any(part.kind == node.kind and part.value == node.value for part in self.right.walk()):
+            raise NotUnderstood("a definition of something by itself", node.place)
         for world in self._worlds():
             try:
                 Evaluator(world, self.definitions).value(node, world.draws(POINTS).at(t=2))
             except (Unsuited, Undefined):
                 continue
             except NotUnderstood:
-                self.definitions[name.name, name.index] = (node.parts, self.right)
+                if name.name in RESERVED:
+                    raise NotUnderstood(f"{name.name} is something else in this book", node.place) from None
+                self.definitions[name.name, name.index] = (node.parts, self.right, self._given(world))
                 return True
         return False
 
@@ -111,13 +120,17 @@ class Step(Sides):
     def _worlds(self) -> tuple[World, ...]:
         """What speaks of the spiral is looked at on the spiral."""
         symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
-        spiral = any(symbol.base in ("c", "Phi", "u", "n", "tau") for symbol in symbols) and self.context != "hvae"
-        found = (roll(self.context),) if spiral else worlds(self.context)
+        spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context != "hvae"
+        if not spiral and any(symbol.base in ("u", "n") for symbol in symbols):
+            raise NotUnderstood(
+                "u and n are a place on the spiral and the noise around it, and there is no spiral here"
+            )
+        found = rolls(self.context) if spiral else worlds(self.context)
         return tuple(world.choosing(self.said.variance) for world in found) if self.said.variance else found
 
     def _in_world(self, world: World, constants: tuple[Node, ...]) -> bool:
         """Whether an inequality is strict here; a relation that does not hold raises."""
-        point = world.draws(POINTS).at(k=1)
+        point = world.draws(POINTS)
         letters = {index.letter for side in (self.left, self.right) for index in indices(side)}
         if letters - LETTERS:
             raise NotUnderstood(f"nothing says what the index {min(letters - LETTERS)} is")
@@ -139,6 +152,10 @@ class Step(Sides):
             raise Fails(f"it has no value: {why}")
         return strict
 
+    def _given(self, world: World) -> bool:
+        """Whether a definition is about a data point that is given."""
+        return START[self.context] in Evaluator(world, self.definitions).free(self.right, world.draws(1).at(t=2))
+
     def _at(self, world: World, point: Point, constants: tuple[Node, ...]) -> bool:
         evaluator = Evaluator(world, self.definitions)
         free = evaluator.free(self.left, point) | evaluator.free(self.right, point)
@@ -157,7 +174,7 @@ class Step(Sides):
         if gap.ndim > 1:
             raise NotUnderstood("which of two vectors is larger?")
         gap = gap if self.relation in (r"\ge", r"\gt") else -gap
-        if (gap < -TOLERANCE * size).any():
+        if (gap < (1 if self.relation in (r"\gt", r"\lt") else -1) * TOLERANCE * size).any():
             self._fail(world, point, a, b, int(np.argmin(gap / size)))
         return bool((gap > STRICT * size).any())
 
@@ -178,7 +195,9 @@ class Step(Sides):
             sides = [self.alike(*(self.side(evaluator, here, i) for i in (0, 1)))]
             sides = [(a[i], b[i]) for a, b in sides for i in range(len(a))]
         else:
-            for world in (evaluator.world, *(evaluator.world.moved("theta", i, 0.6) for i in range(2))):
+            learned = ("theta",) if evaluator.world.diffusing_names else ("theta", "phi")
+            moved = (evaluator.world.moved(name, i, 0.6) for name in learned for i in range(2))
+            for world in (evaluator.world, *moved):
                 there = replace(evaluator, world=world)
                 sides.append(self.alike(*(self.side(there, point, i) for i in (0, 1))))
         size = max(np.abs(a).max() for a, _ in sides)
@@ -200,6 +219,8 @@ class Step(Sides):
         if evaluator.world.cells:
             values |= {k: np.arange(POINTS) for k in about}
         a, b = self.alike(*(self.side(evaluator, replace(point, values=values), i) for i in (0, 1)))
+        if a.ndim > 1 or (b <= 0).any():
+            raise Fails(f"in one world ({evaluator.world.title}) the right side is not positive")
         gap = np.log(a) - np.log(b)
         if np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(np.log(a)).max()):
             raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")

@@ -30,6 +30,7 @@ class Tables(World):
         tight: How near the model is to q turned round: 1 is the same, 0 is at random.
         small: The typical size of a box.
         narrow: How much more the data crowd into one box.
+        T: How many steps, in a diffusion chapter.
     """
 
     cells = True
@@ -42,8 +43,9 @@ class Tables(World):
         tight: float = 0.0,
         small: float = 1.0,
         narrow: float = 0.0,
+        T: int = 4,
     ) -> None:
-        super().__init__(context, f"boxes, seed {seed}")
+        super().__init__(context, f"boxes, seed {seed}", T)
         rng = np.random.default_rng(seed)
         count, n = len(self.keys), BOXES
         self.sizes = small * np.exp(rng.uniform(-1, 1, (count, n)))

@@ -16,8 +16,8 @@ START, NOISE, THETA = Symbol("x", index=Index(None, 0)), Symbol("eps"), Symbol("
 def tidied(some: list[Word]) -> list[Word]:
     r"""The same words in the form that the grammar knows.
 
-    $x_t(x_0, \varepsilon)$ is $x_t$; $L(\theta)$ is $L$; $\int\int$ is one integral over two variables, $\int_z \dots dz$
-    one over $z$; $\lVert v \rVert_2$ is $\lVert v \rVert$; $\sigma_\phi^2(x)$ is $\sigma_\phi(x)^2$.
+    $x_t(x_0, \varepsilon)$ is $x_t$; $L(\theta)$ is $L$; $\int\int$ is one integral over two variables,
+    $\int_z \dots dz$ one over $z$; $\lVert v \rVert_2$ is $\lVert v \rVert$; $\sigma_\phi^2(x)$ is $\sigma_\phi(x)^2$.
     """
     result: list[Word] = []
     at = 0
@@ -38,7 +38,7 @@ def tidied(some: list[Word]) -> list[Word]:
         if word.kind != "SYMBOL":
             continue
         symbol: Symbol = word.value
-        if symbol.base == "x" and kinds[:5] == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
+        if symbol == Symbol("x", index=Index("t")) and kinds[:5] == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
             at += 5 if (values[1], values[3]) == (START, NOISE) else 0
         elif symbol.base == "L" and kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == THETA:
             at += 3

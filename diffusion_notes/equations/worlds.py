@@ -24,10 +24,10 @@ Values = dict[str, np.ndarray]
 CHAINS = {
     "vae": ("x", "z"),
     "hvae": ("x", "z1", "z2"),
-    "diffusion": ("x0", "x1", "x2", "x3", "x4"),
-    "ddpm": ("x0", "x1", "x2", "x3", "x4"),
+    "diffusion": ("x0", "x1", "x2", "x3", "x4", "x5"),
+    "ddpm": ("x0", "x1", "x2", "x3", "x4", "x5"),
 }
-"""The variables of each chapter, from the data up."""
+"""The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
 
 
 class Unsuited(Exception):  # noqa: N818 it says something about a world, not of an error
@@ -86,10 +86,12 @@ class World:
 
     D: int | None = None
     cells = False
+    rules: tuple[tuple[str | int, str | int], ...] = ((4, 6), ("grid 12 401", "grid 9 401"))
+    """Rules of integration, in pairs: what the two of a pair agree on is exact."""
 
-    def __init__(self, context: str, title: str) -> None:
+    def __init__(self, context: str, title: str, T: int = 4) -> None:
         self.context, self.title = context, title
-        self.keys = CHAINS[context]
+        self.keys = CHAINS[context][: T + 1]
         self.T = len(self.keys) - 1
         self.K = 2
 
