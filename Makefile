@@ -10,7 +10,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test lint format notebooks weights clean
+.PHONY: help setup book serve test lint format notebooks weights equations mutants clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -53,6 +53,12 @@ notebooks: $(READY) ## run the notebooks anew and store their outputs
 
 weights: $(READY) ## train the networks that the pages show (about six minutes)
 	$(BIN)/python -m diffusion_notes.pretrained
+
+equations: $(READY) ## check every displayed equation of the book
+	$(BIN)/python -m diffusion_notes.equations $(NOTEBOOKS)
+
+mutants: $(READY) ## change every displayed equation by one symbol and see it refused
+	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
 
 clean: ## remove what was built, but not what was installed
 	rm -rf _build _build.log build *.egg-info .pytest_cache .ruff_cache .hypothesis

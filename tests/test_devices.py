@@ -273,7 +273,8 @@ NEEDS_VALUES = {
 }
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
-    "bound.Terms", "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
+    "bound.Terms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict", "equations.check",
+    "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
     "linear_gaussian.Affine", "networks.NoiseMLP.extra_repr", "quadrature.integrate_plane",
     "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",

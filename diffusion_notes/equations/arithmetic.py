@@ -117,7 +117,8 @@ class Arithmetic:
         if node.parts[1] == MINUS_ONE and self.value(node.parts[0], point).ndim == 3:
             return np.linalg.inv(self.value(node.parts[0], point))
         value, power = self.number(node.parts[0], point), self.number(node.parts[1], point)
-        return value**power
+        with np.errstate(all="ignore"):  # what is not finite is refused later
+            return value**power
 
     def _transpose(self, node: Node, point: Point) -> np.ndarray:
         value = self.value(node.parts[0], point)

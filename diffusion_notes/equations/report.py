@@ -52,7 +52,7 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
         chapter: Whose notation it uses: `vae`, `hvae`, `diffusion` or `ddpm`.
 
     Returns:
-        The verdicts: it holds (proved, or in so many worlds), fails (with a counterexample), or is not understood.
+        A report, with a verdict for each relation. It is true if all of them hold.
 
     Raises:
         TypeError: If `latex` is no string.
