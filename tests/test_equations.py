@@ -66,6 +66,12 @@ def test_the_ledger_names_every_equation_and_every_link_is_an_anchor():
     assert text.count("$$") == 2 * sum(len(displays(path)) for path in NOTEBOOKS)
 
 
+def test_the_example_on_the_page_is_what_the_checker_says():
+    text = (ROOT / "book" / "equations.md").read_text(encoding="utf-8")
+    asked = re.search(r'check\(\s*r"([^"]+)"', text)[1]
+    assert str(check(asked)) == re.search(r"```text\n(.+?)\n```", text, re.S)[1]
+
+
 # Equations that are not in the book
 
 
