@@ -23,12 +23,14 @@ def worlds(context: str) -> tuple[World, ...]:
         Tables(context, 9, sharp=0.5, tight=0.999, narrow=3.0, small=1.0),
         Tables(context, 10, sharp=3.0, small=0.3),
     ]
+    boxes += [Tables(context, 11, T=5), Tables(context, 12, sharp=1.5, small=0.5, T=3)]
     smooth = [Gaussians(context, 1, 1), Gaussians(context, 2, 2, bent=0.3, T=3), Gaussians(context, 3, 2, T=3)]
     smooth += [Gaussians(context, 4, 1, tight=True, sharp=0.3), Gaussians(context, 5, 1, bent=0.4, sharp=0.4, T=3)]
     smooth += [Gaussians(context, 6, 1, sharp=0.6, T=3), Gaussians(context, 7, 3, T=2), Gaussians(context, 8, 1, T=5)]
-    smooth += [Gaussians(context, seed, 1, T=3, wide=True) for seed in (9, 10, 11)]
-    boxes += [Tables(context, 11, T=5), Tables(context, 12, sharp=1.5, small=0.5, T=3)]
-    if context in ("diffusion", "ddpm"):
+    if context in ("vae", "hvae"):
+        smooth += [Gaussians(context, seed, 1, sharp=0.8) for seed in (9, 10, 11)]
+    else:
+        smooth += [Gaussians(context, seed, 1, T=3, wide=True) for seed in (9, 10, 11)]
         smooth += [Clusters(context, 12, 3), Clusters(context, 13, 4)]
     for i, world in enumerate((*boxes, *smooth)):
         world.K = 1 + i % 3

@@ -149,7 +149,7 @@ class Step(Sides):
                     raise Fails(f"it has no value at t = {t}: {undefined}") from None
                 why = undefined
         if not seen:
-            raise Fails(f"it has no value: {why}")
+            raise Unsuited(f"it has no value: {why}")
         return strict
 
     def _given(self, world: World) -> bool:
@@ -199,7 +199,7 @@ class Step(Sides):
             moved = (evaluator.world.moved(name, i, 0.6) for name in learned for i in range(2))
             for world in (evaluator.world, *moved):
                 there = replace(evaluator, world=world)
-                sides.append(self.alike(*(self.side(there, point, i) for i in (0, 1))))
+                sides.append(self.settled(there, point))
         size = max(np.abs(a).max() for a, _ in sides)
         if max(np.abs(a - sides[0][0]).max() for a, _ in sides) < STRICT * size:
             raise NotUnderstood(
@@ -218,11 +218,10 @@ class Step(Sides):
         values = {k: (v if k in about else np.repeat(v[:1], len(v), 0)) for k, v in point.values.items()}
         if evaluator.world.cells:
             values |= {k: np.arange(POINTS) for k in about}
-        a, b = self.alike(*(self.side(evaluator, replace(point, values=values), i) for i in (0, 1)))
-        if a.ndim > 1 or (b <= 0).any():
-            raise Fails(f"in one world ({evaluator.world.title}) the right side is not positive")
-        gap = np.log(a) - np.log(b)
-        if np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(np.log(a)).max()):
+        here = replace(point, values=values)
+        a, b = self.alike(*(evaluator.logarithm(node, here) for node in (self.left, self.right)))
+        gap = a - b
+        if a.ndim > 1 or np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(a).max()):
             raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
         return False
 

@@ -17,7 +17,6 @@ class Variations:
         turn, shift, scale = (part[direction] for part in self.shapes)
         if parameters == "theta":
             other.net = [(a + by * w, b + by * v, c) for (a, b, c), w, v in zip(self.net, turn, shift, strict=True)]
-            other.sigma = self.sigma * np.exp(by * scale) if self.context == "vae" else self.sigma
         else:
             other.up = [(a + by * w, b + by * v) for (a, b), w, v in zip(self.up, turn, shift, strict=False)]
             other.sigma_phi = self.sigma_phi * np.exp(by * scale)
