@@ -1,4 +1,4 @@
-"""Expectations and divergences: which variables are drawn, from what, and given what.
+"""Expectations and variances: which variables are drawn, from what, and given what.
 
 An expectation is a weighted sum over nodes that the world chooses.
 """
@@ -62,7 +62,7 @@ class Averages(Laws):
         if not draws or (draws[0].kind == "bare" and len(draws) == 1):
             if draws and draws[0].value[0].base != "q":
                 raise NotUnderstood("an expectation over which variables of p?", draws[0].place)
-            if not draws and not given and not self.world.diffusing_names:
+            if not draws and not given and not self.world.diffusing:
                 raise NotUnderstood("over which law is the average?", body.place)
             names = self._random(body, point) - set(conditions)
             if not given and self.given:
@@ -125,7 +125,7 @@ class Averages(Laws):
             raise NotUnderstood(f"is {start} given? Write the law", body.place)
         if "eps" in self.free(body, point) and not set(self.world.linked(point)) <= set(names):
             raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
-        if not self.world.diffusing_names and set(names) != {start}:
+        if not self.world.diffusing and set(names) != {start}:
             raise NotUnderstood("over which law is the average, p's or q's?", body.place)
         return [*found, ("joint", ("q", tuple(key for key in self.world.keys if key in names), ()))]
 
@@ -152,7 +152,7 @@ class Averages(Laws):
     def _made(self, body: Node, point: Point) -> int | str:
         """Which of the variables the noise makes: x_t, or the one that is named by a number."""
         said = {s for node in body.walk() for s in node.symbols()}
-        if not self.world.diffusing_names or Symbol("t") in said or any(s.index == Index("t") for s in said):
+        if not self.world.diffusing or Symbol("t") in said or any(s.index == Index("t") for s in said):
             return "t"
         made = {int(key[1:]) for key in self.free(body, point) & set(self.world.keys)} - {0}
         return made.pop() if len(made) == 1 else "t"

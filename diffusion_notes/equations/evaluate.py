@@ -71,7 +71,7 @@ class Evaluator(Arithmetic, Changes, Sums, Divergences):
         """The variables that a symbol names: one, a run of them, or none."""
         if symbol.accent or symbol.label:
             return None
-        chain = self.world.diffusing_names
+        chain = self.world.diffusing
         if symbol.base == "eps" and symbol.index is None and symbol.copy is None:
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:

@@ -56,7 +56,6 @@ class Gaussians(Variations, World):
         self.sigma_phi *= rng.uniform(0.5, 4.0, n + 1) if wide else 1
         root = (square(0.6) + np.eye(D) * 0.9) * (8 if wide else 1)
         self.start = (rng.normal(size=D) * (8 if wide else 1), root @ root.T)
-        self.diffusing = context in ("diffusion", "ddpm")
         scalar = lambda: np.eye(D) * rng.uniform(0.5, 1.2) * rng.choice([-1, 1]) if D == 1 else square(0.7)  # noqa: E731
         self.up = [(scalar(), rng.normal(size=D)) for _ in range(n)]
         self.net = [(np.zeros((D, D)), np.zeros(D), np.zeros(D))]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.grain import Scanner, balanced, read_index
 from diffusion_notes.equations.nodes import NotUnderstood, Range, Symbol
+from diffusion_notes.equations.scanner import Scanner, balanced, read_index
 from diffusion_notes.equations.vocabulary import (
     ACCENTS,
     BOLD,

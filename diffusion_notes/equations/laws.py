@@ -1,8 +1,4 @@
-"""Densities, expectations, divergences: what an evaluator does with laws.
-
-An expectation is a weighted sum over nodes that the world chooses, so everything here is a way of saying which
-variables are drawn, from what, and given what.
-"""
+"""Laws: their densities, the nodes for an average over them, and which variables an expression is about."""
 
 from __future__ import annotations
 
@@ -118,7 +114,7 @@ class Laws:
             keys = None if is_index_letter(node.value) else self.variable(node.value, point)
             if keys is not None:
                 return set(keys)
-            if node.value.label == "theta" and node.value.index is None and self.world.diffusing_names:
+            if node.value.label == "theta" and node.value.index is None and self.world.diffusing:
                 return {f"x{point.counts['t']}"} if "t" in point.counts else set()  # a network at x_t
             if node.value.name == "tilde mu" and node.value.index is not None:
                 return {f"x{self.count(node.value.index, point)}", "x0"}

@@ -1,7 +1,7 @@
 r"""What the letters of notation.md mean, said in the book's own notation wherever it can be said there.
 
 A letter that is defined by an expression is defined here by that expression, so a page that defines it differently is
-found out. `{given}` is what an average is taken over: nothing if $x_0$ is given, the data if it is not.
+found out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from functools import cache
 
 from diffusion_notes.equations.nodes import Node, Symbol
 from diffusion_notes.equations.reading import read
+from diffusion_notes.equations.worlds import CHAINS
 
 __all__ = ["START", "is_index_letter", "meaning"]
 
-START = {"vae": "x", "hvae": "x", "diffusion": "x0", "ddpm": "x0"}
+START = {context: chain[0] for context, chain in CHAINS.items()}
 """The data, whose value may be given or averaged over."""
 
 _VAE = {

@@ -53,18 +53,18 @@ def letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> np
         return np.array([np.pi])
     if name == "e" and plain:
         return np.array([np.e])
-    if name == "T" and not world.diffusing_names:
+    if name == "T" and not world.diffusing:
         raise NotUnderstood("there is no T in this chapter", node.place)
     if name in ("T", "K") and plain:
         return np.array([float(evaluator.count(Index(name), point))])
-    if name == "L" and plain and not world.diffusing_names:
+    if name == "L" and plain and not world.diffusing:
         return np.array([float(world.T)])
-    if name in NETWORKS and plain and world.diffusing_names and name.endswith("theta"):  # at x_t, where nothing is said
+    if name in NETWORKS and plain and world.diffusing and name.endswith("theta"):  # at x_t, where nothing is said
         at = Node(
             "call", (Node("symbol", (), Symbol("x", index=Index("t"))), Node("symbol", (), Symbol("t"))), (symbol,)
         )
         return call(evaluator, symbol, at, point)
-    diffusing = world.diffusing_names and name in SCHEDULE
+    diffusing = world.diffusing and name in SCHEDULE
     if not diffusing and name not in LETTERS[world.context] and not (name in ("D", "I") and plain):
         raise NotUnderstood(f"{name!r} is not in the notation of this chapter", node.place)
     if symbol.copy is not None:
@@ -127,7 +127,7 @@ def _letter(evaluator: Evaluator, symbol: Symbol, point: Point, node: Node) -> n
             return evaluator.look("x", point) @ world.up[0][0].T + world.up[0][1]
         if (symbol.base, i) in known:
             return known[symbol.base, i]
-    if world.diffusing_names and symbol.base == "s" and i is None:
+    if world.diffusing and symbol.base == "s" and i is None:
         return world.noise_of_the_data()
     raise NotUnderstood(f"{symbol.base!r} with this index is not in the notation of this chapter", node.place)
 
@@ -157,7 +157,7 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
         return np.trace(matrix, axis1=1, axis2=2)
     if name.index is not None and said != "tilde mu":
         raise NotUnderstood(f"{said!r} has no index in this book", node.place)
-    shape = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if world.diffusing_names else CODERS)
+    shape = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if world.diffusing else CODERS)
     if shape.get(said) != len(parts):
         raise NotUnderstood(f"{said!r} with {len(parts)} arguments is not in the notation of this chapter", node.place)
     if said in ("f", "f_phi"):
@@ -188,7 +188,7 @@ def call(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.nda
         if not 1 <= t <= world.T:
             raise Undefined(f"there is no step {t}")
         return mean_of_posterior(evaluator, first, evaluator.value(parts[1], point), t)
-    if not world.diffusing_names:
+    if not world.diffusing:
         return _coder(evaluator, said, parts[0], first, point)
     t = evaluator.integer(parts[1], point)
     if not 1 <= t <= world.T:

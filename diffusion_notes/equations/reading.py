@@ -189,7 +189,7 @@ def _statement(some: list[Word], latex: str) -> Statement:
 
 
 def _range(some: list[Word], cuts: list[int], about: tuple[str, tuple[int, int]]) -> Statement:
-    """T = 1, …, T; or with the second number as well; or in braces."""
+    """A range of steps, as in t = 1, …, T; or with the second number as well; or in braces."""
     kinds = [word.kind for word in some]
     dots = kinds.index("DOTS")
     if (

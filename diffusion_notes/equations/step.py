@@ -195,7 +195,7 @@ class Step(Sides):
             sides = [self.alike(*(self.side(evaluator, here, i) for i in (0, 1)))]
             sides = [(a[i], b[i]) for a, b in sides for i in range(len(a))]
         else:
-            learned = ("theta",) if evaluator.world.diffusing_names else ("theta", "phi")
+            learned = ("theta",) if evaluator.world.diffusing else ("theta", "phi")
             moved = (evaluator.world.moved(name, i, 0.6) for name in learned for i in range(2))
             for world in (evaluator.world, *moved):
                 there = replace(evaluator, world=world)

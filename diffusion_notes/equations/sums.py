@@ -55,7 +55,7 @@ class Sums:
 
     def remade(self, point: Point, letter: str = "t") -> Point:
         """Where the noise is drawn, x_t follows from it, for the current t only."""
-        if letter != "t" or "eps" not in point.values or not self.world.diffusing_names or "t" not in point.counts:
+        if letter != "t" or "eps" not in point.values or not self.world.diffusing or "t" not in point.counts:
             return point
         keep = {key: value for key, value in point.values.items() if not key.startswith("x") or key == "x0"}
         return replace(point, values=keep | self.world.noised(point))

@@ -11,6 +11,7 @@ Values carry a first axis for the points at which they are evaluated: a number i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -76,7 +77,7 @@ class Point:
         return replace(self, values=values)
 
 
-class World:
+class World(ABC):
     """What the checker asks of a world; the names are those of the book.
 
     Args:
@@ -96,13 +97,13 @@ class World:
         self.K = 2
 
     @property
-    def diffusing_names(self) -> bool:
+    def diffusing(self) -> bool:
         """Is this the chain x_0, …, x_T, rather than x and its latents?"""
         return self.keys[0] == "x0"
 
     def linked(self, point: Point) -> tuple[str, str]:
         """The two variables that noise links: x_0 and x_t, or x and z."""
-        if not self.diffusing_names:
+        if not self.diffusing:
             return self.keys[0], self.keys[1]
         if "t" not in point.counts:
             raise NotUnderstood("the noise of which step?")
@@ -132,24 +133,24 @@ class World:
         """The variable of which this is a copy: z^k is a z."""
         return key.split("^")[0]
 
+    @abstractmethod
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nodes(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
     ) -> tuple[Values, np.ndarray]:
         """Values of `about`, `(S, N, …)`, and weights `(S, N)`, whose weighted sums are expectations given `given`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
         """Values and weights whose weighted sums are integrals over a variable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def moved(self, parameters: str, direction: int, by: complex) -> World:
         """The same world with `theta` or `phi` moved in a direction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draws(self, count: int) -> Point:
         """Points from the joint distribution q, at which what is free is evaluated."""
-        raise NotImplementedError
