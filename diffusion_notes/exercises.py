@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diffusion_notes import equations
 from diffusion_notes.checks import check_positive
 
-__all__ = ["check"]
+__all__ = ["check", "check_line"]
 
 
 def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> None:
@@ -30,8 +31,7 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
     Right.
     """
     check_positive("tolerance", tolerance)
-    if answer is None or answer is ...:
-        print("Replace ... by your answer and run the cell again.")
+    if _missing(answer):
         return
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")  # where every machine has doubles
     try:
@@ -45,3 +45,58 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
         print(f"Not yet: the largest difference is {(answer - expected).abs().max().item():.2g}.")
     else:
         print("Right.")
+
+
+def check_line(answer: object, left: str, chapter: str, without: tuple[str, ...] = ()) -> equations.Report | None:
+    r"""Let the book judge a line of a derivation: any right side that is equal to the left one is right.
+
+    Arguments:
+        answer: the reader's right side, in LaTeX; ``...`` if there is none yet.
+        left: the left side.
+        chapter: whose notation it is, `vae`, `hvae`, `diffusion` or `ddpm`.
+        without: what may not occur in the answer, beside the left side itself.
+
+    Returns:
+        What was found out about the line, for the notebook to show; nothing, if there is no line.
+
+    Raises:
+        TypeError: ``left`` is not a string, or ``without`` not a tuple of them.
+        ValueError: there is no such chapter.
+
+    >>> check_line(..., r"\bar\alpha_t", "ddpm")
+    Replace ... by your answer and run the cell again.
+    >>> check_line(r"\bar\alpha_t", r"\bar\alpha_t", "ddpm")
+    Not yet: it is to be written without \bar\alpha_t.
+    >>> check_line(r"\bar\alpha_{t-1} - \alpha_t", r"\bar\alpha_t", "ddpm")  # doctest: +ELLIPSIS
+    Not yet.
+    ✗ fails: in one world ...
+    >>> check_line(r"\bar\alpha_{t-1} (1 - \beta_t)", r"\bar\alpha_t", "ddpm")
+    Right.
+    ✓ proved: proved symbolically
+        \bar\alpha_t = \bar\alpha_{t-1} (1 - \beta_t)
+    """
+    if not isinstance(left, str):
+        raise TypeError(f"left must be a string, got {type(left).__name__} {left!r}")
+    if not (isinstance(without, tuple) and all(isinstance(part, str) for part in without)):
+        raise TypeError(f"without must be a tuple of strings, got {type(without).__name__} {without!r}")
+    if _missing(answer):
+        return None
+    if not isinstance(answer, str):
+        print(f"Not yet: the answer should be LaTeX, as in r'\\beta_t', and is a {type(answer).__name__}.")
+        return None
+    answer = answer.strip().strip("$").strip().removeprefix("=")
+    report = equations.check(f"{left} = {answer}", chapter)
+    understood = all(verdict.kind != "not understood" for verdict in report.verdicts)
+    for part in (left, *without) if understood else ():
+        if equations.contains(report.latex, part):
+            print(f"Not yet: it is to be written without {part}.")
+            return None
+    print("Right." if report else "Not yet.")
+    return report
+
+
+def _missing(answer: object) -> bool:
+    missing = answer is None or answer is ...
+    if missing:
+        print("Replace ... by your answer and run the cell again.")
+    return missing

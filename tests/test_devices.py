@@ -274,6 +274,7 @@ NEEDS_VALUES = {
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
     "bound.Terms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict", "equations.check",
+    "equations.contains", "exercises.check_line",
     "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
     "linear_gaussian.Affine", "networks.NoiseMLP.extra_repr", "quadrature.integrate_plane",
     "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ import torch
 from errata_equations import ERRATA
 from notebooks import NOTEBOOKS, ROOT
 
-from diffusion_notes.equations import Page, check
+from diffusion_notes.equations import Page, check, contains
 from diffusion_notes.equations.__main__ import main
 from diffusion_notes.equations.gaussians import Gaussians
 from diffusion_notes.equations.ledger import ledger
 from diffusion_notes.equations.mutants import main as try_mutants
 from diffusion_notes.equations.mutants import mutants
+from diffusion_notes.equations.nodes import NotUnderstood
 from diffusion_notes.equations.pages import chapter, displays, judge_page
 from diffusion_notes.equations.proof import proved
 from diffusion_notes.equations.reading import read
@@ -42,16 +44,19 @@ def kinds(latex: str, where: str = "ddpm") -> list[str]:
 # The book
 
 
+judged = cache(judge_page)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_displayed_equation_of_the_book_holds(path):
-    equations = judge_page(path)
+    equations = judged(path)
     assert equations
     bad = [f"{v.kind}: {v.latex}: {v.detail}" for e in equations for v in e.verdicts if not v.good]
     assert not bad
 
 
 def test_there_are_few_definitions():
-    verdicts = [v for path in NOTEBOOKS for e in judge_page(path) for v in e.verdicts]
+    verdicts = [v for path in NOTEBOOKS for e in judged(path) for v in e.verdicts]
     assert len(verdicts) > 70
     assert sum(v.kind == "definition" for v in verdicts) <= 10
     assert sum(v.kind == "proved" for v in verdicts) >= 9
@@ -155,10 +160,39 @@ def test_where_the_checker_breaks_nothing_is_accepted(monkeypatch):
     assert "ZeroDivisionError" in verdict.detail
 
 
-def test_the_report_in_a_page_is_html_without_markup_of_the_equation():
-    html = check(r"1 < \alpha_t")._repr_html_()
-    assert "<code>1 &lt; \\alpha_t</code>" in html
-    assert "✗" in html
+def test_a_report_in_a_notebook_is_the_equation_and_the_verdicts():
+    shown = check(r"\beta_t = 1 - \alpha_t, \qquad \alpha_t = 1 + \beta_t")._repr_markdown_()
+    maths, _, verdicts = shown.partition("```text\n")
+    assert maths == "$$\n\\beta_t = 1 - \\alpha_t, \\qquad \\alpha_t = 1 + \\beta_t\n$$\n\n"
+    assert [line[0] for line in verdicts.splitlines()[:4]] == ["\\", "✓", "\\", "✗"]
+    assert max(map(len, verdicts.splitlines())) <= 74
+
+
+def test_a_report_does_not_typeset_what_is_not_latex():
+    shown = check(r"\alpha_t = \frac{1}{")._repr_markdown_()
+    assert shown.startswith("```text\n? not understood")
+
+
+@pytest.mark.parametrize(
+    ("latex", "part", "there"),
+    [
+        (r"\beta_t = \alpha_t", r"\foo", None),
+        (r"\tilde\mu_t = 2\tilde\mu_t - \tilde\mu_t", r"\tilde\mu_t", True),
+        (r"x_t = \tilde\mu_t(x_t, x_0)", r"\tilde\mu_t", True),
+        (r"x_t = x_{t-1}", r"x_t", False),
+        (r"x_t = x_{t-1}, \quad x_t = x_t", r"x_t", True),
+        (r"\log p(x) = \log \left( p(x) \right)", r"p(x)", True),
+        (r"1 = q(x_t \mid x_{t-1})", r"q(x_t|x_{t-1})", True),
+        (r"1 = q(x_t \mid x_{t-1}, x_0)", r"q(x_t|x_{t-1})", False),
+        (r"\bar\alpha_t = \alpha_t", r"\bar\alpha_t", False),
+    ],
+)
+def test_what_occurs_in_an_equation(latex, part, there):
+    if there is None:
+        with pytest.raises(NotUnderstood):
+            contains(latex, part)
+    else:
+        assert contains(latex, part) is there
 
 
 @pytest.mark.parametrize("bad", [None, 1, ["a = b"]])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_notes.exercises import check
+from diffusion_notes.equations import Report
+from diffusion_notes.exercises import check, check_line
 
 table = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
 
@@ -108,3 +109,66 @@ def test_the_answer_is_not_told(told, answer):
 def test_bad_input_is_named(tolerance, error, words):
     with pytest.raises(error, match=words):
         check(0.5, 0.5, tolerance)
+
+
+# A line of a derivation
+
+MEAN = r"\tilde\mu_t"
+RIGHT = r"\frac{1}{\sqrt{\alpha_t}} \Bigl( x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \varepsilon \Bigr)"
+
+
+@pytest.mark.parametrize("answer", [..., None])
+def test_without_a_line_nothing_is_judged(answer, capsys):
+    assert check_line(answer, MEAN, "ddpm") is None
+    assert capsys.readouterr().out == "Replace ... by your answer and run the cell again.\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        RIGHT,
+        f"= {RIGHT}",
+        f"$${RIGHT}$$",
+        r"\frac{x_t}{\sqrt{1 - \beta_t}} - \frac{(1 - \alpha_t) \varepsilon}{\sqrt{\alpha_t (1 - \bar\alpha_t)}}",
+        r"\sqrt{\bar\alpha_{t-1}} x_0 + \sqrt{\alpha_t} (1 - \bar\alpha_{t-1}) \varepsilon / \sqrt{1 - \bar\alpha_t}",
+    ],
+)
+def test_every_right_form_is_right(answer, capsys):
+    report = check_line(answer, MEAN, "ddpm")
+    assert isinstance(report, Report)
+    assert report
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [RIGHT.replace(r"\bar", ""), RIGHT.replace("-", "+"), "x_t", r"\foo", "", RIGHT + ", 1 = 2"]
+)
+def test_a_wrong_line_is_not_right_and_its_report_says_why(answer, capsys):
+    report = check_line(answer, MEAN, "ddpm")
+    assert isinstance(report, Report)
+    assert not report
+    assert capsys.readouterr().out == "Not yet.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [(MEAN, MEAN), (rf"\bigl( {MEAN}(x_t, x_0) \bigr)", MEAN), (RIGHT, "x_t"), (rf"{RIGHT} = {MEAN}", MEAN)],
+)
+def test_what_may_not_occur_is_named(answer, part, capsys):
+    assert check_line(answer, MEAN, "ddpm", without=("x_t",) if part == "x_t" else ()) is None
+    assert capsys.readouterr().out == f"Not yet: it is to be written without {part}.\n"
+
+
+@pytest.mark.parametrize("answer", [0.5, table, ["x_t"]])
+def test_a_line_is_a_string(answer, capsys):
+    assert check_line(answer, MEAN, "ddpm") is None
+    assert f"and is a {type(answer).__name__}.\n" in capsys.readouterr().out
+
+
+def test_bad_input_to_a_line_is_named():
+    with pytest.raises(ValueError, match="chapter must be one of"):
+        check_line("x_t", MEAN, "gan")
+    with pytest.raises(TypeError, match="left must be a string, got int 1"):
+        check_line("x_t", 1, "ddpm")
+    with pytest.raises(TypeError, match="without must be a tuple of strings, got str 'x_t'"):
+        check_line("x_t", MEAN, "ddpm", without="x_t")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from diffusion_notes.equations.nodes import Index, Node, Symbol
+from diffusion_notes.equations.reading import expression, read
 
-__all__ = ["constant", "indices", "terms"]
+__all__ = ["constant", "contains", "indices", "terms"]
 
 
 def constant(node: Node) -> tuple[Node | None, tuple[Node, ...]]:
@@ -40,3 +41,23 @@ def indices(node: Node) -> list[Index]:
             found += [index] if isinstance(index, Index) else [index.first, index.last] if index else []
             found += [Index("t")] if symbol == Symbol("t") else []
     return found
+
+
+def contains(latex: str, part: str) -> bool:
+    r"""Whether an expression occurs in an equation, right of its first relation.
+
+    Args:
+        latex: The equation.
+        part: The expression; a bare letter is found with any arguments, $\tilde\mu_t$ in $\tilde\mu_t(x_t, x_0)$.
+
+    Raises:
+        NotUnderstood: If one of them is not in the book's notation.
+
+    Example:
+        >>> contains(r"\beta_t = 1 - \alpha_t", r"\alpha_t"), contains(r"\beta_t = 1 - \alpha_t", r"\beta_t")
+        (True, False)
+    """
+    wanted = expression(part)
+    sides = [side for i, s in enumerate(read(latex).statements) for side in s.sides[0 if i else 1 :] if side]
+    found = (node for side in sides for node in side.walk())
+    return any(node == wanted or (wanted.kind == "symbol" and wanted.value in node.symbols()) for node in found)

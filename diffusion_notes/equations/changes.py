@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import brentq
 
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
@@ -56,13 +57,10 @@ class Changes:
             worlds = (self.world.with_sigma(t, np.sqrt(variance)) for variance in np.atleast_1d(variances))
             return np.array([replace(self, world=w).number(node.parts[2], point).imag.max() for w in worlds]) / STEP
 
-        grid = np.linspace(*np.log(BRACKET), 28)
+        grid = np.linspace(*np.log(BRACKET), 16)
         signs = np.sign(slope(grid))
         turns = np.flatnonzero(np.diff(signs))
         if len(turns) != 1 or signs[0] > 0:
             raise Undefined("an expression without one minimum")
-        low, high = grid[turns[0]], grid[turns[0] + 1]
-        for _ in range(48):
-            middle = (low + high) / 2
-            low, high = (middle, high) if slope(middle)[0] < 0 else (low, middle)
-        return np.array([np.exp((low + high) / 2)])
+        ends = grid[turns[0] : turns[0] + 2]
+        return np.array([np.exp(brentq(lambda log_variance: slope(log_variance)[0], *ends, xtol=1e-13))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from diffusion_notes.equations.worlds import Unsuited
@@ -28,11 +30,16 @@ def log_normal(x: np.ndarray, mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
     return -0.5 * ((off * solved).sum(-1) + np.log(np.linalg.det(cov)) + n * np.log(2 * np.pi))
 
 
+@cache
+def _hermite(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.hermite_e.hermegauss(count)
+
+
 def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: str | int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes `(S, N, n)` and weights `(1, N)` for expectations: exact for polynomials, or a fine grid."""
     n = mean.shape[-1]
     if isinstance(rule, int):
-        line, weight = np.polynomial.hermite_e.hermegauss(rule)
+        line, weight = _hermite(rule)
     else:
         if n > 1:
             raise Unsuited("an integral of several variables that is not a polynomial's")

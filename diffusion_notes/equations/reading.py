@@ -21,7 +21,7 @@ from diffusion_notes.equations.nesting import nesting
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.sentences import named, paired, span, split
 
-__all__ = ["Display", "Statement", "read"]
+__all__ = ["Display", "Statement", "expression", "read"]
 
 
 @dataclass
@@ -207,6 +207,18 @@ def _range(some: list[Word], cuts: list[int], about: tuple[str, tuple[int, int]]
     return Statement(ends, ["=", "…"], "range", *about)
 
 
+def expression(latex: str) -> Node:
+    """Read an expression, without a relation in it.
+
+    Args:
+        latex: The expression.
+
+    Raises:
+        NotUnderstood: If any part of it is not in the book's notation.
+    """
+    return _parse(paired(words(latex)[0]))
+
+
 def read(latex: str) -> Display:
     """Read a displayed equation.
 
@@ -228,10 +240,8 @@ def read(latex: str) -> Display:
         label = latex[slice(*name)]
         if re.fullmatch(r"\s*\\text\{[^{}=<>$\\]*\}\s*", label):
             continue  # a comment, not a name
-        inner = paired(words(latex[: what[1]][what[0] :])[0])
+        inner = latex[slice(*what)]
         labels.append(
-            Statement(
-                [_parse(words(label)[0]), _parse(inner)], ["="], "relation", f"{label} = {latex[slice(*what)]}", what
-            )
+            Statement([_parse(words(label)[0]), expression(inner)], ["="], "relation", f"{label} = {inner}", what)
         )
     return Display(statements, tag, labels)

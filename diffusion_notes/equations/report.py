@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
+from textwrap import wrap
 
 from diffusion_notes.equations.judge import Page, Verdict
 from diffusion_notes.equations.worlds import CHAINS
@@ -39,9 +39,14 @@ class Report:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<div>{escape(line)}<br><code>{escape(v.latex)}</code></div>" for v, line in self._lines())
-        return f'<div class="equation-report">{rows}</div>'
+    def _repr_markdown_(self) -> str:
+        """The display as it is printed, if it can be, and the verdicts below it."""
+        shown = "" if any(v.place for v in self.verdicts) else f"$$\n{self.latex.strip()}\n$$\n\n"
+        text = []
+        for verdict, line in self._lines():
+            of = [] if len(self.verdicts) == 1 else wrap(verdict.latex, 74, subsequent_indent="  ")
+            text += [*of, *wrap(line, 74, subsequent_indent="  ")]
+        return f"{shown}```text\n" + "\n".join(text) + "\n```"
 
 
 def check(latex: str, chapter: str = "ddpm") -> Report:
