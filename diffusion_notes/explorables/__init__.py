@@ -7,6 +7,7 @@ a still picture stands in its place. This package imports without torch.
 """
 
 from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.gap import Gap
 from diffusion_notes.explorables.particles import Particles
 
-__all__ = ["Explorable", "Particles"]
+__all__ = ["Explorable", "Gap", "Particles"]

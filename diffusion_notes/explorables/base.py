@@ -8,25 +8,32 @@ from pathlib import Path
 
 import anywidget
 
-__all__ = ["Explorable"]
+__all__ = ["Explorable", "script"]
 
 _HERE = Path(__file__).parent
+
+
+def script(name: str) -> str:
+    """The text of one of the scripts in this folder."""
+    return (_HERE / f"{name}.js").read_text(encoding="utf-8")
 
 
 class Explorable(anywidget.AnyWidget):
     """An anywidget whose stored output is alive without a kernel.
 
-    A subclass sets ``name`` (its ES module is ``name.js`` in this folder), adds its traits with
+    A subclass sets ``name`` (its ES module is ``name.js`` in this folder) and ``parts`` (the shared
+    scripts that stand before it in the module: it has no neighbour to import from), adds its traits with
     ``sync=True`` and ``state=True``, and draws :meth:`still_picture`. The output is the same for
     the same state, to the byte, so that a notebook's regression test checks what the page shows.
     """
 
     name = ""
+    parts: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Read the subclass's module; a string, so that nothing watches the file."""
         if "name" in vars(cls):  # not in the class that anywidget derives at run time, with traits added
-            cls._esm = (_HERE / f"{cls.name}.js").read_text(encoding="utf-8")
+            cls._esm = "\n".join(script(part) for part in (*cls.parts, cls.name))
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict:
@@ -41,11 +48,10 @@ class Explorable(anywidget.AnyWidget):
         """The explorable as a fragment of a page that needs nothing else."""
         state = json.dumps(self.state() | {"_esm": self._esm}, sort_keys=True, ensure_ascii=False)
         state = state.replace("</", r"<\/")  # or a string in it could end the script
-        mount = (_HERE / "mount.js").read_text(encoding="utf-8")
         return (
             f'<div data-explorable="{html.escape(self.name)}">{self.still_picture()}'
             f'<script type="application/json">{state}</script></div>\n'
-            f'<script type="module">\n{mount}</script>'
+            f'<script type="module">\n{script("mount")}</script>'
         )
 
     def __repr__(self) -> str:

@@ -1,0 +1,217 @@
+// What the explorables are drawn with: controls that the keyboard operates, and a picture that fits its place.
+
+const STYLE = `
+[data-explorable] { max-width: 36rem; margin: 1.2rem auto; color: inherit; }
+[data-explorable] > svg { display: none; }
+[data-explorable] .try { margin: 0 0 0.5rem; }
+[data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y; }
+[data-explorable] canvas.drag { cursor: grab; touch-action: none; }
+[data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
+[data-explorable] label { display: flex; flex: 1 1 14rem; align-items: center; gap: 0.6rem; min-height: 2.75rem; }
+[data-explorable] label > span { flex: 0 0 auto; }
+[data-explorable] input[type="range"] { flex: 1; min-width: 5rem; min-height: 2.75rem; }
+[data-explorable] .value { flex: 0 0 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
+[data-explorable] select { flex: 1 1 6rem; min-width: 0; }
+[data-explorable] button, [data-explorable] select { min-height: 2.75rem; padding: 0 0.8rem; font: inherit; color: inherit;
+  background: transparent; border: 1px solid; border-radius: 0.4rem; cursor: pointer; max-width: 100%; }
+[data-explorable] option { color: black; background: white; }
+[data-explorable] :is(button, select, input, canvas):focus-visible { outline: 3px solid; outline-offset: 2px; }
+[data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 1.5em; font-variant-numeric: tabular-nums; }
+[data-explorable] .says b { font-weight: 600; }
+@media print { [data-explorable]:has(> svg) > :not(svg) { display: none; } [data-explorable] > svg { display: block; } }
+`;
+
+function element(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+function bytes(base64) {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+}
+
+function floats(base64) {
+  return new Float32Array(bytes(base64).buffer);
+}
+
+// A labelled slider. `format` says a value in words, on the page and to a screen reader.
+function slider(label, { min, max, step, value, format = String }, change) {
+  const input = element("input", { type: "range", min, max, step });
+  const said = element("span", { className: "value", ariaHidden: "true" });
+  const node = element("label", {}, element("span", { textContent: label }), input, said);
+  const control = {
+    node,
+    input,
+    get value() {
+      return Number(input.value);
+    },
+    set value(now) {
+      input.value = now;
+      said.textContent = format(Number(input.value));
+      input.setAttribute("aria-valuetext", said.textContent);
+    },
+  };
+  control.value = value;
+  input.addEventListener("input", () => {
+    control.value = input.value;
+    change?.(control.value);
+  });
+  return control;
+}
+
+// A labelled list of choices, given as { value: words }.
+function choice(label, options, value, change) {
+  const input = element("select");
+  for (const [name, words] of Object.entries(options)) input.append(new Option(words, name));
+  input.value = value;
+  const node = element("label", {}, element("span", { textContent: label }), input);
+  input.addEventListener("change", () => change?.(input.value));
+  return { node, input, get value() { return input.value; }, set value(now) { input.value = now; } };
+}
+
+function button(words, click) {
+  const node = element("button", { type: "button", textContent: words });
+  node.addEventListener("click", click);
+  return node;
+}
+
+// A number with so many digits after the point, and a real minus sign.
+const digits = (value, count = 2) => value.toFixed(count).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+
+// A canvas with coordinates. `range` is [left, right, bottom, top]; `aspect` its width over its height, unless `height`
+// says how many pixels it is high; `margin` the pixels around it, as in CSS.
+class Picture {
+  constructor(alt, { aspect = 1, height, range = [-1, 1, -1, 1], margin = [0, 0, 0, 0] }, draw) {
+    Object.assign(this, { range, aspect, margin, draw });
+    this.canvas = element("canvas");
+    Object.assign(this.canvas.style, height ? { height: `${height}px` } : { aspectRatio: aspect });
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", alt);
+    this.context = this.canvas.getContext("2d");
+    this.resized = new ResizeObserver(() => this.redraw());
+    this.resized.observe(this.canvas);
+    this.themed = new MutationObserver(() => this.redraw()); // the theme of the page is an attribute of its root
+    this.themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  }
+  redraw() {
+    const { canvas, context } = this;
+    const ratio = devicePixelRatio || 1;
+    [this.width, this.height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!this.width) return;
+    const size = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
+    if (size[0] !== canvas.width || size[1] !== canvas.height) [canvas.width, canvas.height] = size;
+    this.ink = getComputedStyle(canvas).color;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.width, this.height);
+    context.font = `${Math.max(12, Math.min(14, this.width / 32))}px system-ui, sans-serif`;
+    this.draw(this);
+  }
+  stop() {
+    this.resized.disconnect();
+    this.themed.disconnect();
+  }
+  x(value) {
+    const [left, right] = [this.margin[3], this.width - this.margin[1]];
+    return left + ((value - this.range[0]) / (this.range[1] - this.range[0])) * (right - left);
+  }
+  y(value) {
+    const [top, bottom] = [this.margin[0], this.height - this.margin[2]];
+    return bottom - ((value - this.range[2]) / (this.range[3] - this.range[2])) * (bottom - top);
+  }
+  // From a pointer's place on the screen to coordinates.
+  place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const share = [
+      (event.clientX - box.left - this.margin[3]) / (this.width - this.margin[1] - this.margin[3]),
+      (box.bottom - this.margin[2] - event.clientY) / (this.height - this.margin[0] - this.margin[2]),
+    ];
+    return share.map((s, i) => this.range[2 * i] + s * (this.range[2 * i + 1] - this.range[2 * i]));
+  }
+  line(xs, ys, { colour = this.ink, width = 2, dash = [], fill } = {}) {
+    const { context } = this;
+    context.beginPath();
+    for (let i = 0; i < xs.length; i++) context.lineTo(this.x(xs[i]), this.y(ys[i]));
+    Object.assign(context, { strokeStyle: colour, lineWidth: width, lineJoin: "round" });
+    context.setLineDash(dash);
+    if (fill) Object.assign(context, { fillStyle: fill }), context.fill();
+    if (width) context.stroke();
+    context.setLineDash([]);
+  }
+  curve(f, options, [from, to] = this.range, count = 300) {
+    const xs = Float64Array.from({ length: count + 1 }, (_, i) => from + ((to - from) * i) / count);
+    this.line(xs, xs.map(f), options);
+  }
+  dot(x, y, { colour = this.ink, radius = 6, ring } = {}) {
+    const { context } = this;
+    context.beginPath();
+    context.arc(this.x(x), this.y(y), radius, 0, 2 * Math.PI);
+    Object.assign(context, { fillStyle: colour, strokeStyle: this.ink, lineWidth: 2 });
+    context.fill();
+    if (ring) context.stroke();
+  }
+  arrow(x, y, dx, dy, { colour = this.ink, width = 2 } = {}) {
+    const { context } = this;
+    const [a, b, c, d] = [this.x(x), this.y(y), this.x(x + dx), this.y(y + dy)];
+    const length = Math.hypot(c - a, d - b);
+    const head = Math.min(8, length / 2);
+    const angle = Math.atan2(d - b, c - a);
+    context.beginPath();
+    context.moveTo(a, b);
+    context.lineTo(c, d);
+    for (const turn of [2.6, -2.6]) {
+      context.moveTo(c, d);
+      context.lineTo(c + head * Math.cos(angle + turn), d + head * Math.sin(angle + turn));
+    }
+    Object.assign(context, { strokeStyle: colour, lineWidth: width, lineCap: "round" });
+    context.stroke();
+  }
+  text(words, x, y, { colour = this.ink, align = "left", dx = 0, dy = 0 } = {}) {
+    Object.assign(this.context, { fillStyle: colour, textAlign: align });
+    this.context.fillText(words, this.x(x) + dx, this.y(y) + dy);
+  }
+  // The horizontal axis, with its numbers and its name.
+  axis(ticks, name, format = (tick) => String(tick).replace("-", "−")) {
+    const [left, right, bottom] = this.range;
+    this.line([left, right], [bottom, bottom], { width: 1 });
+    for (const tick of ticks) this.text(format(tick), tick, bottom, { align: "center", dy: 16 });
+    this.text(name, right, bottom, { align: "right", dy: 32 });
+  }
+}
+
+// Points that are dragged on a picture: `nearest` takes a place and gives the point that is meant, `move` puts it elsewhere.
+function draggable(picture, nearest, move) {
+  let held = null;
+  picture.canvas.classList.add("drag");
+  picture.canvas.addEventListener("pointerdown", (event) => {
+    held = nearest(picture.place(event));
+    if (held === null) return;
+    picture.canvas.setPointerCapture(event.pointerId);
+    move(held, picture.place(event));
+  });
+  picture.canvas.addEventListener("pointermove", (event) => held !== null && move(held, picture.place(event)));
+  for (const end of ["pointerup", "pointercancel"]) picture.canvas.addEventListener(end, () => (held = null));
+}
+
+// Puts an explorable together: what to try, the pictures, the controls, and what it says.
+function assemble(el, name, { hint, pictures, controls, says }) {
+  el.dataset.explorable = name;
+  el.prepend(
+    element("style", { textContent: STYLE }),
+    element("p", { className: "try", textContent: hint }),
+    ...pictures.map((picture) => picture.canvas),
+    element("div", { className: "controls" }, ...controls.map((control) => control.node ?? control)),
+    says,
+  );
+  return () => pictures.forEach((picture) => picture.stop());
+}
+
+// What an explorable says of its state, politely: a sentence with numbers in it.
+function saying() {
+  return element("output", { className: "says", ariaLive: "polite" });
+}
+
+const BLUE = "hsl(212, 75%, 52%)";
+const ORANGE = "hsl(28, 85%, 48%)";
+const GREEN = "hsl(150, 60%, 38%)";
+const hue = (share) => `hsl(${200 + 200 * share}, 75%, 52%)`;

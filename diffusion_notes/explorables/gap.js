@@ -1,0 +1,71 @@
+// The bound and the truth, for one number x and one latent z: everything integrated on a grid.
+const NODES = Float64Array.from({ length: 3201 }, (_, i) => -8 + i / 200);
+const DECODERS = {
+  line: { words: "a line: z", f: (z) => z, s: 0.5 },
+  parabola: { words: "a parabola: z²/2", f: (z) => (z * z) / 2, s: 0.2 },
+};
+const logNormal = (x, m, v) => -((x - m) ** 2) / (2 * v) - Math.log(2 * Math.PI * v) / 2;
+const sum = (f) => NODES.reduce((total, z, i) => total + f(z, i), 0) / 200;
+
+// log p(x), the bound of q = N(m, r²), KL(q ‖ p(z|x)), and the posterior density on the grid.
+function numbers(decoder, x, m, r) {
+  const { f, s } = DECODERS[decoder];
+  const joint = NODES.map((z) => logNormal(x, f(z), s * s) + logNormal(z, 0, 1));
+  const q = NODES.map((z) => logNormal(z, m, r * r));
+  const most = joint.reduce((a, b) => Math.max(a, b));
+  const evidence = most + Math.log(sum((z, i) => Math.exp(joint[i] - most)));
+  const bound = sum((z, i) => Math.exp(q[i]) * (joint[i] - q[i]));
+  const kl = sum((z, i) => Math.exp(q[i]) * (q[i] - (joint[i] - evidence)));
+  return { evidence, bound, kl, posterior: joint.map((log) => Math.exp(log - evidence)) };
+}
+
+function render({ model, el }) {
+  let now;
+  const three = (value) => digits(value, 3);
+  const update = () => {
+    now = numbers(decoder.value, x.value, m.value, Math.exp(r.value));
+    const closed = now.kl < 0.001 ? " It is closed: q is the posterior." : "";
+    says.textContent =
+      `log p(x) ${three(now.evidence)}, bound ${three(now.bound)}, ` +
+      `gap ${three(now.evidence - now.bound)} = divergence of q from the posterior ${three(now.kl)} nats.${closed}`;
+    picture.redraw();
+    bars.redraw();
+  };
+  const decoder = choice("The mean of p(x | z)", Object.fromEntries(Object.entries(DECODERS).map(([k, d]) => [k, d.words])), "line", update);
+  const x = slider("x", { min: -2, max: 3, step: 0.05, value: model.get("x"), format: digits }, update);
+  const m = slider("mean of q", { min: -3, max: 3, step: 0.01, value: 0, format: digits }, update);
+  const r = slider("width of q", { min: -3, max: 0.7, step: 0.01, value: 0, format: (v) => three(Math.exp(v)) }, update);
+  const picture = new Picture(model.get("alt"), { aspect: 2.1, range: [-3, 3, 0, 1], margin: [8, 8, 36, 8] }, () => {
+    const q = NODES.map((z) => Math.exp(logNormal(z, m.value, Math.exp(2 * r.value))));
+    const highest = Math.max(1.2, ...now.posterior, ...q);
+    picture.range[3] = highest * 1.05;
+    const seen = [...NODES.keys()].filter((i) => Math.abs(NODES[i]) <= 3);
+    const at = (values) => seen.map((i) => values[i]);
+    picture.line(at(NODES), at(now.posterior), { colour: BLUE, fill: "hsla(212, 75%, 52%, 0.25)" });
+    picture.line(at(NODES), at(q), { colour: ORANGE, width: 3 });
+    picture.axis([-3, -2, -1, 0, 1, 2, 3], "z");
+    picture.text("the posterior p(z | x)", -3, highest, { colour: BLUE, dx: 6, dy: 12 });
+    picture.text("q(z)", -3, highest, { colour: ORANGE, dx: 6, dy: 32 });
+  });
+  const bars = new Picture(
+    "A scale in nats, with the bound left of log p(x) and the gap between them.",
+    { height: 90, range: [-8, 0, 0, 1], margin: [20, 12, 34, 12] },
+    () => {
+      const low = Math.max(-8, now.bound);
+      bars.line([low, now.evidence], [0.5, 0.5], { colour: ORANGE, width: 10 });
+      bars.line([now.evidence, now.evidence], [0, 1], { colour: BLUE, width: 4 });
+      bars.text("log p(x)", now.evidence, 1, { align: "center", colour: BLUE, dy: -4 });
+      if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 1, { align: "center", colour: ORANGE, dy: 8 });
+      bars.axis([-8, -6, -4, -2, 0], "nats");
+    },
+  );
+  const says = saying();
+  const hint =
+    "Move q until the gap is closed. Then bend the decoder into a parabola, and try again with x = 1: " +
+    "how small can the gap be made, and why not smaller?";
+  const stop = assemble(el, "gap", { hint, pictures: [picture, bars], controls: [decoder, x, m, r], says });
+  update();
+  return stop;
+}
+
+export default { render };
