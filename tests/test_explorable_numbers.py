@@ -2,25 +2,270 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from javascript import run
+from scipy.stats import kstest
 from torch.distributions import Normal, kl_divergence
 
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.explorables import Field, Reverse
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.pretrained import swiss_roll_ddpm
+from diffusion_notes.quality import off_spiral_share
+from diffusion_notes.scalar_latent import FreePosterior, ScalarLatent
+from diffusion_notes.swiss_roll import SwissRoll
 
 exactly = {"dtype": torch.float64}
+SCHEDULES = {
+    "Schedule.linear(1000)": Schedule.linear(1000),
+    "Schedule.linear(50)": Schedule.linear(50),
+    "Schedule.linear(1)": Schedule.linear(1),
+    "Schedule.linear(7, 0.1, 0.3)": Schedule.linear(7, 0.1, 0.3),
+    "Schedule.cosine(1000)": Schedule.cosine(1000),
+}
+
+
+# The gap
 
 
 @pytest.mark.parametrize(("x", "m", "r"), [(1.2, 0.0, 1.0), (-0.7, 0.4, 0.3), (3.0, -2.0, 0.1)])
 def test_the_gap_of_the_linear_decoder_is_the_closed_form(x, m, r):
     found = run("return numbers('line', x, m, r)", "maths", "drawing", "gap", x=x, m=m, r=r)
-    point, chain = (
-        torch.tensor([[x]], **exactly),
-        LinearGaussianChain([Affine.scalar(1.0, 0.5)], [Affine.scalar(0.0, r, bias=m)]),
-    )
+    point = torch.tensor([[x]], **exactly)
+    chain = LinearGaussianChain([Affine.scalar(1.0, 0.5)], [Affine.scalar(0.0, r, bias=m)])
     assert found["evidence"] == pytest.approx(chain.log_prob(point).item(), abs=1e-9)
     assert found["bound"] == pytest.approx(chain.exact_elbo(point).total.item(), abs=1e-6)
     posterior = chain.posterior(point)
     truth = Normal(posterior.mean.squeeze(), posterior.stddev.squeeze())
     assert found["kl"] == pytest.approx(kl_divergence(Normal(m, r), truth).item(), abs=1e-6)
+
+
+class Parabola:
+    """The decoder that is bent."""
+
+    length = 1
+
+    def prior(self, like):
+        return _normal(like, 0.0, 1.0)
+
+    def generate(self, z, i=1):
+        return _normal(z, z**2 / 2, 0.2)
+
+    def infer(self, z, i=1):
+        return self.prior(z)
+
+
+def _normal(like, mean, std):
+    one = torch.ones(len(like), 1, **exactly)
+    return torch.distributions.Independent(Normal(mean * one, std * one), 1)
+
+
+@pytest.mark.parametrize(("x", "m", "r"), [(1.0, 1.36, 0.15), (1.0, -1.36, 0.15), (0.0, 0.0, 0.5)])
+def test_the_gap_of_the_parabola_is_the_packages(x, m, r):
+    found = run("return numbers('parabola', x, m, r)", "maths", "drawing", "gap", x=x, m=m, r=r)
+    point = torch.tensor([[x]], **exactly)
+    line, free = ScalarLatent(Parabola()), FreePosterior(Parabola(), torch.full((1, 1), m, **exactly), r)
+    assert found["evidence"] == pytest.approx(line.log_prob(point).item(), abs=1e-6)
+    assert found["bound"] == pytest.approx(ScalarLatent(free).elbo(point).item(), abs=1e-6)
+    assert found["evidence"] - found["bound"] == pytest.approx(found["kl"], abs=1e-6)
+
+
+# Schedules and posteriors
+
+
+@pytest.mark.parametrize("code", SCHEDULES)
+def test_a_schedule_is_the_packages(code):
+    schedule = SCHEDULES[code]
+    found = run(f"const s = {code}; return [...s.beta, ...s.alphaBar, ...s.noise, ...s.betaTilde]", "maths")
+    tables = (schedule.beta, schedule.alpha_bar, schedule.one_minus_alpha_bar, schedule.beta_tilde)
+    np.testing.assert_allclose(found, torch.cat(tables).numpy(), rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("t", [2, 3, 57, 999, 1000])
+def test_the_forward_posterior_is_the_packages(t):
+    xt, x0 = 1.7, -0.4
+    found = run("return Schedule.linear(1000).posterior(xt, x0, t)", "maths", xt=xt, x0=x0, t=t)
+    q = ForwardProcess(Schedule.linear(1000)).posterior(*(torch.tensor([[v]], **exactly) for v in (xt, x0)), t)
+    assert found["mean"] == pytest.approx(q.mean.item(), rel=1e-9)
+    assert found["variance"] == pytest.approx(q.variance.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1000, 250, 50, 7, 1])
+def test_a_thinned_schedule_has_the_same_noise_levels(steps):
+    found = run(
+        "const s = Schedule.linear(1000).thinned(steps); return {times: s.times, alphaBar: [...s.alphaBar]}",
+        "maths",
+        steps=steps,
+    )
+    assert (found["times"][0], found["times"][-1], len(found["times"])) == (0, 1000, steps + 1)
+    np.testing.assert_allclose(found["alphaBar"], Schedule.linear(1000).alpha_bar[found["times"]], rtol=1e-9)
+
+
+def test_a_divergence_is_torchs():
+    found = run("return divergence(0.3, 0.5, -1, 2)", "maths")
+    truth = kl_divergence(Normal(0.3, 0.5**0.5), Normal(-1.0, 2**0.5))
+    assert found == pytest.approx(truth.item(), rel=1e-6)
+
+
+# The swiss roll
+
+
+@pytest.mark.parametrize("t", [1, 10, 60, 400, 1000])
+def test_the_expected_noise_is_the_packages(t):
+    places = (
+        SwissRoll().diffuse(Schedule.linear(1000).alpha_bar[t]).sample(20, torch.Generator().manual_seed(t), **exactly)
+    )
+    found = run(
+        "const roll = new SwissRoll(); return places.map(([x, y]) => roll.given(x, y, alphaBar))",
+        "maths",
+        places=places.tolist(),
+        alphaBar=Schedule.linear(1000).alpha_bar[t].item(),
+    )
+    level = Schedule.linear(1000).alpha_bar[t].item()
+    noise = SwissRoll().expected_noise(places, level)
+    torch.testing.assert_close(torch.tensor([f["noise"] for f in found], **exactly), noise, rtol=1e-6, atol=1e-6)
+    x0 = (places - (1 - level) ** 0.5 * noise) / level**0.5
+    torch.testing.assert_close(torch.tensor([f["x0"] for f in found], **exactly), x0, rtol=1e-6, atol=1e-4)
+    log = SwissRoll().diffuse(level).log_prob(places)
+    torch.testing.assert_close(torch.tensor([f["log"] for f in found], **exactly), log, rtol=1e-6, atol=1e-6)
+    assert all(sum(f["share"].values()) == pytest.approx(1) for f in found)
+
+
+def test_random_numbers_are_those_of_their_laws_and_of_their_seed():
+    code = "const r = new Random(seed); return [Array.from({length: 4000}, () => r.uniform()), [...r.normals(4000)]]"
+    uniform, normal = run(code, "maths", seed=1)
+    assert kstest(uniform, "uniform").pvalue > 0.01
+    assert kstest(normal, "norm").pvalue > 0.01
+    assert run(code, "maths", seed=1) == [uniform, normal]
+    assert run(code, "maths", seed=2)[0] != uniform
+
+
+def test_samples_of_the_roll_lie_on_it():
+    code = "const r = new Random(3), roll = new SwissRoll(); return Array.from({length: 3000}, () => roll.sample(r))"
+    found = run(code, "maths")
+    points = torch.tensor([[f["x"], f["y"]] for f in found], **exactly)
+    assert kstest([f["u"] for f in found], "uniform").pvalue > 0.01
+    surprise = -SwissRoll().log_prob(points)
+    assert abs(surprise.mean() - SwissRoll().entropy()) < 4 * surprise.std() / len(points) ** 0.5
+
+
+# The network
+
+
+def other_network() -> NoiseMLP:
+    """One of another shape, with a last layer that is not zero."""
+    generator = torch.Generator().manual_seed(5)
+    network = NoiseMLP(Schedule.linear(20, 0.01, 0.3), width=13, depth=2, features=5, data_std=0.6, generator=generator)
+    torch.nn.init.normal_(network.layers[-1].weight, generator=generator)
+    return network
+
+
+@pytest.mark.parametrize(("make", "count"), [(lambda: swiss_roll_ddpm().network, 101), (other_network, 1)])
+def test_the_networks_forward_pass_is_torchs(make, count):
+    network = make()
+    x = 2 * torch.randn(count, 2, generator=torch.Generator().manual_seed(0))
+    times = [1, 2, 7, network.schedule.T // 2, network.schedule.T]
+    state = Field(network, t=1).state()
+    found = run(
+        "const net = trainedNetwork(weights, settings), at = Float32Array.from(x);"
+        "return times.map((t) => Array.from(net.predict(at, t)))",
+        "maths",
+        x=x.flatten().tolist(),
+        times=times,
+        **{name: state[name] for name in ("weights", "settings")},
+    )
+    with torch.no_grad():
+        truth = torch.stack([network(x, t) for t in times])
+    torch.testing.assert_close(torch.tensor(found).reshape(truth.shape), truth, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_a_whole_walk_with_the_same_noise_is_the_packages(variance):
+    ddpm = swiss_roll_ddpm(variance)
+    T, n = ddpm.schedule.T, 6
+    start = torch.randn(n, 2, generator=torch.Generator().manual_seed(1))
+    state = Reverse(ddpm.network).state()
+    found = run(
+        """
+        const net = trainedNetwork(weights, settings), random = new Random(9), steps = [], noises = [];
+        const task = { steps: settings.T, variance, seed: 9, points: Float32Array.from(start) };
+        for (const points of walk(net, task)) steps.push(Array.from(points));
+        for (let t = settings.T; t > 1; t--) noises.push(Array.from(random.normals(start.length)));
+        return { noises, steps: steps.filter((_, i) => i % 100 === 99) };
+        """,
+        "maths",
+        "drawing",
+        "reverse",
+        start=start.flatten().tolist(),
+        variance={"beta": "beta", "beta_tilde": "tilde"}[variance],
+        **{name: state[name] for name in ("weights", "settings")},
+    )
+    noise = torch.tensor(found["noises"]).reshape(T - 1, n, 2)
+    x, kept = start, []
+    with torch.no_grad():
+        for t in range(T, 0, -1):
+            p = ddpm.step(x, t)
+            x = p.mean + p.stddev * noise[T - t] if t > 1 else p.mean
+            if (T - t) % 100 == 99:
+                kept.append(x)
+    truth = torch.stack(kept)
+    torch.testing.assert_close(torch.tensor(found["steps"]).reshape(truth.shape), truth, rtol=0, atol=1e-3)
+
+
+def test_a_walk_of_fewer_steps_is_a_chain_with_the_same_noise_levels():
+    """Without noise: each step is the mean of a DDPM whose schedule has these steps only."""
+    network = swiss_roll_ddpm().network
+    state = Reverse(network).state()
+    found = run(
+        """
+        const net = trainedNetwork(weights, settings), schedule = net.schedule.thinned(10);
+        const task = { steps: 10, variance: "none", seed: 1, points: Float32Array.of(0.3, -1.1) };
+        return { times: schedule.times, walk: [...walk(net, task)].map((points) => Array.from(points)) };
+        """,
+        "maths",
+        "drawing",
+        "reverse",
+        **{name: state[name] for name in ("weights", "settings")},
+    )
+    alpha_bar, times = network.schedule.alpha_bar[found["times"]], found["times"]
+    beta = torch.cat((torch.zeros(1, **exactly), 1 - alpha_bar[1:] / alpha_bar[:-1]))
+    ddpm = DDPM(lambda x, t: network(x, times[t]), Schedule(beta))
+    x, walked = torch.tensor([[0.3, -1.1]]), []
+    with torch.no_grad():
+        for t in range(10, 0, -1):
+            x = ddpm.step(x, t).mean
+            walked.append(x.flatten().tolist())
+    np.testing.assert_allclose(found["walk"], walked, atol=1e-4)
+
+
+def test_the_share_off_the_spiral_is_the_packages():
+    points = SwissRoll(noise=0.08).sample(2000, torch.Generator().manual_seed(2), **exactly)
+    found = run(
+        "return offSpiral(points, new SwissRoll())", "maths", "drawing", "reverse", points=points.flatten().tolist()
+    )
+    assert found == pytest.approx(off_spiral_share(points), abs=1e-3)  # a point or two at the very border
+
+
+@pytest.mark.parametrize("kind", [Field, Reverse])
+@pytest.mark.parametrize(
+    ("network", "error", "words"),
+    [
+        (None, TypeError, "network must be a NoiseMLP, got NoneType"),
+        (torch.nn.Linear(2, 2), TypeError, "network must be a NoiseMLP, got Linear"),
+        (NoiseMLP(Schedule.linear(10), dim=3), ValueError, "in the plane, got one for 3 coordinates"),
+        (NoiseMLP(Schedule.cosine(10)), ValueError, "made for a linear schedule"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(kind, network, error, words):
+    with pytest.raises(error, match=words):
+        kind(network)
+
+
+@pytest.mark.parametrize(("t", "error"), [(0, ValueError), (1001, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_a_step_that_is_none_is_refused(t, error):
+    with pytest.raises(error, match="t must be"):
+        Field(swiss_roll_ddpm().network, t=t)

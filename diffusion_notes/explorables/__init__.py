@@ -7,7 +7,9 @@ a still picture stands in its place. This package imports without torch.
 """
 
 from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.field import Field
 from diffusion_notes.explorables.gap import Gap
 from diffusion_notes.explorables.particles import Particles
+from diffusion_notes.explorables.reverse import Reverse
 
-__all__ = ["Explorable", "Gap", "Particles"]
+__all__ = ["Explorable", "Field", "Gap", "Particles", "Reverse"]

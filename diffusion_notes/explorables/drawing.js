@@ -2,7 +2,7 @@
 
 const STYLE = `
 [data-explorable] { max-width: 36rem; margin: 1.2rem auto; color: inherit; }
-[data-explorable] > svg { display: none; }
+[data-explorable] > svg, [data-explorable] [hidden] { display: none; }
 [data-explorable] .try { margin: 0 0 0.5rem; }
 [data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y; }
 [data-explorable] canvas.drag { cursor: grab; touch-action: none; }
@@ -18,7 +18,8 @@ const STYLE = `
 [data-explorable] :is(button, select, input, canvas):focus-visible { outline: 3px solid; outline-offset: 2px; }
 [data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 1.5em; font-variant-numeric: tabular-nums; }
 [data-explorable] .says b { font-weight: 600; }
-@media print { [data-explorable]:has(> svg) > :not(svg) { display: none; } [data-explorable] > svg { display: block; } }
+@media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
+  [data-explorable] > svg { display: block; } }
 `;
 
 function element(tag, properties = {}, ...children) {

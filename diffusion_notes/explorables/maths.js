@@ -225,3 +225,10 @@ function reverseStep(network, schedule, points, t, sigma, noise) {
   const width = t > 1 ? sigma : 0;
   return points.map((x, k) => (x - scale * predicted[k]) / root + (width ? width * noise[k] : 0));
 }
+
+// The trained network of a page, from what its model holds.
+function trainedNetwork(weights, settings) {
+  const numbers = new Float32Array(Uint8Array.from(atob(weights), (c) => c.charCodeAt(0)).buffer);
+  const schedule = Schedule.linear(settings.T, settings.beta1, settings.betaT);
+  return new NoiseNetwork(numbers, { ...settings, schedule });
+}

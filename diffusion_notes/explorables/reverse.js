@@ -1,0 +1,222 @@
+// The reverse process: the trained network runs in the page, in a worker of its own, so that the page stays free.
+const POINTS = 2000;
+const NAMES = {
+  normal: "N(0, I)",
+  narrow: "half as wide",
+  wide: "twice as wide",
+  ring: "a ring",
+  one: "one place: drag it",
+};
+
+// Where the points start, as (x, y, x, y, …).
+function startingPoints(kind, place, random) {
+  const points = new Float32Array(2 * POINTS);
+  for (let i = 0; i < POINTS; i++) {
+    const [a, b] = [random.normal(), random.normal()];
+    const r = Math.hypot(a, b);
+    const where = {
+      normal: [a, b],
+      narrow: [a / 2, b / 2],
+      wide: [2 * a, 2 * b],
+      ring: [(1.5 * a) / r, (1.5 * b) / r],
+      one: place,
+    }[kind];
+    points.set(where, 2 * i);
+  }
+  return points;
+}
+
+// σ_t of a schedule, by name; the last step adds no noise anyway.
+function sigmas(schedule, kind) {
+  if (kind === "none") return schedule.beta.map(() => 0);
+  return (kind === "beta" ? schedule.beta : schedule.betaTilde).map(Math.sqrt);
+}
+
+// All points of the walk, step by step: what the worker does.
+function* walk(network, { steps, variance, seed, points }) {
+  const schedule = network.schedule.thinned(steps);
+  const sigma = sigmas(schedule, variance);
+  const random = new Random(seed);
+  let x = points;
+  for (let t = steps; t > 0; t--) {
+    x = reverseStep(network, schedule, x, t, sigma[t], random.normals(t > 1 && sigma[t] ? x.length : 0));
+    yield x;
+  }
+}
+
+// The share of points that lie further than three standard deviations of the roll's noise from its spiral.
+function offSpiral(points, roll) {
+  const places = Array.from({ length: 1500 }, (_, i) => roll.spiral(i / 1499));
+  let off = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    let least = Infinity;
+    for (const [a, b] of places) least = Math.min(least, (points[i] - a) ** 2 + (points[i + 1] - b) ** 2);
+    if (least > 9 * roll.noise ** 2) off++;
+  }
+  return off / (points.length / 2);
+}
+
+if (typeof WorkerGlobalScope !== "undefined") {
+  let [network, latest] = [null, 0];
+  const { port1, port2 } = new MessageChannel(); // a timer would wait four milliseconds
+  const pause = () => new Promise((go) => ((port1.onmessage = go), port2.postMessage(0)));
+  self.onmessage = async ({ data }) => {
+    if (data.weights) network = trainedNetwork(data.weights, data.settings);
+    latest = data.id;
+    for (const points of walk(network, data)) {
+      if (latest !== data.id) return;
+      self.postMessage({ id: data.id, points });
+      await pause(); // or it would not hear of the next task
+    }
+  };
+}
+
+function render({ model, el }) {
+  const { weights, settings } = Object.fromEntries(["weights", "settings"].map((name) => [name, model.get(name)]));
+  const schedule = Schedule.linear(settings.T, settings.beta1, settings.betaT);
+  const roll = new SwissRoll();
+  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+  // the same script, without its export: a page that was opened as a file may not start a module as a worker
+  const script = model.get("_esm").replace(/^export default.*/m, "");
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const worker = new Worker(url);
+  worker.onerror = (event) => console.error(event.message);
+  let [frames, hues, id, seed, place] = [[], [], 0, 1, [0.5, -0.5]];
+  let [position, playing, request, before] = [0, false, 0, 0];
+
+  worker.onmessage = ({ data }) => {
+    if (data.id !== id) return;
+    frames.push(data.points);
+    el.dataset.evaluations = frames.length - 1;
+    if (!playing && frames.length - 1 === Math.ceil(position)) show(); // it was waited for
+  };
+
+  const steps = () => Number(count.value);
+  const time = (i) => schedule.thinned(steps()).times[steps() - i];
+
+  function begin() {
+    const points = startingPoints(start.value, place, new Random(seed));
+    frames = [points];
+    hues = Array.from({ length: 16 }, () => []);
+    for (let i = 0; i < POINTS; i++) {
+      const turn = Math.atan2(points[2 * i + 1], points[2 * i]) / (2 * Math.PI) + 0.5;
+      hues[Math.min(15, Math.floor(16 * turn))].push(i);
+    }
+    at.input.max = steps();
+    const task = { id: ++id, steps: steps(), variance: variance.value, seed: seed + 1000, points };
+    worker.postMessage(id === 1 ? { ...task, weights, settings } : task);
+    el.dataset.evaluations = 0;
+    moveTo(0);
+  }
+
+  function draw() {
+    const here = Math.min(Math.floor(position), frames.length - 1);
+    const next = Math.min(here + 1, frames.length - 1);
+    const part = Math.min(1, position - here);
+    const [a, b] = [frames[here], frames[next]];
+    const size = Math.max(2, picture.width / 200);
+    picture.line(spiral[0], spiral[1], { width: 1 });
+    const { context } = picture;
+    hues.forEach((band, k) => {
+      context.fillStyle = `hsl(${(360 * k) / 16}, 75%, 52%)`;
+      for (const i of band) {
+        const x = a[2 * i] * (1 - part) + b[2 * i] * part;
+        const y = a[2 * i + 1] * (1 - part) + b[2 * i + 1] * part;
+        context.fillRect(picture.x(x) - size / 2, picture.y(y) - size / 2, size, size);
+      }
+    });
+    if (start.value === "one" && position === 0) picture.dot(...place, { colour: ORANGE, ring: true });
+    el.dataset.frames = Number(el.dataset.frames ?? 0) + 1;
+  }
+
+  function show() {
+    picture.redraw();
+    at.value = Math.floor(position);
+    play.textContent = playing ? "Pause" : position >= steps() ? "Play again" : "Play";
+    says.ariaLive = playing ? "off" : "polite";
+    if (playing) says.textContent = `t = ${time(Math.floor(position))}`;
+    else if (Math.ceil(position) >= frames.length) says.textContent = `t = ${time(position)}: the network is computing.`;
+    else {
+      const share = digits(100 * offSpiral(frames[Math.floor(position)], roll), 2);
+      says.textContent = `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${share} % of ${POINTS} points.`;
+    }
+  }
+
+  function moveTo(where) {
+    setPlaying(false);
+    position = where;
+    show();
+  }
+
+  function setPlaying(now) {
+    playing = now;
+    cancelAnimationFrame(request);
+    before = performance.now();
+    if (playing) request = requestAnimationFrame(tick);
+  }
+
+  function tick(now) {
+    const seconds = Math.max(0, Math.min(0.25, (now - before) / 1000)); // a frame may bear a time before the click
+    if (!stillness.matches) {
+      position = Math.min(position + (steps() / 8) * seconds, frames.length - 1, steps());
+      before = now;
+    } else if (now - before >= 1000) {
+      position = Math.min(Math.round(position + steps() / 7), frames.length - 1, steps());
+      before = now;
+    }
+    if (position >= steps()) setPlaying(false);
+    else request = requestAnimationFrame(tick);
+    show();
+  }
+
+  const edges = Array.from({ length: 241 }, (_, i) => roll.spiral(i / 240));
+  const spiral = [edges.map(([x]) => x), edges.map(([, y]) => y)];
+  const picture = new Picture(model.get("alt"), { range: [-2.6, 2.6, -2.6, 2.6] }, draw);
+  const play = button("Play", () => {
+    if (!playing && position >= steps()) position = 0;
+    setPlaying(!playing);
+    show();
+  });
+  const count = choice("Number of steps", Object.fromEntries(model.get("steps").map((n) => [n, String(n)])), "", begin);
+  count.value = String(Math.max(...model.get("steps")));
+  const at = slider("Step", { min: 0, max: 1, step: 1, value: 0, format: (i) => `t = ${time(i)}` }, moveTo);
+  const variance = choice("Noise of a step, σ²", { tilde: "β̃", beta: "β", none: "none" }, "tilde", begin);
+  const start = choice("Start", NAMES, "normal", () => {
+    places.forEach((control) => (control.node.hidden = start.value !== "one"));
+    picture.canvas.classList.toggle("drag", start.value === "one");
+    begin();
+  });
+  const coordinate = (k) =>
+    slider(`start, ${"xy"[k]}`, { min: -2.5, max: 2.5, step: 0.05, value: place[k], format: digits }, (value) => {
+      place[k] = value;
+      begin();
+    });
+  const places = [coordinate(0), coordinate(1)];
+  places.forEach((control) => (control.node.hidden = true));
+  const again = button("Draw again", () => {
+    seed += 1;
+    begin();
+  });
+  draggable(
+    picture,
+    () => (start.value === "one" ? 0 : null),
+    (_, to) => {
+      place = to.map((value) => Math.max(-2.5, Math.min(2.5, value)));
+      places.forEach((control, k) => (control.value = place[k]));
+      begin();
+    },
+  );
+  picture.canvas.classList.remove("drag"); // until there is something to drag
+  const says = saying();
+  const controls = [play, at, count, variance, start, ...places, again];
+  const stop = assemble(el, "reverse", { hint: model.get("hint"), pictures: [picture], controls, says });
+  begin();
+  return () => {
+    setPlaying(false);
+    worker.terminate();
+    URL.revokeObjectURL(url);
+    stop();
+  };
+}
+
+export default { render };

@@ -1,0 +1,63 @@
+"""A browser, and an explorable in a page of its own, opened as a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from diffusion_notes.explorables import Explorable
+
+CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PAGE = """<!doctype html><html lang="en" data-theme="{scheme}"><head><meta charset="utf-8"><title>An explorable</title>
+<meta name="viewport" content="width=device-width"></head>
+<body style="font: 16px sans-serif; margin: 10px; {colours}">
+<main><h1>An explorable</h1>{widget}</main></body></html>"""
+COLOURS = {"light": "background: #fff; color: #222", "dark": "background: #14181e; color: #ddd"}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's Chromium."""
+    with sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, CANDIDATES)), None)
+        executable = os.environ.get("CHROMIUM") or found or playwright.chromium.executable_path
+        if not Path(executable).exists():
+            pytest.skip("SKIPPED TESTS OF THE PAGES: no Chromium. Install one, or set CHROMIUM to where it is.")
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def pages(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
+    """Open explorables, each in a page that remembers what it asks for and complains of."""
+    contexts = []
+
+    def show(widget: Explorable, scheme: str = "light", width: int = 800, **options: object) -> Page:
+        viewport = {"width": width, "height": 900}
+        context = browser.new_context(**({"viewport": viewport, "color_scheme": scheme} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: None if r.url.startswith(("file:", "blob:")) else page.complaints.append(r.url))
+        path = folder / f"page{len(contexts)}.html"
+        colours = COLOURS[scheme]
+        path.write_text(PAGE.format(scheme=scheme, colours=colours, widget=widget.static_html()), encoding="utf-8")
+        page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("[data-explorable] output")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()

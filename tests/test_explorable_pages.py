@@ -1,0 +1,297 @@
+"""The explorables, operated in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+from browser import chromium, pages
+from javascript import run
+from notebooks import ROOT
+
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.explorables import Explorable, Field, Gap, Reverse
+from diffusion_notes.pretrained import swiss_roll_ddpm
+from diffusion_notes.quality import off_spiral_share
+from diffusion_notes.swiss_roll import SwissRoll
+
+NETWORK = swiss_roll_ddpm().network
+ALL = {"gap": Gap, "field": lambda: Field(NETWORK), "reverse": lambda: Reverse(NETWORK)}
+
+each = pytest.mark.parametrize("name", ALL)
+each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    with pages(browser, tmp_path) as show:
+        yield show
+
+
+def says(page) -> str:
+    return page.locator("output").inner_text()
+
+
+def numbers(text: str) -> list[float]:
+    return [float(n.replace("−", "-")) for n in re.findall(r"−?\d+(?:\.\d+)?", text)]
+
+
+def slider(page, name: str):
+    # one that is hidden too: its role is not seen, but its label is
+    return page.locator("label", has=page.get_by_text(name, exact=True)).locator("input")
+
+
+def picture(page) -> str:
+    return page.locator("canvas").first.evaluate("canvas => canvas.toDataURL()")
+
+
+@each
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
+def test_it_is_whole_and_readable(show, name, scheme, width):
+    page = show(ALL[name](), scheme, width)
+    assert page.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(f'[data-explorable="{name}"] > svg').is_hidden()
+    assert len(page.locator(".try").inner_text()) > 60
+    for canvas in page.locator("canvas").all():
+        assert len(canvas.get_attribute("aria-label")) > 40
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
+
+
+@each
+def test_every_control_has_a_name_and_is_large_enough_to_touch(show, name):
+    page = show(ALL[name](), width=390)
+    for control in page.locator("button, select, input").locator("visible=true").all():
+        assert control.evaluate("c => (c.labels?.[0] ?? c).textContent.trim().length") > 0
+        assert control.bounding_box()["height"] >= 44
+
+
+@each
+def test_the_picture_follows_the_theme(show, name):
+    page = show(ALL[name]())
+    before = picture(page)
+    page.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)
+
+
+@each
+def test_without_scripts_and_in_print_a_picture_stands_in_its_place(show, name):
+    page = show(ALL[name](), java_script_enabled=False)
+    assert page.locator("[data-explorable] > svg").is_visible()
+    assert len(page.locator("[data-explorable] > svg > title").text_content()) > 40
+    page = show(ALL[name]())
+    page.emulate_media(media="print")
+    assert page.locator("[data-explorable] > svg").is_visible()
+    assert page.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
+
+
+@each
+def test_the_output_is_the_same_to_the_byte(name):
+    one, two = (ALL[name]().static_html() for _ in range(2))
+    assert one == two
+
+
+# The gap
+
+
+@each_scheme
+def test_the_gap_is_closed_by_keyboard(show, scheme):
+    page = show(Gap(), scheme)
+    mean, width = slider(page, "mean of q"), slider(page, "width of q")
+    before = picture(page)
+    mean.focus()
+    for _ in range(96):
+        page.keyboard.press("ArrowRight")
+    assert mean.get_attribute("aria-valuetext") == "0.96"
+    width.focus()
+    for _ in range(80):
+        page.keyboard.press("ArrowLeft")
+    assert width.get_attribute("aria-valuetext") == "0.449"  # the posterior's is √0.2
+    assert numbers(says(page))[:4] == [-1.607, -1.607, 0.0, 0.0]
+    assert "It is closed" in says(page)
+    assert picture(page) != before
+    slider(page, "x").fill("2")
+    assert "It is closed" not in says(page)
+
+
+def test_the_gap_of_a_parabola_cannot_be_closed(show):
+    page = show(Gap(x=1.0))
+    page.get_by_role("combobox", name="The mean of").select_option("parabola")
+    slider(page, "mean of q").fill("1.36")
+    slider(page, "width of q").fill("-1.9")
+    assert numbers(says(page)) == [-1.514, -2.217, 0.703, 0.703]  # the chapter's numbers, and nearly log 2
+
+
+@pytest.mark.parametrize("x", [-2.1, 3.5, float("nan")])
+def test_the_gap_starts_within_its_slider(x):
+    with pytest.raises(ValueError, match="x must be between"):
+        Gap(x)
+
+
+# The field
+
+
+def test_the_field_says_what_the_package_computes(show):
+    page = show(Field(NETWORK, t=100))
+    slider(page, "xₜ, across").fill("-0.5")
+    slider(page, "xₜ, up").fill("0.3")
+    t, x, y, *values = numbers(says(page))
+    assert (t, x, y) == (100, -0.5, 0.3)
+    at, level = torch.tensor([[-0.5, 0.3]]), Schedule.linear(1000).alpha_bar[100].item()
+    exact = SwissRoll().expected_noise(at.double(), level)
+    with torch.no_grad():
+        trained = NETWORK(at, 100)
+    x0 = (at - (1 - level) ** 0.5 * exact) / level**0.5
+    truth = torch.cat((exact, trained, (exact - trained).norm(dim=1, keepdim=True), x0), 1)
+    assert torch.tensor(values) == pytest.approx(truth.flatten().numpy(), abs=6e-4)
+
+
+@each_scheme
+def test_the_field_is_dragged_and_its_arrows_are_chosen(show, scheme):
+    page = show(Field(NETWORK), scheme)
+    box = page.locator("canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    page.mouse.move(box["x"], box["y"])  # let go
+    assert numbers(says(page))[1:3] == pytest.approx([0.95, 0.0], abs=0.02)
+    seen = {picture(page)}
+    for kind in ("exact", "difference", "trained"):
+        page.get_by_role("combobox", name="Arrows").select_option(kind)
+        seen.add(picture(page))
+    assert len(seen) == 3
+    time = slider(page, "t")
+    time.focus()
+    page.keyboard.press("Home")
+    assert numbers(says(page))[0] == 1
+    page.keyboard.press("End")
+    assert numbers(says(page))[0] == 1000
+
+
+# The reverse process
+
+
+def finish(page, steps: int) -> None:
+    page.wait_for_function("n => document.querySelector('[data-explorable]').dataset.evaluations == n", arg=str(steps))
+    slider(page, "Step").fill(str(steps))
+
+
+@each_scheme
+def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
+    page = show(Reverse(NETWORK), scheme)
+    play, step = page.get_by_role("button").first, slider(page, "Step")
+    page.get_by_role("combobox", name="Number of steps").select_option("100")
+    assert says(page).startswith("t = 1000.")
+    start = numbers(says(page))[2]
+    assert start > 60  # per cent
+    play.click()
+    assert play.inner_text() == "Pause"
+    page.wait_for_function("() => document.querySelector('input').value > 5")
+    play.click()
+    assert play.inner_text() == "Play"
+    stopped = step.input_value()
+    page.wait_for_timeout(200)
+    assert step.input_value() == stopped
+    finish(page, 100)
+    assert step.get_attribute("aria-valuetext") == "t = 0"
+    assert play.inner_text() == "Play again"
+    assert numbers(says(page))[2] < 2
+    end = picture(page)
+    step.focus()
+    page.keyboard.press("Home")
+    assert numbers(says(page))[2] == start
+    page.keyboard.press("End")
+    assert picture(page) == end
+    assert page.complaints == []
+
+
+def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
+    page = show(Reverse(NETWORK))
+    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    finish(page, 20)
+    state = Reverse(NETWORK).state()
+    points = run(
+        """
+        const net = trainedNetwork(weights, settings), points = startingPoints("normal", null, new Random(1));
+        return Array.from([...walk(net, { steps: 20, variance: "tilde", seed: 1001, points })].at(-1));
+        """,
+        "maths",
+        "drawing",
+        "reverse",
+        **{name: state[name] for name in ("weights", "settings")},
+    )
+    share = off_spiral_share(torch.tensor(points, dtype=torch.float64).reshape(-1, 2))
+    assert numbers(says(page))[2] == pytest.approx(100 * share, abs=0.11)
+
+
+def test_every_choice_changes_the_walk(show):
+    page = show(Reverse(NETWORK))
+    ends = {}
+    page.get_by_role("combobox", name="Number of steps").select_option("10")
+    changes = {
+        "as it is": lambda: None,
+        "beta": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("beta"),
+        "none": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("none"),
+        "narrow": lambda: page.get_by_role("combobox", name="Start").select_option("narrow"),
+        "wide": lambda: page.get_by_role("combobox", name="Start").select_option("wide"),
+        "ring": lambda: page.get_by_role("combobox", name="Start").select_option("ring"),
+        "again": lambda: page.get_by_role("button", name="Draw again").click(),
+    }
+    for name, change in changes.items():
+        change()
+        finish(page, 10)
+        ends[name] = picture(page)
+    assert len(set(ends.values())) == len(changes)
+
+
+def test_all_points_start_where_they_are_dragged(show):
+    page = show(Reverse(NETWORK))
+    page.get_by_role("combobox", name="Number of steps").select_option("50")
+    assert slider(page, "start, x").is_hidden()
+    page.get_by_role("combobox", name="Start").select_option("one")
+    box = page.locator("canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
+    assert float(slider(page, "start, x").input_value()) == pytest.approx(1.3, abs=0.05)
+    assert float(slider(page, "start, y").input_value()) == pytest.approx(1.3, abs=0.05)
+    assert numbers(says(page))[2] in (0.0, 100.0)  # one place: all are off the spiral, or none
+    before = picture(page)
+    slider(page, "start, y").focus()
+    page.keyboard.press("Home")
+    assert picture(page) != before
+    finish(page, 50)
+    assert numbers(says(page))[2] < 3  # they have spread along the spiral all the same
+
+
+def test_nothing_moves_by_itself_for_those_who_want_no_motion(show):
+    page = show(Reverse(NETWORK), reduced_motion="reduce")
+    page.get_by_role("combobox", name="Number of steps").select_option("100")
+    page.get_by_role("button").first.click()
+    page.wait_for_timeout(500)
+    assert slider(page, "Step").input_value() == "0"
+    page.wait_for_function("() => document.querySelector('input').value > 0")
+    assert int(slider(page, "Step").input_value()) == round(100 / 7)
+
+
+def test_the_network_does_not_run_where_the_page_does(show):
+    page = show(Reverse(NETWORK))
+    assert len(page.workers) == 1
+    assert page.evaluate("typeof NoiseNetwork") == "undefined"  # and nothing of it leaks into the page
+
+
+def test_the_state_is_what_the_module_reads():
+    for make in ALL.values():
+        widget: Explorable = make()
+        asked = set(re.findall(r'model\.get\("(\w+)"\)', widget._esm))
+        assert asked - {"_esm"} <= set(json.loads(json.dumps(widget.state())))
