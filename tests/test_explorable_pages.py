@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from browser import chromium, pages
 from javascript import run
-from notebooks import ROOT
+from notebooks import NOTEBOOKS, ROOT, read
 
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.explorables import Explorable, Field, Gap, Reverse
@@ -295,3 +296,24 @@ def test_the_state_is_what_the_module_reads():
         widget: Explorable = make()
         asked = set(re.findall(r'model\.get\("(\w+)"\)', widget._esm))
         assert asked - {"_esm"} <= set(json.loads(json.dumps(widget.state())))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_explorables_of_a_chapter_are_light(path):
+    stored = [
+        "".join(output["data"]["text/html"])
+        for cell in read(path)["cells"]
+        for output in cell.get("outputs", [])
+        if "data-explorable" in "".join(output.get("data", {}).get("text/html", ""))
+    ]
+    assert len(gzip.compress("".join(stored).encode())) <= 150_000
+
+
+@each
+def test_no_control_sticks_out(show, name):
+    page = show(ALL[name](), width=390)
+    right = page.locator("[data-explorable]").evaluate("e => e.getBoundingClientRect().right")
+    edges = page.locator("[data-explorable] :is(button, select, input, canvas)").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= right + 0.5

@@ -7,11 +7,12 @@ const STYLE = `
 [data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y; }
 [data-explorable] canvas.drag { cursor: grab; touch-action: none; }
 [data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
-[data-explorable] label { display: flex; flex: 1 1 14rem; align-items: center; gap: 0.6rem; min-height: 2.75rem; }
-[data-explorable] label > span { flex: 0 0 auto; }
+[data-explorable] label { display: flex; flex: 1 1 14rem; min-width: 0; align-items: center; gap: 0.6rem; min-height: 2.75rem; }
+[data-explorable] label > span { flex: 0 1 auto; }
 [data-explorable] input[type="range"] { flex: 1; min-width: 5rem; min-height: 2.75rem; }
 [data-explorable] .value { flex: 0 0 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
-[data-explorable] select { flex: 1 1 6rem; min-width: 0; }
+[data-explorable] * { box-sizing: border-box; }
+[data-explorable] select { flex: 1 1 6rem; min-width: 5rem; width: 0; }
 [data-explorable] button, [data-explorable] select { min-height: 2.75rem; padding: 0 0.8rem; font: inherit; color: inherit;
   background: transparent; border: 1px solid; border-radius: 0.4rem; cursor: pointer; max-width: 100%; }
 [data-explorable] option { color: black; background: white; }

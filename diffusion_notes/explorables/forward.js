@@ -46,7 +46,7 @@ function diffused({ x0, noise }, { alphaBar, noise: variance }) {
 // Three digits that count, with a power of ten where it is needed.
 function significant(value, count = 3) {
   if (!Number.isFinite(value)) return "∞";
-  if (value >= 10 ** count) return value.toFixed(0);
+  if (value >= 10 ** count - 0.5) return value.toFixed(0);
   if (value >= 1e-3) return value.toPrecision(count);
   const [digit, power] = value.toExponential(count - 1).split("e-");
   return `${digit}·10⁻${[...power].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
@@ -55,11 +55,12 @@ function significant(value, count = 3) {
 const GRID = `
 [data-explorable="forward"] .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.3rem 0.6rem; }
 [data-explorable="forward"] figure { margin: 0; }
-[data-explorable="forward"] figure canvas { border: 1px solid; box-sizing: border-box;
-  border-color: color-mix(in srgb, currentColor 25%, transparent); }
-[data-explorable="forward"] figcaption { margin: 0; padding: 0; font: inherit; font-size: clamp(0.72rem, 2.6vw, 0.95rem);
+[data-explorable="forward"] figure canvas { box-sizing: border-box;
+  border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
+[data-explorable="forward"] figcaption { margin: 0; padding: 0; font: inherit; font-size: clamp(0.75rem, 2.6vw, 0.95rem);
   line-height: 1.5; text-align: left; color: inherit; font-variant-numeric: tabular-nums; }
-[data-explorable="forward"] figcaption > b { display: block; padding-bottom: 0.15rem; margin-bottom: 0.3rem; font-weight: 600; }
+[data-explorable="forward"] figcaption > b { display: block; padding-bottom: 0.15rem; margin-bottom: 0.3rem;
+  font-weight: 600; }
 [data-explorable="forward"] figcaption > span { display: block; }
 `;
 
@@ -76,7 +77,7 @@ function render({ model, el }) {
 
   function draw(picture, row) {
     const x = diffused(points, here(row));
-    const size = Math.max(1.6, picture.width / 75);
+    const size = Math.max(1.6, picture.width / 70);
     bands.forEach((band, k) => {
       picture.context.fillStyle = hue((k + 0.5) / 24);
       for (const i of band) {
@@ -88,7 +89,7 @@ function render({ model, el }) {
 
   const panels = rows.map((row) => {
     const alt = `600 points of the swiss roll at step t, coloured along the spiral; the schedule is ${row.name}.`;
-    const picture = new Picture(alt, { range: [-2.7, 2.7, -2.7, 2.7] }, () => draw(picture, row));
+    const picture = new Picture(alt, { range: [-2.5, 2.5, -2.5, 2.5] }, () => draw(picture, row));
     const name = element("b", { textContent: row.name });
     name.style.borderBottom = `3px ${row.border} ${row.colour}`;
     const lines = Array.from({ length: 4 }, () => element("span"));
@@ -98,8 +99,13 @@ function render({ model, el }) {
   grid.setAttribute("aria-label", model.get("alt"));
 
   const CURVES = {
-    signal: { words: "ᾱ_t, the signal left", range: [0, 1.02], ticks: [0, 0.5, 1], of: (a) => a },
-    ratio: { words: "log ᾱ_t / (1 − ᾱ_t)", range: [-14, 10], ticks: [-10, 0, 10], of: (a, n) => Math.log(a / n) },
+    signal: { words: "ᾱₜ, the share of the signal", range: [0, 1.02], ticks: [0, 0.5, 1], of: (a) => a },
+    ratio: {
+      words: "log SNR = log ᾱₜ / (1 − ᾱₜ)",
+      range: [-14, 10],
+      ticks: [-10, 0, 10],
+      of: (a, n) => Math.log(a / n),
+    },
   };
   const curve = new Picture(
     "The three curves over t/T, with the place marked: linear falls early, cosine evenly, and the short one stops high up.",
@@ -124,12 +130,12 @@ function render({ model, el }) {
         const values = times.map((t) => of(schedule.alphaBar[t], schedule.noise[t]));
         curve.line(times.map((t) => t / schedule.T), values, { colour, dash, width: 2.5 });
       }
+      context.restore();
       for (const row of rows) {
         const { t, alphaBar, noise } = here(row);
         const value = Math.max(range[0], Math.min(range[1], of(alphaBar, noise)));
         curve.dot(t / row.schedule.T, value, { colour: row.colour, radius: 5, ring: true });
       }
-      context.restore();
     },
   );
 
@@ -139,13 +145,13 @@ function render({ model, el }) {
       const { t, alphaBar, ratio } = here(row);
       const words = [
         `t = ${t}`,
-        `ᾱ_t = ${significant(alphaBar)}`,
-        `ᾱ_t/(1 − ᾱ_t) = ${significant(ratio)}`,
+        `ᾱₜ = ${significant(alphaBar)}`,
+        `SNR = ${significant(ratio)}`,
         `L_T = ${row.prior} nats`,
       ];
       panels[k].lines.forEach((line, i) => (line.textContent = words[i]));
       panels[k].picture.redraw();
-      return `${row.name}: ᾱ_t = ${significant(alphaBar)} at t = ${t}`;
+      return `${row.name}: ᾱₜ = ${significant(alphaBar)} at t = ${t}`;
     });
     curve.redraw();
     const end = place === PLACES ? ` The end: L_T is ${rows.map((row) => row.prior).join(", ")} nats.` : "";
@@ -194,7 +200,8 @@ function render({ model, el }) {
   const says = saying();
   const hint =
     "Play to the end: which picture is not yet noise, and what does its L_T say? Then go back, and find for each schedule " +
-    "the t at which the arms of the spiral run together. Is it the same t? The same ᾱ_t?";
+    "the t at which the arms of the spiral run together. Is it the same t? The same ᾱₜ? " +
+    "(SNR, signal to noise, is ᾱₜ/(1 − ᾱₜ).)";
   const stopped = { canvas: grid, stop: () => panels.forEach(({ picture }) => picture.stop()) };
   const stop = assemble(el, "forward", { hint, pictures: [stopped, curve], controls: [play, at, kind], says });
   el.prepend(element("style", { textContent: GRID }));

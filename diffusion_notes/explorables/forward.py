@@ -39,9 +39,9 @@ class Forward(Explorable):
 
     position = traitlets.Float().tag(sync=True, state=True)
     alt = traitlets.Unicode(
-        "Three panels of points from a spiral, coloured along it, after the same share of the steps of three schedules. "
-        "In the end the first two are round clouds with mixed colours. In the third, which has only fifty steps, the "
-        "colours still lie where they began."
+        "Three panels of points from a spiral, coloured along it, after the same share of the steps of three "
+        "schedules. In the end the first two are round clouds with mixed colours. In the third, which has only fifty "
+        "steps, the colours still lie where they began."
     ).tag(sync=True, state=True)
 
     def __init__(self, position: float = 0.1) -> None:

@@ -1,0 +1,194 @@
+// q(x_{t−1} | x_t, x_0) in the plane: its mean, its width, and the two Gaussians that it is made of.
+const FULL = Schedule.linear(1000);
+const LENGTHS = [1000, 100, 10];
+const REACH = [3, 2.4]; // the coordinates at the border of the picture
+
+const across = (a, x, b, y) => x.map((value, k) => a * value + b * y[k]);
+
+// The forward posterior at a step t > 1 of a schedule, for points in the plane.
+function forwardPosterior(schedule, t, x0, xt) {
+  const [before, noise, beta] = [schedule.alphaBar[t - 1], schedule.noise, schedule.beta[t]];
+  const { fromX0, fromXt, variance } = schedule.posterior(0, 0, t);
+  const [s, r] = [Math.sqrt(before), Math.sqrt(1 - beta)];
+  // 1 − s and 1 − r without the rounding of a difference; the coefficients add up to (s + r)/(1 + s r)
+  const missing = (noise[t - 1] / (1 + s)) * (beta / (1 + r)) / (1 + s * r);
+  const apart = Math.hypot(xt[0] - x0[0], xt[1] - x0[1]);
+  const area = Math.abs(x0[0] * xt[1] - x0[1] * xt[0]);
+  return {
+    mean: across(fromX0, x0, fromXt, xt),
+    std: Math.sqrt(variance),
+    fromX0,
+    fromXt,
+    beta,
+    missing,
+    off: apart ? (missing * area) / apart : null, // the mean's distance from the line through x_0 and x_t
+    known: { mean: x0.map((x) => s * x), std: Math.sqrt(noise[t - 1]) }, // q(x_{t−1} | x_0)
+    step: { mean: xt.map((x) => x / r), std: Math.sqrt(beta) / r }, // q(x_t | x_{t−1}), of x_{t−1}
+    away: Math.hypot(...across(1, xt, -Math.sqrt(schedule.alphaBar[t]), x0)) / Math.sqrt(noise[t]),
+  };
+}
+
+// The steps that the slider stops at: all of them where they are few. Where they are many, those near the data, and every
+// step that the shorter schedules have too.
+function stops(T) {
+  const spread = Array.from({ length: 121 }, (_, i) => Math.round(2 * (T / 2) ** (i / 120)));
+  const shared = Array.from({ length: 100 }, (_, i) => Math.round(((i + 1) * T) / 100));
+  return [...new Set([...spread, ...shared])].filter((t) => t > 1).sort((a, b) => a - b);
+}
+
+// The stop of a schedule of `to` steps at which there is most nearly as much noise as at step t of `from` steps.
+function nearestStop(t, from, to) {
+  const off = (stop) => Math.abs(stop - (t * to) / from);
+  return stops(to).reduce((best, stop) => (off(stop) < off(best) ? stop : best));
+}
+
+// What the lines are: how each is drawn, and what it shows.
+const KEY = [
+  [`3px solid ${GREEN}`, "q(x<sub>t−1</sub> | x<sub>t</sub>, x₀): its mean, one and two standard deviations"],
+  [`2px dashed ${BLUE}`, "q(x<sub>t−1</sub> | x₀): its mean, one standard deviation"],
+  [`2px dashed ${ORANGE}`, "q(x<sub>t</sub> | x<sub>t−1</sub>), the same, as a function of x<sub>t−1</sub>"],
+  ["2px dotted", "between those two means: here the mean always lies"],
+];
+
+// Three digits that count, with a power of ten where it is needed.
+function significant(value, count = 3) {
+  if (!(value > 0)) return "0";
+  if (value >= 1e-3) return value.toPrecision(count);
+  const [digit, power] = value.toExponential(count - 1).split("e-");
+  return `${digit}·10⁻${[...power].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
+}
+
+const GROUPS = `
+[data-explorable="forward_posterior"] fieldset { flex: 1 1 15rem; min-width: 0; margin: 0; padding: 0; border: 0; }
+[data-explorable="forward_posterior"] fieldset label > span:first-child { flex-basis: 3.6em; }
+[data-explorable="forward_posterior"] legend { padding: 0; margin: 0; font: inherit; font-weight: 600; }
+[data-explorable="forward_posterior"] legend::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em;
+  margin-right: 0.4em; border-radius: 50%; background: var(--dot); }
+[data-explorable="forward_posterior"] canvas { border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
+  box-sizing: border-box; }
+[data-explorable="forward_posterior"] sub { line-height: 0; }
+[data-explorable="forward_posterior"] ul { list-style: none; margin: 0.3rem 0; padding: 0; }
+[data-explorable="forward_posterior"] li { margin: 0; padding-left: 2.4em; position: relative; }
+[data-explorable="forward_posterior"] li::before { content: ""; position: absolute; left: 0; top: 0.75em; width: 1.8em;
+  border-top: var(--line); }
+`;
+
+function render({ model, el }) {
+  const schedules = Object.fromEntries(LENGTHS.map((T) => [T, T === FULL.T ? FULL : FULL.thinned(T)]));
+  const random = new Random(1);
+  let [T, now] = [model.get("T"), null];
+  const schedule = () => schedules[T];
+
+  function update() {
+    const t = stops(T)[time.value];
+    now = forwardPosterior(schedule(), t, x0.place, xt.place);
+    const pair = (values) => `(${values.map((value) => digits(value, 3)).join(", ")})`;
+    const parts = [
+      `t = ${t} of ${T}: the mean is ${significant(now.fromX0)} x₀ + ${significant(now.fromXt)} xₜ = ` +
+        `${pair(now.mean)}, √β̃ₜ = ${significant(now.std)}, βₜ = ${significant(now.beta)}.`,
+      `The coefficients add up to 1 − ${significant(now.missing)}`,
+    ];
+    const off = now.off ? `${significant(now.off)} off` : "on";
+    parts[1] += now.off === null ? "." : `, and the mean is ${off} the line through x₀ and xₜ.`;
+    if (now.away > 4) parts.push(`This xₜ is ${digits(now.away, 0)} standard deviations from √ᾱₜ x₀: q hardly ever draws it.`);
+    says.textContent = parts.join(" ");
+    picture.redraw();
+  }
+
+  function circle([x, y], radius, options) {
+    const angles = Array.from({ length: 97 }, (_, i) => (i * Math.PI) / 48);
+    picture.line(angles.map((a) => x + radius * Math.cos(a)), angles.map((a) => y + radius * Math.sin(a)), options);
+  }
+
+  function draw() {
+    const line = (a, b, options) => picture.line([a[0], b[0]], [a[1], b[1]], options);
+    const { context } = picture;
+    picture.dot(0, 0, { radius: 2 });
+    picture.text("0", 0, 0, { dx: 5, dy: 14 });
+    circle(now.known.mean, now.known.std, { colour: BLUE, width: 1.5, dash: [5, 5] });
+    circle(now.step.mean, now.step.std, { colour: ORANGE, width: 1.5, dash: [5, 5] });
+    context.globalAlpha = 0.5;
+    line(x0.place, xt.place, { width: 1.5 });
+    context.globalAlpha = 1;
+    line(now.known.mean, now.step.mean, { width: 1.5, dash: [2, 4] });
+    circle(now.mean, 2 * now.std, { colour: GREEN, width: 1, fill: "hsla(150, 60%, 38%, 0.15)" });
+    circle(now.mean, now.std, { colour: GREEN, width: 2, fill: "hsla(150, 60%, 38%, 0.25)" });
+    picture.dot(...now.known.mean, { colour: BLUE, radius: 3 });
+    picture.dot(...now.step.mean, { colour: ORANGE, radius: 3 });
+    for (const { place, colour } of [x0, xt]) picture.dot(...place, { colour, radius: 8, ring: true });
+    picture.dot(...now.mean, { colour: GREEN, radius: 4, ring: true });
+    for (const { place, words } of [x0, xt]) {
+      const side = place[0] > 2.7 ? -1 : 1;
+      picture.text(words, ...place, { align: side > 0 ? "left" : "right", dx: 12 * side, dy: place[1] > 2.2 ? 18 : -8 });
+    }
+  }
+
+  function group(words, colour, place) {
+    const [x, y] = ["across", "up"].map((name, k) =>
+      slider(name, { min: -REACH[k], max: REACH[k], step: 0.01, value: place[k], format: digits }, update),
+    );
+    const node = element("fieldset", {}, element("legend", { textContent: words }), x.node, y.node);
+    node.style.setProperty("--dot", colour);
+    return {
+      node,
+      words,
+      colour,
+      get place() {
+        return [x.value, y.value];
+      },
+      set place(to) {
+        [x.value, y.value] = to; // the sliders keep it within their limits
+      },
+    };
+  }
+
+  const x0 = group("x₀", BLUE, model.get("x0"));
+  const xt = group("xₜ", ORANGE, model.get("xt"));
+  const format = (place) => String(stops(T)[place]);
+  const first = nearestStop(model.get("t"), T, T);
+  const time = slider("t", { min: 0, max: stops(T).length - 1, step: 1, value: stops(T).indexOf(first), format }, update);
+  const lengths = Object.fromEntries(LENGTHS.map((n) => [n, n === FULL.T ? String(n) : `${n} of the ${FULL.T}`]));
+  const length = choice("Steps T", lengths, String(T), () => {
+    const t = nearestStop(stops(T)[time.value], T, Number(length.value));
+    T = Number(length.value);
+    time.input.max = stops(T).length - 1;
+    time.value = stops(T).indexOf(t);
+    update();
+  });
+  const again = button("Draw xₜ from q(xₜ | x₀)", () => {
+    const t = stops(T)[time.value];
+    const [a, b] = [schedule().alphaBar, schedule().noise].map((table) => Math.sqrt(table[t]));
+    let drawn;
+    do drawn = across(a, x0.place, b, random.normals(2));
+    while (drawn.some((x, k) => Math.abs(x) > REACH[k])); // it must be in the picture
+    xt.place = drawn;
+    update();
+  });
+  const picture = new Picture(model.get("alt"), { aspect: 1.25, range: REACH.flatMap((r) => [-r, r]) }, draw);
+  const key = element("ul");
+  for (const [line, words] of KEY) {
+    const item = element("li", { innerHTML: words });
+    item.style.setProperty("--line", line);
+    key.append(item);
+  }
+  const keyed = { canvas: element("div", {}, picture.canvas, key), stop: () => picture.stop() };
+  const nearest = (place) => {
+    const [a, b] = [x0, xt].map((one) => Math.hypot(one.place[0] - place[0], one.place[1] - place[1]));
+    return a < b ? x0 : xt;
+  };
+  draggable(picture, nearest, (held, to) => {
+    held.place = to;
+    update();
+  });
+  const says = saying();
+  const hint =
+    "Move t down to 2 and up to the end. Then do it with T = 1000: at which t does x₀ begin to pull, and how far does " +
+    "it get? Is the mean on the line between x₀ and xₜ? Drag both, and see to which side it leaves that line.";
+  const controls = [time, length, x0, xt, again];
+  const stop = assemble(el, "forward_posterior", { hint, pictures: [keyed], controls, says });
+  el.prepend(element("style", { textContent: GROUPS }));
+  update();
+  return stop;
+}
+
+export default { render };

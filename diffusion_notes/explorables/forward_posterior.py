@@ -1,0 +1,110 @@
+"""The forward posterior in the plane: where x_{t-1} was, given where the path began and where it is now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import traitlets
+
+from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, dots, line, svg, words
+
+__all__ = ["ForwardPosterior"]
+
+_LENGTHS = (1000, 100, 10)
+_REACH = np.array([3, 2.4])  # the coordinates at the border of the picture
+
+
+class ForwardPosterior(Explorable):
+    r"""Drag :math:`x_0` and :math:`x_t`, move t, and see :math:`q(x_{t-1} \mid x_t, x_0)`.
+
+    Drawn with it are the two Gaussians whose product it is: :math:`q(x_{t-1} \mid x_0)`, and
+    :math:`q(x_t \mid x_{t-1})` as a function of :math:`x_{t-1}`. The schedule is the linear one with T = 1000,
+    or a shorter walk through the same noise levels.
+
+    The two coefficients of the mean add up to less than one, so the mean is not quite on the line through
+    :math:`x_0` and :math:`x_t`. It is on the line between the means of those two Gaussians.
+
+    Arguments:
+        T: the number of steps: 1000, 100 or 10.
+        t: the step at which it starts; where the slider does not stop at it, the nearest one that it stops at.
+        x0, xt: where the points start.
+
+    Raises:
+        TypeError: ``T`` or ``t`` is not an integer, or a point is not made of numbers.
+        ValueError: ``T`` is another number, ``t`` is not from 2 to T, or a point lies outside the picture,
+            which reaches from -3 to 3 across and from -2.4 to 2.4 up.
+
+    >>> ForwardPosterior(T=100, t=7)
+    ForwardPosterior()
+    """
+
+    name = "forward_posterior"
+    parts = ("maths", "drawing")
+
+    T = traitlets.Int().tag(sync=True, state=True)
+    t = traitlets.Int().tag(sync=True, state=True)
+    x0 = traitlets.List(traitlets.Float()).tag(sync=True, state=True)
+    xt = traitlets.List(traitlets.Float()).tag(sync=True, state=True)
+    alt = traitlets.Unicode(
+        "The plane with x_0, x_t and the line between them. Near it, between the two, circles of one and two standard "
+        "deviations stand around the mean of x_{t-1}. At small t the mean is drawn to x_0, at large t it stays by x_t."
+    ).tag(sync=True, state=True)
+
+    def __init__(
+        self, T: int = 10, t: int = 4, x0: Sequence[float] = (-1.9, 0.2), xt: Sequence[float] = (1.2, -1.5)
+    ) -> None:
+        for what, value in (("T", T), ("t", t)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{what} must be an integer, got {type(value).__name__}")
+        if T not in _LENGTHS:
+            raise ValueError(f"T must be one of {', '.join(map(str, _LENGTHS))}, got {T}")
+        if not 2 <= t <= T:
+            raise ValueError(f"t must be from 2 to {T}, got {t}")
+        super().__init__(T=T, t=t, x0=_point("x0", x0), xt=_point("xt", xt))
+
+    def still_picture(self) -> str:
+        """The two points, the line between them, and the posterior."""
+        log = np.concatenate(([0.0], np.log1p(-np.linspace(1e-4, 0.02, 1000)).cumsum()))[:: 1000 // self.T]
+        before, now = np.exp(log[self.t - 1]), np.exp(log[self.t])
+        alpha = now / before
+        x0, xt = np.array(self.x0), np.array(self.xt)
+        mean = math.sqrt(before) * (1 - alpha) * x0 + math.sqrt(alpha) * (1 - before) * xt
+        mean = mean / (1 - now)
+        std = math.sqrt((1 - before) / (1 - now) * (1 - alpha))
+        wide, high = 600, 480
+
+        def pixels(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return wide / 2 * (1 + points[..., 0] / _REACH[0]), high / 2 * (1 - points[..., 1] / _REACH[1])
+
+        def circle(count: int, width: float, fill: float) -> str:
+            x, y = pixels(mean)
+            return (
+                f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{count * std * wide / 2 / _REACH[0]:.0f}" '
+                f'stroke="{GREEN}" stroke-width="{width:g}" fill="hsla(150,60%,38%,{fill:g})"/>'
+            )
+
+        label = [(*pixels(x), text) for x, text in ((x0, "x₀"), (xt, "x_t"))]
+        return svg(
+            self.alt,
+            (wide, high),
+            line(*pixels(np.stack((x0, xt))), width=1.5),
+            circle(2, 1, 0.15),
+            circle(1, 2, 0.25),
+            *(dots(*pixels(x[None]), colour, 16) for x, colour in ((x0, BLUE), (xt, ORANGE))),
+            dots(*pixels(mean[None]), GREEN, 8),
+            *(words(a + 16, b - 12, text) for a, b, text in label),
+            words(wide / 2, high - 12, f"t = {self.t} of {self.T}"),
+        )
+
+
+def _point(name: str, value: Sequence[float]) -> list[float]:
+    try:
+        point = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be two numbers: {error}") from error
+    if point.shape != (2,) or not (np.abs(point) <= _REACH).all():
+        raise ValueError(f"{name} must be within -3 and 3 across, and within -2.4 and 2.4 up, got {value}")
+    return point.tolist()
