@@ -10,7 +10,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test lint format notebooks weights equations mutants clean
+.PHONY: help setup book serve test lint format notebooks weights equations mutants bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -59,6 +59,9 @@ equations: $(READY) ## check every displayed equation of the book
 
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
+
+bench: $(READY) ## measure how fast the reverse process runs in a page
+	$(BIN)/python benchmarks/reverse_in_page.py
 
 clean: ## remove what was built, but not what was installed
 	rm -rf _build _build.log build *.egg-info .pytest_cache .ruff_cache .hypothesis

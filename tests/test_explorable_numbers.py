@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,11 @@ from torch.distributions import Normal, kl_divergence
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import ForwardProcess, Schedule
-from diffusion_notes.explorables import Field, Reverse
+from diffusion_notes.explorables import BoundBars, Field, Reverse
+from diffusion_notes.hierarchical_vae import splits
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.quality import off_spiral_share
 from diffusion_notes.scalar_latent import FreePosterior, ScalarLatent
@@ -72,6 +76,69 @@ def test_the_gap_of_the_parabola_is_the_packages(x, m, r):
     assert found["evidence"] == pytest.approx(line.log_prob(point).item(), abs=1e-6)
     assert found["bound"] == pytest.approx(ScalarLatent(free).elbo(point).item(), abs=1e-6)
     assert found["evidence"] - found["bound"] == pytest.approx(found["kl"], abs=1e-6)
+
+
+# Two layers
+
+
+@pytest.mark.parametrize(
+    ("x", "a", "c"), [(1.2, 0.5, 0.5), (1.2, 0.99, 0.99), (-0.4, 0.9, -0.7), (2.0, -0.3, 0.8), (0.0, 0.0, 0.0)]
+)
+def test_the_splits_of_two_layers_are_the_packages(x, a, c):
+    found = run("return splits(x, a, c)", "maths", "drawing", "layers", x=x, a=a, c=c)
+    p = [Affine.scalar(1.0, 0.5), Affine.scalar(a, math.sqrt(1 - a**2))]
+    q = [Affine.scalar(0.8, math.sqrt(0.2)), Affine.scalar(c, math.sqrt(1 - c**2))]
+    it = splits(LinearGaussianChain(p, q), torch.tensor([[x]], **exactly))
+    truth = {"logProb": it.log_prob, "bound": it.elbo}
+    truth |= {name: getattr(it, name) for name in ("turned", "printed", "repaired")}
+    assert found == {name: pytest.approx(value.item(), abs=1e-9) for name, value in truth.items()}
+
+
+# The terms of the bound
+
+
+@pytest.mark.parametrize("kind", ["beta", "tilde", "best"])
+def test_the_terms_of_the_bound_are_the_packages(kind):
+    schedule = Schedule.linear(1000)
+    generator = torch.Generator().manual_seed(0)
+    loss, own = torch.rand(2, 1001, generator=generator, **exactly)
+    found = run(
+        "return boundTerms(Schedule.linear(1000), loss, own, kind).slice(1)",
+        "maths",
+        "drawing",
+        "bound_bars",
+        loss=loss.tolist(),
+        own=own.tolist(),
+        kind=kind,
+    )
+    beta, alpha = schedule.beta, schedule.alpha
+    best = schedule.beta_tilde + beta**2 / alpha / schedule.one_minus_alpha_bar * (loss + own) / 2
+    sigma = {"beta": beta, "tilde": schedule.sigma_tilde.square(), "best": best}[kind]
+    weight, constant = variational_weight(schedule, sigma), variational_constant(schedule, sigma, dim=2)
+    truth = {"weight": weight, "constant": constant, "floor": weight * loss, "extra": weight * own}
+    truth["total"] = weight * (loss + own) + constant
+    for name, table in truth.items():
+        each = torch.tensor([term[name] for term in found], **exactly)
+        torch.testing.assert_close(each, table[1:], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"schedule": None}, TypeError, "schedule must be a Schedule, got NoneType"),
+        ({"schedule": Schedule.cosine(10)}, ValueError, "schedule must be linear"),
+        ({"smallest_loss": np.ones(11)}, ValueError, r"smallest_loss must have shape \(10,\), got \(11,\)"),
+        ({"own_error": -np.ones(10)}, ValueError, "own_error must not be negative"),
+        ({"own_error": np.full(10, np.nan)}, ValueError, "own_error must be finite"),
+        ({"own_error": "none"}, TypeError, "own_error must be an array of numbers"),
+        ({"prior": math.inf}, ValueError, "prior must be finite"),
+        ({"entropy": "much"}, TypeError, "entropy must be an array of numbers"),
+    ],
+)
+def test_what_does_not_fit_the_bound_is_named(change, error, words):
+    given = {"schedule": Schedule.linear(10), "smallest_loss": np.ones(10), "own_error": np.zeros(10)}
+    with pytest.raises(error, match=words):
+        BoundBars(**({"prior": 0.0, "entropy": 0.5} | given | change))
 
 
 # Schedules and posteriors

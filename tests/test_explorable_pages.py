@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 
 import pytest
@@ -13,13 +14,41 @@ from javascript import run
 from notebooks import NOTEBOOKS, ROOT, read
 
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.explorables import Explorable, Field, Gap, Reverse
+from diffusion_notes.explorables import (
+    BoundBars,
+    Explorable,
+    Field,
+    Forward,
+    ForwardPosterior,
+    Gap,
+    Layers,
+    Reverse,
+)
+from diffusion_notes.hierarchical_vae import splits
+from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.quality import off_spiral_share
 from diffusion_notes.swiss_roll import SwissRoll
 
 NETWORK = swiss_roll_ddpm().network
-ALL = {"gap": Gap, "field": lambda: Field(NETWORK), "reverse": lambda: Reverse(NETWORK)}
+SCHEDULE, LEVELS = Schedule.linear(1000), Schedule.linear(1000).alpha_bar[1:]
+LOSS, OWN = 2 * LEVELS, 0.002 * LEVELS  # a perfect network's for standard normal data, and something of its own
+
+
+def bound_bars() -> BoundBars:
+    return BoundBars(SCHEDULE, LOSS, OWN, prior=2e-5, entropy=2.8379)
+
+
+ALL = {
+    "bound_bars": bound_bars,
+    "field": lambda: Field(NETWORK),
+    "forward": Forward,
+    "forward_posterior": ForwardPosterior,
+    "gap": Gap,
+    "layers": Layers,
+    "reverse": lambda: Reverse(NETWORK),
+}
 
 each = pytest.mark.parametrize("name", ALL)
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -79,11 +108,12 @@ def test_every_control_has_a_name_and_is_large_enough_to_touch(show, name):
 
 
 @each
-def test_the_picture_follows_the_theme(show, name):
+def test_the_pictures_follow_the_theme(show, name):
     page = show(ALL[name]())
-    before = picture(page)
+    all_pictures = "[...document.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
+    before = page.evaluate(all_pictures)
     page.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)
+    page.wait_for_function(f"old => {all_pictures} !== old", arg=before)
 
 
 @each
@@ -138,6 +168,77 @@ def test_the_gap_of_a_parabola_cannot_be_closed(show):
 def test_the_gap_starts_within_its_slider(x):
     with pytest.raises(ValueError, match="x must be between"):
         Gap(x)
+
+
+# Two layers
+
+
+def chain(a: float, c: float) -> LinearGaussianChain:
+    p = [Affine.scalar(1.0, 0.5), Affine.scalar(a, math.sqrt(1 - a**2))]
+    return LinearGaussianChain(p, [Affine.scalar(0.8, math.sqrt(0.2)), Affine.scalar(c, math.sqrt(1 - c**2))])
+
+
+@each_scheme
+def test_the_layers_say_what_the_package_computes(show, scheme):
+    page = show(Layers(a=0.9, x=1.2), scheme)
+    assert numbers(says(page))[:5] == [-1.6065, -1.6065, -1.6065, -1.6206, -2.4591]  # the chapter's table
+    assert "above log p(x):" not in says(page)
+    assert slider(page, "c").is_hidden()
+    slider(page, "a").focus()
+    page.keyboard.press("Home")
+    assert slider(page, "a").get_attribute("aria-valuetext") == "−0.99"
+    before = picture(page)
+    page.get_by_role("combobox", name="Encoder").select_option("own")
+    slider(page, "c").fill("0.7")
+    slider(page, "a").fill("-0.4")
+    slider(page, "x").fill("-1.5")
+    assert picture(page) != before
+    it = splits(chain(-0.4, 0.7), torch.tensor([[-1.5]], dtype=torch.float64))
+    truth = [v.item() for v in (it.log_prob, it.elbo, it.turned, it.printed, it.repaired)]
+    assert numbers(says(page))[:5] == pytest.approx(truth, abs=6e-5)
+    assert truth[4] > truth[1]  # the signs differ, and the repair is above the bound
+
+
+@pytest.mark.parametrize("change", [{"a": 1.0}, {"a": -1.5}, {"x": 4.0}, {"x": math.nan}])
+def test_the_layers_start_within_their_sliders(change):
+    with pytest.raises(ValueError, match="must be between"):
+        Layers(**change)
+
+
+# The terms of the bound
+
+
+@each_scheme
+@pytest.mark.parametrize("kind", ["beta", "tilde", "best"])
+def test_the_terms_say_what_the_package_computes(show, scheme, kind):
+    page = show(bound_bars(), scheme)
+    page.get_by_role("combobox", name="σ²").select_option(kind)
+    time = slider(page, "t")
+    time.focus()
+    page.keyboard.press("ArrowRight")
+    assert time.get_attribute("aria-valuetext") == "2"
+    beta, tilde = SCHEDULE.beta, SCHEDULE.beta_tilde
+    loss, own = (torch.cat((torch.zeros(1), table)).double() for table in (LOSS, OWN))
+    best = tilde + beta**2 / SCHEDULE.alpha / SCHEDULE.one_minus_alpha_bar * (loss + own) / 2
+    sigma = {"beta": beta, "tilde": SCHEDULE.sigma_tilde.square(), "best": best}[kind]
+    weight, constant = variational_weight(SCHEDULE, sigma), variational_constant(SCHEDULE, sigma, dim=2)
+    each = (weight * (loss + own) + constant)[1:]
+    total = each.sum().item() + 2e-5
+    truth = [each[1], weight[2] * loss[2], weight[2] * own[2], constant[2]]
+    found = numbers(says(page))
+    assert found[:1] == [2]
+    assert found[1:5] == pytest.approx([value.item() for value in truth], abs=6e-5)
+    assert found[5:7] == pytest.approx([weight[2].item(), (weight[2] / weight[1:].mean()).item()], rel=6e-3)
+    assert found[7:] == pytest.approx([total, total - 2.8379, 2.8379], abs=2e-4)
+    page.keyboard.press("End")
+    assert numbers(says(page))[0] == 1000
+
+
+def test_the_term_under_the_pointer_is_told(show):
+    page = show(bound_bars())
+    box = page.locator("canvas").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    assert 20 < numbers(says(page))[0] < 50
 
 
 # The field

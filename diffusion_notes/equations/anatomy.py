@@ -7,7 +7,10 @@ from dataclasses import replace
 from diffusion_notes.equations.nodes import Index, Node, Symbol
 from diffusion_notes.equations.reading import expression, read
 
-__all__ = ["constant", "contains", "indices", "terms"]
+__all__ = ["constant", "contains", "indices", "numbers", "terms"]
+
+UNWRITTEN = {Symbol("eps"), Symbol("v"), *(Symbol(base, label="theta") for base in ("eps", "x", "v", "mu"))}
+PLAIN = ("number", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "exp", "log", "group")
 
 
 def constant(node: Node) -> tuple[Node | None, tuple[Node, ...]]:
@@ -32,14 +35,29 @@ def terms(node: Node) -> list[Node]:
     return [node]
 
 
+def numbers(node: Node) -> list[Node]:
+    """The largest parts of an expression that have no letter in them."""
+    if node.kind in PLAIN and not any(part.kind not in PLAIN for part in node.walk()):
+        return [node]
+    return [found for part in node.parts for found in numbers(part)]
+
+
 def indices(node: Node) -> list[Index]:
-    """All indices in an expression; a `t` of its own counts too."""
+    """The indices in an expression that nothing in it binds; a `t` of its own counts, and one that is not written."""
     found: list[Index] = []
-    for part in node.walk():
-        for symbol in part.symbols():
-            index = symbol.index
-            found += [index] if isinstance(index, Index) else [index.first, index.last] if index else []
-            found += [Index("t")] if symbol == Symbol("t") else []
+    for symbol in node.symbols():
+        index = symbol.index
+        found += [index] if isinstance(index, Index) else [index.first, index.last] if index else []
+        unwritten = node.kind == "symbol" and symbol in UNWRITTEN
+        found += [Index("t")] if symbol == Symbol("t") or unwritten else []
+    if node.kind == "total":
+        letter, body = node.value[1].base, node.parts[-1]
+        within = [index for index in indices(body) if index.letter != letter]
+        return within + [index for part in node.parts[:-1] for index in indices(part)]
+    found += [index for part in node.parts for index in indices(part)]
+    drawn = [part.value[0] for part in node.parts if part.kind in ("variable", "drawn")]
+    if node.kind in ("expectation", "variance") and Symbol("t") in drawn:
+        return [index for index in found if index.letter != "t"]
     return found
 
 

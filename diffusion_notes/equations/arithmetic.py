@@ -6,11 +6,13 @@ import numpy as np
 
 from diffusion_notes.equations.anatomy import terms
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
+from diffusion_notes.equations.worlds import Point, Unsuited, Valueless
 
 __all__ = ["Arithmetic"]
 
 
+HIDDEN = 1e-7
+ROUNDING = 1e-11
 MINUS_ONE = Node("neg", (Node("number", (), "1"),))
 
 
@@ -21,10 +23,26 @@ class Arithmetic:
         return np.array([float(node.value)])
 
     def _add(self, node: Node, point: Point, sign: int = 1) -> np.ndarray:
-        a, b = (self.value(part, point) for part in node.parts)
+        (a, one), (b, other) = (self.alone(part, point) for part in node.parts)
         if a.shape[1:] != b.shape[1:]:
             raise NotUnderstood(f"{_kind(a)} and {_kind(b)} are added or compared", node.place)
+        self.visible(a, one, b)
+        self.visible(b, other, a)
+        self.largest[0] = max(self.largest[0], _size(a), _size(b))
         return a + sign * b
+
+    def alone(self, node: Node, point: Point) -> tuple[np.ndarray, float]:
+        """The value of an expression, and the largest that was added up to get it."""
+        before, self.largest[0] = self.largest[0], 0.0
+        try:
+            return self.value(node, point), self.largest[0]
+        finally:
+            self.largest[0] = max(before, self.largest[0])
+
+    def visible(self, value: np.ndarray, summed: float, beside: np.ndarray) -> None:
+        """What is added must not vanish beside the other: nobody would see whether it is right."""
+        if not self.searching and ROUNDING * summed < _size(value) < HIDDEN * _size(beside):
+            raise Unsuited("something too small to be seen beside something else")
 
     def _sub(self, node: Node, point: Point) -> np.ndarray:
         return self._add(node, point, -1)
@@ -60,11 +78,11 @@ class Arithmetic:
         if b.ndim > 1:
             raise NotUnderstood(f"{_kind(b)} below a fraction line", node.place)
         if (b == 0).any():
-            raise (Unsuited if node.parts[1].having("density") else Undefined)("a division by zero")
+            raise (Unsuited if node.parts[1].having("density") else Valueless)("a division by zero")
         if (np.abs(b) < 1e-9).any() and node.parts[1].having("sub"):
             sizes = [np.abs(self.value(term, point)).max() for term in terms(node.parts[1])]
             if (np.abs(b) < 1e-12 * max(sizes)).any():
-                raise Undefined("a division by zero")
+                raise Valueless("a division by zero")
         return a / b.reshape(b.shape + (1,) * (a.ndim - 1))
 
     _frac = _div
@@ -79,7 +97,7 @@ class Arithmetic:
     def _sqrt(self, node: Node, point: Point) -> np.ndarray:
         value = self.number(node.parts[0], point)
         if (value.real < 0).any():
-            raise Undefined("the root of a negative number")
+            raise Valueless("the root of a negative number")
         return np.sqrt(value)
 
     def _log(self, node: Node, point: Point) -> np.ndarray:
@@ -98,14 +116,23 @@ class Arithmetic:
         if (value == 0).any():
             raise Unsuited("a number too small for a computer")
         if (value.real < 0).any():
-            raise Undefined("the logarithm of what is not positive")
+            raise Valueless("the logarithm of what is not positive")
         return np.log(value)
 
     def _exp(self, node: Node, point: Point) -> np.ndarray:
-        return np.exp(self.number(node.parts[0], point))
+        value = np.exp(self.argument(node.parts[0], point))
+        if (value == 0).any():
+            raise Unsuited("a number too small for a computer")
+        return value
 
     def _wave(self, node: Node, point: Point) -> np.ndarray:
-        return (np.cos if node.value == "COS" else np.sin)(self.number(node.parts[0], point))
+        return (np.cos if node.value == "COS" else np.sin)(self.argument(node.parts[0], point))
+
+    def argument(self, node: Node, point: Point) -> np.ndarray:
+        """A number that a function is taken of, in which it can be told from zero."""
+        value, summed = self.alone(node, point)
+        self.visible(value, summed, np.ones(1))
+        return self.number(node, point) if value.ndim > 1 else value
 
     def _pair(self, node: Node, point: Point) -> np.ndarray:
         a, b = (self.number(part, point) for part in node.parts)
@@ -116,9 +143,14 @@ class Arithmetic:
             return self._transpose(node, point)
         if node.parts[1] == MINUS_ONE and self.value(node.parts[0], point).ndim == 3:
             return np.linalg.inv(self.value(node.parts[0], point))
-        value, power = self.number(node.parts[0], point), self.number(node.parts[1], point)
+        value, power = self.number(node.parts[0], point), self.argument(node.parts[1], point)
+        if ((value.real < 0) & (power != np.round(power.real))).any() or ((value == 0) & (power.real < 0)).any():
+            raise Valueless("a power that is no number")
         with np.errstate(all="ignore"):  # what is not finite is refused later
-            return value**power
+            raised = value**power
+        if ((raised == 0) & (value != 0)).any():
+            raise Unsuited("a number too small for a computer")
+        return raised
 
     def _transpose(self, node: Node, point: Point) -> np.ndarray:
         value = self.value(node.parts[0], point)
@@ -149,6 +181,10 @@ def _of_densities(node: Node) -> bool:
 def _transposed(node: Node) -> bool:
     """Is it transposed, with a sign of its own or with a T?"""
     return node.kind == "transpose" or (node.kind == "power" and node.parts[1].value == Symbol("T"))
+
+
+def _size(value: np.ndarray) -> float:
+    return float(np.abs(value.real).max(initial=0.0))
 
 
 def _kind(value: np.ndarray) -> str:

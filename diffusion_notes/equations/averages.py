@@ -219,8 +219,6 @@ class Averages(Laws):
 
     def summed(self, inner: Callable[[Point], np.ndarray], wide: Point, weights: np.ndarray) -> np.ndarray:
         """The weighted sum over the nodes that a point was spread to."""
-        if wide.size > 2.5e5:
-            raise Unsuited("too many nodes")
         count = weights.shape[-1]
         value = inner(wide)
         value = np.broadcast_to(value, (wide.size, *value.shape[1:])).reshape(-1, count, *value.shape[1:])
@@ -230,7 +228,8 @@ class Averages(Laws):
 
     def seen(self, value: np.ndarray) -> None:
         """Remember the size of what is summed: a sum that cancels is no more exact than that."""
-        self.scale[0] = max(self.scale[0], float(np.nanmax(np.abs(value), initial=0.0)))
+        size = float(np.nanmax(np.abs(value), initial=0.0))
+        self.scale[0], self.largest[0] = max(self.scale[0], size), max(self.largest[0], size)
 
     def _expectation(self, node: Node, point: Point) -> np.ndarray:
         draws, body, given = parted(node)

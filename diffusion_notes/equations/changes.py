@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds import Point, Undefined, Unsuited
+from diffusion_notes.equations.worlds import Point, Unsuited, Valueless
 
 __all__ = ["Changes"]
 
@@ -50,17 +50,41 @@ class Changes:
             raise NotUnderstood("a minimum is read over a variance, σ_t²", node.place)
         if self.world.cells:
             raise Unsuited("boxes have no such number")
-        t = self.count(symbol.index, point)
+        t, body = self.count(symbol.index, point), self._held(node.parts[2], point)
 
         def slope(log_variance: np.ndarray) -> np.ndarray:
             variances = np.exp(log_variance + 1j * STEP)
             worlds = (self.world.with_sigma(t, np.sqrt(variance)) for variance in np.atleast_1d(variances))
-            return np.array([replace(self, world=w).number(node.parts[2], point).imag.max() for w in worlds]) / STEP
+            there = (replace(self, world=world, searching=True) for world in worlds)
+            return np.array([evaluator.number(body, point).imag.max() for evaluator in there]) / STEP
 
         grid = np.linspace(*np.log(BRACKET), 16)
         signs = np.sign(slope(grid))
         turns = np.flatnonzero(np.diff(signs))
         if len(turns) != 1 or signs[0] > 0:
-            raise Undefined("an expression without one minimum")
+            raise Valueless("an expression without one minimum")
         ends = grid[turns[0] : turns[0] + 2]
         return np.array([np.exp(brentq(lambda log_variance: slope(log_variance)[0], *ends, xtol=1e-13))])
+
+    def _held(self, node: Node, point: Point) -> Node:
+        """An expression in which what does not depend on the variances of p is a value already."""
+        if self._is_still(node, point):
+            return Node("value", (), self.value(node, point), node.place)
+        if node.kind not in ("add", "sub", "neg", "mul", "div", "frac", "group"):
+            return node
+        return replace(node, parts=tuple(self._held(part, point) for part in node.parts))
+
+    def _is_still(self, node: Node, point: Point) -> bool:
+        """Whether neither the variances nor the laws of p occur in an expression, or in what its letters stand for."""
+        for part in node.walk():
+            for symbol in part.symbols():
+                defined = part.kind == "call" and (symbol.name, symbol.index) in self.definitions
+                if defined or symbol.base in ("sigma", "p", "calL") or symbol.label == "p":
+                    return False
+                known = self.known(symbol, point) if part.kind == "symbol" else None
+                if known is not None and not self._is_still(known, point):
+                    return False
+        return True
+
+    def _value(self, node: Node, point: Point) -> np.ndarray:
+        return node.value

@@ -25,16 +25,25 @@ class Clusters(Gaussians):
         context: The chapter, one about a chain x_0, …, x_T.
         seed: For the random numbers.
         T: How many steps.
+        width: The standard deviation of each cluster.
+        betas: The variances of the steps of q, if they are not at random; then the network is perfect.
     """
 
     rules = ((12, 16), ("grid 12 401", "grid 9 401"))
 
-    def __init__(self, context: str, seed: int, T: int) -> None:
+    def __init__(
+        self, context: str, seed: int, T: int, width: float = WIDTH, betas: tuple[float, ...] | None = None
+    ) -> None:
         super().__init__(context, seed, 1, bent=0.3, T=T)
         self.title = f"two clusters, seed {seed}"
+        if betas:
+            self.beta = np.array([0.0, *betas])
+            self.alpha_bar = np.cumprod(1 - self.beta)
+            self._build()
+        self.perfect = bool(betas)
         self.parts = [self.with_rule(self.rule) for _ in CENTRES]
         for part, centre in zip(self.parts, CENTRES, strict=True):
-            start = (np.array([centre]), np.eye(1) * WIDTH**2)
+            start = (np.array([centre]), np.eye(1) * width**2)
             part.joint = {"q": part._chain(start, part.steps_up, range(T + 1))}
         self.rule = self.rules[0][0]
 
@@ -47,6 +56,15 @@ class Clusters(Gaussians):
                 for log, p in zip(logs, self.parts, strict=True)
             ]
         return np.stack(logs)
+
+    def network(self, x, t):  # noqa: D102
+        if not self.perfect:
+            return super().network(x, t)
+        point, bar = Point({f"x{t}": x}), self.alpha_bar[t]
+        shares = self._each((f"x{t}",), point)
+        shares = np.exp(shares - _together(shares))[..., None]
+        starts = np.stack([part.moments("q", ("x0",), (f"x{t}",), point)[0] for part in self.parts])
+        return (x - np.sqrt(bar) * (shares * starts).sum(0)) / np.sqrt(1 - bar)
 
     def log_density(self, model, about, given, point):  # noqa: D102
         if model == "p":

@@ -9,11 +9,32 @@ from diffusion_notes.equations.reading import Statement
 
 __all__ = ["Said", "Steps", "allowed", "counts_only", "variance"]
 
+TURNED = {r"\gt": r"\lt", r"\lt": r"\gt", r"\ge": r"\le", r"\le": r"\ge", "=": "="}
 SIGMA = Symbol("sigma", index=Index("t"))
 
 
+def earlier(statement: Statement) -> tuple[int, int] | None:
+    """What a condition like 0 ≤ s < t ≤ T says of an earlier step s: its first, and how far from t it is at least."""
+    sides, relations = list(statement.sides), list(statement.relations)
+    if None in sides or statement.kind != "relation":
+        return None
+    if set(relations) <= {r"\gt", r"\ge"}:
+        sides, relations = sides[::-1], [TURNED[relation] for relation in relations[::-1]]
+    first = 0
+    if sides[0].kind == "number" and sides[1].value == Symbol("s"):
+        first = int(float(sides[0].value)) + (relations[0] == r"\lt")
+        sides, relations = sides[1:], relations[1:]
+    if len(sides) == 3 and sides[2].value == Symbol("T") and relations[1] == r"\le":
+        sides, relations = sides[:2], relations[:1]
+    if [side.value for side in sides] != [Symbol("s"), Symbol("t")] or relations[0] not in (r"\lt", r"\le"):
+        return None
+    return first, int(relations[0] == r"\lt")
+
+
 def counts_only(statement: Statement) -> bool:
-    """Is it a condition on the step, such as t > 1?"""
+    """Is it a condition on the step, such as t > 1, or s < t?"""
+    if earlier(statement):
+        return True
     step = [side is not None and side.kind == "symbol" and side.value == Symbol("t") for side in statement.sides]
     plain = [side is not None and _end(side) != (None, None) for side in statement.sides]
     return any(step) and all(a or b for a, b in zip(step, plain, strict=True))
@@ -40,11 +61,13 @@ class Said:
         steps: The steps t that it speaks of; `None` is all but the first.
         draws: What is drawn from which law.
         variance: The variance that it chooses for p: `tilde`, `plain` or none of them.
+        earlier: The first of the earlier steps s that it speaks of, and how far they are from t at least.
     """
 
     steps: Steps | None = None
     draws: list[Statement] = field(default_factory=list)
     variance: str = ""
+    earlier: tuple[int, int] | None = None
 
 
 def variance(statement: Statement) -> str:
@@ -75,6 +98,9 @@ def allowed(conditions: list[Statement]) -> Steps | None:
         if statement.kind == "draw":
             continue
         said = True
+        if pair := earlier(statement):
+            steps = replace(steps, first=max(steps.first, sum(pair)))
+            continue
         ends = [_end(side) for side in statement.sides]
         if statement.kind == "range":
             if statement.sides[0].value != Symbol("t") or ends[1][0] is None or ends[2][1] is None:
@@ -88,8 +114,7 @@ def allowed(conditions: list[Statement]) -> Steps | None:
 
 def _narrowed(steps: Steps, statement: Statement, i: int, relation: str, ends: list[tuple]) -> Steps:
     left, right = statement.sides[i], statement.sides[i + 1]
-    turned = {r"\gt": r"\lt", r"\lt": r"\gt", r"\ge": r"\le", r"\le": r"\ge", "=": "="}
-    relation, (number, top) = (relation, ends[i + 1]) if left.value == Symbol("t") else (turned.get(relation), ends[i])
+    relation, (number, top) = (relation, ends[i + 1]) if left.value == Symbol("t") else (TURNED.get(relation), ends[i])
     known = (r"\gt", r"\lt", r"\ge", r"\le", "=")
     if Symbol("t") not in (left.value, right.value) or (number is None and top is None) or relation not in known:
         raise NotUnderstood("a condition on t is read as t > 1", statement.place)

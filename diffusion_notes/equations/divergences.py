@@ -48,6 +48,7 @@ class Divergences(Averages):
 
         def ratio(p: Point) -> np.ndarray:
             single = sum(world.log_density(model, part, under, p) for part in (first, second))
+            self.seen(single)
             return world.log_density(model, first + second, under, p) - single
 
         return self.summed(ratio, wide, weights)

@@ -36,12 +36,16 @@ class Evaluator(Arithmetic, Changes, Sums, Divergences):
         definitions: What the page has defined, by name: its parameters and its expression.
         given: Whether the data point is given in this relation, or averaged over.
         scale: The largest sum so far, before its terms cancelled.
+        largest: The largest that was added up so far, in the part that is being evaluated.
+        searching: Whether it looks for a minimum, far out too, where something may vanish beside something else.
     """
 
     world: World
     definitions: Definitions
     given: bool = True
     scale: list[float] = field(default_factory=lambda: [0.0])
+    largest: list[float] = field(default_factory=lambda: [0.0])
+    searching: bool = False
 
     def value(self, node: Node, point: Point) -> np.ndarray:
         """The value of an expression at the points."""

@@ -135,6 +135,10 @@ class Gaussians(Variations, World):
         scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
         return (x - scale * self.network(x, t)) / np.sqrt(1 - self.beta[t])
 
+    def deviation(self, model: str, value: np.ndarray) -> np.ndarray:
+        """The deviation of the first step of p, or of q: the same wherever it starts from."""
+        return (self.sigma_phi if model == "q" else self.sigma)[1:2]
+
     def noised(self, point: Point) -> Values:
         """x_t, where x_0 and the noise have been drawn."""
         t = point.counts["t"]

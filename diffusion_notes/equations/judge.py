@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from diffusion_notes.equations.conditions import Said, allowed, counts_only, variance
-from diffusion_notes.equations.evaluate import Definitions, Evaluator
-from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
-from diffusion_notes.equations.pool import worlds
+from diffusion_notes.equations.conditions import Said, allowed, counts_only, earlier, variance
+from diffusion_notes.equations.draws import check_draws
+from diffusion_notes.equations.evaluate import Definitions
+from diffusion_notes.equations.nodes import Node, NotUnderstood
 from diffusion_notes.equations.reading import Display, Statement, read
 from diffusion_notes.equations.step import Fails, Step
-from diffusion_notes.equations.worlds import Point, Undefined
+from diffusion_notes.equations.worlds import Undefined
 
 __all__ = ["Page", "Verdict"]
 
@@ -77,8 +75,11 @@ class Page:
         try:
             conditions = [s for s in display.statements if s.kind != "relation" or counts_only(s)]
             draws = [s for s in conditions if s.kind == "draw"]
-            said = Said(allowed(conditions), draws)
-            self._check_draws(draws)
+            pairs = [pair for s in conditions if (pair := earlier(s))]
+            if len(pairs) > 1:
+                raise NotUnderstood("two conditions on the earlier step")
+            said = Said(allowed(conditions), draws, earlier=pairs[0] if pairs else None)
+            check_draws(display, self.context, self.definitions)
             choices = [s for s in display.statements[1:] if variance(s)]
             if len(choices) == 1:
                 conditions, said = [*conditions, *choices], replace(said, variance=variance(choices[0]))
@@ -108,7 +109,10 @@ class Page:
         self.last = sides[-1]
         kinds, details = [], []
         for i, relation in enumerate(statement.relations):
-            step = Step(self.context, self.definitions, sides[i], relation, sides[i + 1], said)
+            left, right = sides[i : i + 2]
+            if relation == "=:":
+                left, relation, right = right, ":=", left
+            step = Step(self.context, self.definitions, left, relation, right, said)
             where = f"step {i + 1} of {len(statement.relations)}: " if len(statement.relations) > 1 else ""
             try:
                 kind, detail = step.verdict()
@@ -120,47 +124,6 @@ class Page:
             details.append(detail)
         worst = min(kinds, key=["definition", "holds", "proved"].index)
         return [make(worst, "; ".join(dict.fromkeys(details)))]
-
-    def _check_draws(self, draws: list[Statement]) -> None:
-        for draw in draws:
-            symbol, law = draw.sides
-            if symbol.kind != "symbol":
-                raise NotUnderstood("a variable is drawn from a law", draw.place)
-            world = next(w for w in worlds(self.context) if not w.cells)
-            evaluator = Evaluator(world, self.definitions)
-            if symbol.value.base in ("u", "n") and symbol.value.index is None:
-                _check_roll(evaluator, symbol.value, law)
-                continue
-            point = world.draws(2).at(t=2, k=1)
-            evaluator.drawn_from([symbol.value], law, point)
-            _check_law(evaluator, symbol.value, law, point)
-
-
-def _check_law(evaluator: Evaluator, symbol: Symbol, law: Node, point: Point) -> None:
-    """A law that is written out has to be the one that the variable has, given what the law mentions."""
-    keys = evaluator.variable(symbol, point)
-    if law.kind == "density":
-        _, about, given = evaluator.sides(law, point)
-        if set(about) & set(given):
-            raise NotUnderstood("a variable given itself", law.place)
-        return
-    if law.kind not in ("normal", "normal_law") or keys == ("eps",):
-        return
-    key, given = keys[0], tuple(k for k in evaluator.world.keys if k in evaluator.free(law, point) - set(keys))
-    said = evaluator.log_law(law, point, key)
-    known = [evaluator.world.log_density(model, keys, given, point) for model in "qp"]
-    if not any(np.allclose(said, log, rtol=1e-9) for log in known):
-        raise Fails(f"{key} has another law")
-
-
-def _check_roll(evaluator: Evaluator, symbol: Symbol, law: Node) -> None:
-    """The place on the spiral is uniform, the noise around it standard normal."""
-    ends = [evaluator.integer(part, Point()) for part in law.parts] if law.kind == "uniform" else None
-    normal = law.kind == "normal_law" and evaluator.normal_parts(*law.parts, Point())
-    standard = normal and np.allclose(normal[0], 0) and np.allclose(normal[1], np.eye(evaluator.world.D))
-    good = ends == [0, 1] if symbol.base == "u" else standard
-    if not good:
-        raise NotUnderstood(f"{symbol.base} has another law in this book", law.place)
 
 
 def _averaged(named: Statement, display: Display) -> Statement:

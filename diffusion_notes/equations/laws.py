@@ -9,7 +9,7 @@ import numpy as np
 from diffusion_notes.equations.names import is_index_letter
 from diffusion_notes.equations.nodes import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.normal import gauss_nodes, log_normal
-from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Values
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Valueless, Values
 
 if TYPE_CHECKING:
     from diffusion_notes.equations.worlds import World
@@ -47,8 +47,9 @@ class Laws:
             v = v[:, None, None]
         if m.ndim != 2 or v.ndim != 3:
             raise NotUnderstood("a Gaussian has a vector and a matrix: is an I missing?", cov.place)
-        if (np.linalg.det(v).real <= 0).any():
-            raise Undefined("a Gaussian without a positive variance")
+        determinants = np.linalg.det(v).real
+        if (determinants <= 0).any():
+            raise (Valueless if (determinants < 0).any() else Undefined)("a Gaussian without a positive variance")
         return m, v
 
     def log_law(self, law: Node, point: Point, key: str | None = None) -> np.ndarray:

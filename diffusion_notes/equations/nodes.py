@@ -85,9 +85,14 @@ class Node:
 
     def symbols(self) -> list[Symbol]:
         """The symbols of this node itself."""
-        values = self.value if isinstance(self.value, tuple) else (self.value,)
-        return [value for value in values if isinstance(value, Symbol)]
+        return _symbols(self.value)
 
     def having(self, kind: str) -> list[Node]:
         """All nodes of a kind, this one included."""
         return [node for node in self.walk() if node.kind == kind]
+
+
+def _symbols(value: object) -> list[Symbol]:
+    if isinstance(value, tuple):
+        return [symbol for part in value for symbol in _symbols(part)]
+    return [value] if isinstance(value, Symbol) else []

@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 from diffusion_notes.equations.clusters import Clusters
+from diffusion_notes.equations.extremes import chains, latents
 from diffusion_notes.equations.gaussians import Gaussians
+from diffusion_notes.equations.learned import Learned
 from diffusion_notes.equations.roll import Roll
 from diffusion_notes.equations.tables import Tables
 from diffusion_notes.equations.worlds import World
 
-__all__ = ["rolls", "worlds"]
+__all__ = ["extremes", "rolls", "worlds"]
 
 
 @cache
@@ -29,6 +31,7 @@ def worlds(context: str) -> tuple[World, ...]:
     smooth += [Gaussians(context, 6, 1, sharp=0.6, T=3), Gaussians(context, 7, 3, T=2), Gaussians(context, 8, 1, T=5)]
     if context in ("vae", "hvae"):
         smooth += [Gaussians(context, seed, 1, sharp=0.8) for seed in (9, 10, 11)]
+        smooth += [Learned(seed, D) for seed, D in ((12, 1), (13, 2)) if context == "vae"]
     else:
         smooth += [Gaussians(context, seed, 1, T=3, wide=True) for seed in (9, 10, 11)]
         smooth += [Clusters(context, 12, 3), Clusters(context, 13, 4)]
@@ -41,3 +44,14 @@ def worlds(context: str) -> tuple[World, ...]:
 def rolls(context: str) -> tuple[World, ...]:
     """Worlds with the book's own data, and more or less noise around the spiral."""
     return Roll(context, 7, 4, 0.15), Roll(context, 8, 3, 0.25)
+
+
+@cache
+def extremes(context: str) -> tuple[World, ...]:
+    """Worlds at the edge of what is possible, in which a bound is reached or broken."""
+    found: list[World] = latents(context) if context in ("vae", "hvae") else chains(context)
+    if context not in ("vae", "hvae"):
+        found.append(Clusters(context, 14, 3, width=0.05, betas=(0.02, 0.03, 0.6)))
+    for world in found:
+        world.K = 1 if world.D == 1 else 9
+    return tuple(found)

@@ -211,7 +211,7 @@ def _coder(evaluator: Evaluator, said: str, argument: Node, value: np.ndarray, p
         return world.mean_down(value, 1)
     if said == "mu_phi":
         return value @ world.up[0][0].T + world.up[0][1]
-    return {"sigma_theta": world.sigma, "sigma_phi": world.sigma_phi}[said][1:2]
+    return world.deviation("p" if said == "sigma_theta" else "q", value)
 
 
 def _bound(evaluator: Evaluator, name: Symbol, node: Node, point: Point) -> np.ndarray:

@@ -9,6 +9,8 @@ from diffusion_notes.equations.vocabulary import BRACKETS, DROPPED, PIECE, TAKIN
 
 __all__ = ["Scanner", "balanced", "read_index"]
 
+LIMITED = re.compile(r"\\(?:(?:sum|prod|int|iint|min)|(?:operatorname\*?|mathop)\s*\{[^{}]*\})\s*$")
+
 
 def read_index(text: str, place: tuple[int, int]) -> Index:
     """The index that a text is: a letter, a number, or a letter and what is added to it."""
@@ -35,6 +37,12 @@ def balanced(latex: str) -> None:
         raise NotUnderstood(f"\\begin{{{stack[-1]}}} is never closed")
 
 
+def _in_columns(before: str) -> bool:
+    """Whether an environment is open at the end of a text, and no brace within it."""
+    plain = re.sub(r"\\[{}]", "", before)
+    return before.count(r"\begin") > before.count(r"\end") and plain.count("{") == plain.count("}")
+
+
 class Scanner:
     """Goes through LaTeX piece by piece, and knows where it is."""
 
@@ -46,8 +54,13 @@ class Scanner:
         return NotUnderstood(why, (start, max(self.at, start + 1)))
 
     def skip(self) -> None:
-        """Pass over spacing."""
+        """Pass over spacing, and over what belongs where it stands."""
         while found := DROPPED.match(self.latex, self.at):
+            before = self.latex[: self.at]
+            if found.group() == "&" and not _in_columns(before):
+                raise self.fail("& stands between the columns of an environment", self.at)
+            if found.group() == r"\limits" and not LIMITED.search(before):
+                raise self.fail(r"\limits stands after a sum, a product or an integral", self.at)
             self.at = found.end()
 
     def peek(self) -> str:

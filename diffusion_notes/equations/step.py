@@ -1,40 +1,40 @@
 """One relation between two expressions: does it hold in every world that can compute it?
 
-An equality must hold in every world, an inequality in every world and strictly in one. "Up to a constant C" says that
-the difference of the sides does not move when theta does, so one of the sides has to move.
+An equality must hold in every world, an inequality in every world, the extreme ones too, and strictly in one. "Up to a
+constant C" says that the difference of the sides does not move when theta does, so one of the sides has to move.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_notes.equations.anatomy import constant, indices
+from diffusion_notes.equations.anatomy import constant, indices, numbers
+from diffusion_notes.equations.bounds import Bounds
 from diffusion_notes.equations.conditions import Said
+from diffusion_notes.equations.constancy import POINTS, Constancy
 from diffusion_notes.equations.evaluate import Definitions, Evaluator
 from diffusion_notes.equations.names import START
-from diffusion_notes.equations.nodes import Index, Node, NotUnderstood
-from diffusion_notes.equations.pool import rolls, worlds
+from diffusion_notes.equations.nodes import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.pool import extremes, rolls, worlds
 from diffusion_notes.equations.proof import proved
 from diffusion_notes.equations.quantities import CODERS, NETWORKS
-from diffusion_notes.equations.sides import STRICT, TOLERANCE, Sides, size_of
-from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, World
+from diffusion_notes.equations.sides import STRICT, TOLERANCE, Fails, size_of
+from diffusion_notes.equations.worlds import Point, Undefined, Unsuited, Valueless, World
 
 __all__ = ["Fails", "Step"]
 
-POINTS = 3
 RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
 LETTERS = {None, "t", "T", "K", "D", "L", "k", "s", "i", "j"}
+MANY = 6  # steps, of which a few are looked at
+PLAIN = (1e-4, 1e4)
 SPIRAL = ("c", "Phi", "tau")
 
 
-class Fails(Exception):  # noqa: N818 it is a verdict, not an error
-    """A counterexample was found."""
-
-
 @dataclass
-class Step(Sides):
+class Step(Bounds, Constancy):
     """One relation.
 
     Args:
@@ -61,6 +61,7 @@ class Step(Sides):
             NotUnderstood: If it has no meaning here, or no world can compute it.
         """
         defining, found = self.relation == ":=", self._worlds()
+        self._numbers_are_plain(found[0])
         if defining and self._define():
             self.left = self.right  # what is defined is the right side: it has to have a meaning
         constants = self._without_constants()
@@ -73,14 +74,33 @@ class Step(Sides):
                 reasons.append(str(why))
         if not count:
             raise NotUnderstood("no world can compute it: " + "; ".join(dict.fromkeys(reasons)))
-        if self.relation in (r"\ge", r"\le", r"\gt", r"\lt") and not strict:
+        if self.bounding and not strict:
             raise Fails("the two sides are always equal: write =")
+        if self.bounding:
+            self._survives(found)
         if defining:
             return "definition", f"has a value in {count} worlds"
         algebra = self.relation == "=" and not constants and START[self.context] == "x0"
         if algebra and proved(self.left, self.right):
             return "proved", "proved symbolically"
         return "holds", f"holds in {count} world{'s' * (count > 1)}"
+
+    def _numbers_are_plain(self, world: World) -> None:
+        """A number so large or small that it hides what stands beside it can say anything."""
+        for node in (number for side in (self.left, self.right) for number in numbers(side)):
+            with suppress(Undefined, Unsuited):
+                size = np.abs(Evaluator(world, {}).value(node, Point())).max()
+                if size and not PLAIN[0] <= size <= PLAIN[1]:
+                    raise NotUnderstood("a number so large or so small hides what stands beside it", node.place)
+
+    def _survives(self, found: tuple[World, ...]) -> None:
+        """An inequality holds in the extreme worlds as well, where they can compute it; none of them has the spiral."""
+        spiral = all(world in rolls(self.context) for world in found)
+        for world in () if spiral else self._chosen(extremes(self.context)):
+            with suppress(Unsuited, Undefined):
+                self._in_world(world, (), extreme=True)
+        if not self.is_near():
+            raise NotUnderstood("no world comes near this bound, so one that is not here may break it")
 
     def _define(self) -> bool:
         """Remember a name that is new; a name that the book knows has to keep its meaning."""
@@ -121,14 +141,19 @@ class Step(Sides):
         """What speaks of the spiral is looked at on the spiral."""
         symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
         spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context != "hvae"
+        if self.context == "vae" and {Symbol("s"), Symbol("sigma", label="theta")} <= symbols:
+            raise NotUnderstood("the deviation of a decoder is fixed, s, or learned, σ_θ(z)")
         if not spiral and any(symbol.base in ("u", "n") for symbol in symbols):
             raise NotUnderstood(
                 "u and n are a place on the spiral and the noise around it, and there is no spiral here"
             )
-        found = rolls(self.context) if spiral else worlds(self.context)
+        return self._chosen(rolls(self.context) if spiral else worlds(self.context))
+
+    def _chosen(self, found: tuple[World, ...]) -> tuple[World, ...]:
+        """The worlds with the variance that the display chooses."""
         return tuple(world.choosing(self.said.variance) for world in found) if self.said.variance else found
 
-    def _in_world(self, world: World, constants: tuple[Node, ...]) -> bool:
+    def _in_world(self, world: World, constants: tuple[Node, ...], extreme: bool = False) -> bool:
         """Whether an inequality is strict here; a relation that does not hold raises."""
         point = world.draws(POINTS)
         letters = {index.letter for side in (self.left, self.right) for index in indices(side)}
@@ -137,20 +162,32 @@ class Step(Sides):
         steps = range(2, world.T + 1)
         if self.said.steps is not None:
             steps = self.said.steps(world.T)
-        if "t" not in letters:
+        if not world.diffusing or ("t" not in letters and not self.said.earlier):
             steps = range(2, 3)
-        strict, seen, why = False, 0, None
-        for t in steps:
+        if len(steps) > MANY:
+            steps = (*steps[:2], steps[len(steps) // 2], steps[-1])
+        strict, seen, why, unsuited = False, 0, None, None
+        for here in (counted for t in steps for counted in self._counted(point.at(t=t), letters)):
             try:
-                strict |= self._at(world, point.at(t=t), constants)
+                strict |= self._at(world, here, constants)
                 seen += 1
+            except Unsuited as reason:  # another step may still be a counterexample
+                unsuited = reason
             except Undefined as undefined:
-                if self.said.steps is not None:
-                    raise Fails(f"it has no value at t = {t}: {undefined}") from None
+                if not extreme and (self.said.steps is not None or isinstance(undefined, Valueless)):
+                    raise Fails(f"it has no value at {_told(here)} ({world.title}): {undefined}") from None
                 why = undefined
-        if not seen:
-            raise Unsuited(f"it has no value: {why}")
+        if unsuited or not seen:
+            raise unsuited or Unsuited(f"it has no value: {why}")
         return strict
+
+    def _counted(self, point: Point, letters: set[str | None]) -> list[Point]:
+        """The point, for every earlier step s that the display speaks of."""
+        if self.said.earlier is None or "s" not in letters:
+            return [point]
+        first, apart = self.said.earlier
+        found = range(first, point.counts["t"] - apart + 1)
+        return [point.at(s=s) for s in (found if len(found) < MANY else (first, first + 1, found[-1]))]
 
     def _given(self, world: World) -> bool:
         """Whether a definition is about a data point that is given."""
@@ -161,69 +198,30 @@ class Step(Sides):
         free = evaluator.free(self.left, point) | evaluator.free(self.right, point)
         evaluator.given = START[self.context] in free
         if constants:
-            return self._constant_at(evaluator, point, constants[0])
+            return self.constant_at(evaluator, point, constants[0])
         if self.relation == r"\propto":
-            return self._proportional(evaluator, point)
+            return self.proportional(evaluator, point)
         a, b = self.settled(evaluator, point)
-        gap, size = (a - b).real, self.scale(evaluator, point, a, b)
-        off = size_of(gap) > TOLERANCE * size
-        if self.relation in ("=", ":=", r"\approx"):
-            if off.any():
-                self._fail(world, point, a, b, int(np.argmax(off)))
+        size = self.scale(evaluator, point, a, b)
+        off = self.broken(self.over(a, b), size) if self.bounding else size_of(a - b) > TOLERANCE * size
+        if off.any():
+            self._fail(world, point, a, b, int(np.argmax(off)))
+        if not self.bounding:
             return False
-        if gap.ndim > 1:
-            raise NotUnderstood("which of two vectors is larger?")
-        gap = gap if self.relation in (r"\ge", r"\gt") else -gap
-        if (gap < (1 if self.relation in (r"\gt", r"\lt") else -1) * TOLERANCE * size).any():
-            self._fail(world, point, a, b, int(np.argmin(gap / size)))
-        return bool((gap > STRICT * size).any())
+        self.approached(evaluator, point, (a, b))
+        return bool((self.over(a, b) > STRICT * size).any())
 
     def _fail(self, world: World, point: Point, a: np.ndarray, b: np.ndarray, i: int) -> None:
         said = [_said(value[i].real) for value in (a, b)]
-        speaks = any(index.letter == "t" for side in (self.left, self.right) for index in indices(side))
-        where = f"{world.title}, T = {world.T}" + (f", t = {point.counts['t']}" if speaks else "")
+        letters = {index.letter for side in (self.left, self.right) for index in indices(side)}
+        speaks = world.diffusing and letters & {"t", "s"}
+        where = f"{world.title}, T = {world.T}" + (f", {_told(point)}" if speaks else "")
         raise Fails(f"in one world ({where}) the left side is {said[0]}, the right side {said[1]}")
 
-    def _constant_at(self, evaluator: Evaluator, point: Point, what: Node) -> bool:
-        """The difference of the sides may depend on nothing that the constant does not depend on."""
-        sides = []
-        if what.kind == "call":
-            named = tuple(part.value for part in what.parts if part.kind == "symbol")
-            fixed = evaluator.variables(named, point)
-            values = {k: (np.repeat(v[:1], len(v), 0) if k in fixed else v) for k, v in point.values.items()}
-            here = replace(point, values=values)
-            sides = [self.alike(*(self.side(evaluator, here, i) for i in (0, 1)))]
-            sides = [(a[i], b[i]) for a, b in sides for i in range(len(a))]
-        else:
-            learned = ("theta",) if evaluator.world.diffusing else ("theta", "phi")
-            moved = (evaluator.world.moved(name, i, 0.6) for name in learned for i in range(2))
-            for world in (evaluator.world, *moved):
-                there = replace(evaluator, world=world)
-                sides.append(self.settled(there, point))
-        size = max(np.abs(a).max() for a, _ in sides)
-        if max(np.abs(a - sides[0][0]).max() for a, _ in sides) < STRICT * size:
-            raise NotUnderstood(
-                "the left side does not depend on what the constant must not depend on: it says nothing"
-            )
-        first = sides[0][0] - sides[0][1]
-        if max(np.abs(a - b - first).max() for a, b in sides) > TOLERANCE * size:
-            raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
-        return False
 
-    def _proportional(self, evaluator: Evaluator, point: Point) -> bool:
-        """As functions of the variable of the density on the left, the sides have a constant ratio."""
-        if self.left.kind != "density":
-            raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
-        about = evaluator.about(self.left, point)
-        values = {k: (v if k in about else np.repeat(v[:1], len(v), 0)) for k, v in point.values.items()}
-        if evaluator.world.cells:
-            values |= {k: np.arange(POINTS) for k in about}
-        here = replace(point, values=values)
-        a, b = self.alike(*(evaluator.logarithm(node, here) for node in (self.left, self.right)))
-        gap = a - b
-        if a.ndim > 1 or np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(a).max()):
-            raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
-        return False
+def _told(point: Point) -> str:
+    """The steps at which it is looked at."""
+    return ", ".join(f"{letter} = {number}" for letter, number in point.counts.items())
 
 
 def _said(value: np.ndarray) -> str:

@@ -27,11 +27,28 @@ DROPPED = re.compile(
     r"|begin\s*\{array\}\s*\{[lcr\s]*\}|end\s*\{array\})|~|&|\s+|%.*"
 )
 RELATIONS = {
-    **dict.fromkeys(["=", ":=", r"\coloneqq", r"\le", r"\leq", r"\leqslant", r"\ge", r"\geq", r"\geqslant", "<", ">"]),
+    **dict.fromkeys(
+        [
+            "=",
+            ":=",
+            "=:",
+            r"\coloneqq",
+            r"\eqqcolon",
+            r"\le",
+            r"\leq",
+            r"\leqslant",
+            r"\ge",
+            r"\geq",
+            r"\geqslant",
+            "<",
+            ">",
+        ]
+    ),
     **dict.fromkeys([r"\approx", r"\propto", r"\lt", r"\gt", r"\in"]),
 }
 CANONICAL = {
-    r"\coloneqq": ":=", r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
+    r"\coloneqq": ":=", r"\eqqcolon": "=:",
+    r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
     "<": r"\lt", ">": r"\gt",
 }  # fmt: skip
 WORDS = {
@@ -57,4 +74,4 @@ STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "H")
           (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "U"): "calU"}  # fmt: skip
 TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\bm",
           r"\mathcal", r"\overline")  # fmt: skip
-PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|\d+(?:\.\d+)?|.", re.S)
+PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)

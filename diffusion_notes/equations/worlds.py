@@ -18,15 +18,17 @@ import numpy as np
 
 from diffusion_notes.equations.nodes import NotUnderstood
 
-__all__ = ["CHAINS", "Point", "Undefined", "Unsuited", "World"]
+__all__ = ["CHAINS", "Point", "Undefined", "Unsuited", "Valueless", "World"]
 
 Values = dict[str, np.ndarray]
+
+MOST = 2.5e5  # of nodes at once
 
 CHAINS = {
     "vae": ("x", "z"),
     "hvae": ("x", "z1", "z2"),
-    "diffusion": ("x0", "x1", "x2", "x3", "x4", "x5"),
-    "ddpm": ("x0", "x1", "x2", "x3", "x4", "x5"),
+    "diffusion": tuple(f"x{t}" for t in range(41)),
+    "ddpm": tuple(f"x{t}" for t in range(41)),
 }
 """The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
 
@@ -37,6 +39,10 @@ class Unsuited(Exception):  # noqa: N818 it says something about a world, not of
 
 class Undefined(Exception):  # noqa: N818 it says something about an expression, not of an error
     """It has no value at this index: q(x_0 | x_1, x_0) is no density."""
+
+
+class Valueless(Undefined):
+    """It has no value here, whatever the index: the root of a negative number."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Point:
             without: Variables that lose their value, because they follow from the new ones.
         """
         size = max(self.size, *(len(value) for value in new.values()))
+        if size * nodes > MOST:
+            raise Unsuited("too many nodes")
         old = {key: np.broadcast_to(value, (size, *value.shape[1:])) for key, value in self.values.items()}
         values = {key: np.repeat(value, nodes, axis=0) for key, value in old.items() if key not in without}
         for key, value in new.items():

@@ -7,9 +7,23 @@ a still picture stands in its place. This package imports without torch.
 """
 
 from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.bound_bars import BoundBars
 from diffusion_notes.explorables.field import Field
+from diffusion_notes.explorables.forward import Forward
+from diffusion_notes.explorables.forward_posterior import ForwardPosterior
 from diffusion_notes.explorables.gap import Gap
+from diffusion_notes.explorables.layers import Layers
 from diffusion_notes.explorables.particles import Particles
 from diffusion_notes.explorables.reverse import Reverse
 
-__all__ = ["Explorable", "Field", "Gap", "Particles", "Reverse"]
+__all__ = [
+    "BoundBars",
+    "Explorable",
+    "Field",
+    "Forward",
+    "ForwardPosterior",
+    "Gap",
+    "Layers",
+    "Particles",
+    "Reverse",
+]

@@ -53,15 +53,14 @@ function significant(value, count = 3) {
 }
 
 const GRID = `
-[data-explorable="forward"] .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.3rem 0.6rem; }
-[data-explorable="forward"] figure { margin: 0; }
-[data-explorable="forward"] figure canvas { box-sizing: border-box;
-  border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
-[data-explorable="forward"] figcaption { margin: 0; padding: 0; font: inherit; font-size: clamp(0.75rem, 2.6vw, 0.95rem);
-  line-height: 1.5; text-align: left; color: inherit; font-variant-numeric: tabular-nums; }
-[data-explorable="forward"] figcaption > b { display: block; padding-bottom: 0.15rem; margin-bottom: 0.3rem;
-  font-weight: 600; }
-[data-explorable="forward"] figcaption > span { display: block; }
+[data-explorable="forward"] .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.3rem;
+  container-type: inline-size; }
+[data-explorable="forward"] .panels canvas { outline: 1px solid; outline-offset: -1px;
+  outline-color: color-mix(in srgb, currentColor 25%, transparent); }
+[data-explorable="forward"] .caption { font-size: clamp(0.6rem, 3.2cqw, 0.95rem); line-height: 1.5; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+[data-explorable="forward"] .caption > * { display: block; }
+[data-explorable="forward"] .caption > b { padding-bottom: 0.15rem; margin: 0.2rem 0 0.3rem; font-weight: 600; }
 `;
 
 function render({ model, el }) {
@@ -93,9 +92,10 @@ function render({ model, el }) {
     const name = element("b", { textContent: row.name });
     name.style.borderBottom = `3px ${row.border} ${row.colour}`;
     const lines = Array.from({ length: 4 }, () => element("span"));
-    return { picture, lines, figure: element("figure", {}, picture.canvas, element("figcaption", {}, name, ...lines)) };
+    const caption = element("div", { className: "caption" }, name, ...lines);
+    return { picture, lines, node: element("div", {}, picture.canvas, caption) };
   });
-  const grid = element("div", { className: "panels", role: "group" }, ...panels.map(({ figure }) => figure));
+  const grid = element("div", { className: "panels", role: "group" }, ...panels.map(({ node }) => node));
   grid.setAttribute("aria-label", model.get("alt"));
 
   const CURVES = {
@@ -195,6 +195,7 @@ function render({ model, el }) {
   const at = slider("t/T", { min: 0, max: PLACES, step: 1, value: place, format }, moveTo);
   const options = Object.fromEntries(Object.entries(CURVES).map(([key, { words }]) => [key, words]));
   const kind = choice("Curve", options, "signal", () => curve.redraw());
+  kind.node.style.flexBasis = "100%"; // and the slider is long
   draggable(curve, () => 0, (_, [x]) => moveTo(Math.round(PLACES * Math.max(0, Math.min(1, x)))));
   curve.canvas.style.touchAction = "pan-y"; // it is dragged sideways only
   const says = saying();

@@ -28,12 +28,11 @@ function forwardPosterior(schedule, t, x0, xt) {
   };
 }
 
-// The steps that the slider stops at: all of them where they are few. Where they are many, those near the data, and every
-// step that the shorter schedules have too.
+// The steps that the slider stops at: all of them where they are few. Where they are many, all of those near the data, and
+// further on the tens, which the schedule of a hundred steps has too.
 function stops(T) {
-  const spread = Array.from({ length: 121 }, (_, i) => Math.round(2 * (T / 2) ** (i / 120)));
-  const shared = Array.from({ length: 100 }, (_, i) => Math.round(((i + 1) * T) / 100));
-  return [...new Set([...spread, ...shared])].filter((t) => t > 1).sort((a, b) => a - b);
+  const all = Array.from({ length: T - 1 }, (_, i) => i + 2);
+  return T > 100 ? all.filter((t) => t <= 40 || t % (t <= 100 ? 2 : 10) === 0) : all;
 }
 
 // The stop of a schedule of `to` steps at which there is most nearly as much noise as at step t of `from` steps.
@@ -64,8 +63,8 @@ const GROUPS = `
 [data-explorable="forward_posterior"] legend { padding: 0; margin: 0; font: inherit; font-weight: 600; }
 [data-explorable="forward_posterior"] legend::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em;
   margin-right: 0.4em; border-radius: 50%; background: var(--dot); }
-[data-explorable="forward_posterior"] canvas { border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
-  box-sizing: border-box; }
+[data-explorable="forward_posterior"] canvas { outline: 1px solid; outline-offset: -1px;
+  outline-color: color-mix(in srgb, currentColor 25%, transparent); }
 [data-explorable="forward_posterior"] sub { line-height: 0; }
 [data-explorable="forward_posterior"] ul { list-style: none; margin: 0.3rem 0; padding: 0; }
 [data-explorable="forward_posterior"] li { margin: 0; padding-left: 2.4em; position: relative; }
@@ -90,7 +89,8 @@ function render({ model, el }) {
     ];
     const off = now.off ? `${significant(now.off)} off` : "on";
     parts[1] += now.off === null ? "." : `, and the mean is ${off} the line through x₀ and xₜ.`;
-    if (now.away > 4) parts.push(`This xₜ is ${digits(now.away, 0)} standard deviations from √ᾱₜ x₀: q hardly ever draws it.`);
+    const away = digits(now.away, 0);
+    if (now.away > 4) parts.push(`This xₜ is ${away} standard deviations from √ᾱₜ x₀: q hardly ever draws it.`);
     says.textContent = parts.join(" ");
     picture.redraw();
   }
@@ -103,8 +103,6 @@ function render({ model, el }) {
   function draw() {
     const line = (a, b, options) => picture.line([a[0], b[0]], [a[1], b[1]], options);
     const { context } = picture;
-    picture.dot(0, 0, { radius: 2 });
-    picture.text("0", 0, 0, { dx: 5, dy: 14 });
     circle(now.known.mean, now.known.std, { colour: BLUE, width: 1.5, dash: [5, 5] });
     circle(now.step.mean, now.step.std, { colour: ORANGE, width: 1.5, dash: [5, 5] });
     context.globalAlpha = 0.5;
@@ -113,6 +111,8 @@ function render({ model, el }) {
     line(now.known.mean, now.step.mean, { width: 1.5, dash: [2, 4] });
     circle(now.mean, 2 * now.std, { colour: GREEN, width: 1, fill: "hsla(150, 60%, 38%, 0.15)" });
     circle(now.mean, now.std, { colour: GREEN, width: 2, fill: "hsla(150, 60%, 38%, 0.25)" });
+    picture.dot(0, 0, { radius: 2 });
+    picture.text("0", 0, 0, { dx: 5, dy: 14 });
     picture.dot(...now.known.mean, { colour: BLUE, radius: 3 });
     picture.dot(...now.step.mean, { colour: ORANGE, radius: 3 });
     for (const { place, colour } of [x0, xt]) picture.dot(...place, { colour, radius: 8, ring: true });

@@ -86,7 +86,7 @@ class ForwardPosterior(Explorable):
                 f'stroke="{GREEN}" stroke-width="{width:g}" fill="hsla(150,60%,38%,{fill:g})"/>'
             )
 
-        label = [(*pixels(x), text) for x, text in ((x0, "x₀"), (xt, "x_t"))]
+        label = [(*pixels(x), text) for x, text in ((x0, "x₀"), (xt, "xₜ"))]
         return svg(
             self.alt,
             (wide, high),

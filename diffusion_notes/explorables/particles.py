@@ -11,7 +11,7 @@ import traitlets
 
 from diffusion_notes.explorables.base import Explorable
 
-__all__ = ["Particles"]
+__all__ = ["Particles", "finite"]
 
 _PANEL = 300  # the side of one panel of the still picture
 _LEVELS = 2**10  # a coordinate is rounded to so many levels, each about half a pixel
@@ -61,7 +61,7 @@ class Particles(Explorable):
         seconds: float = 6.0,
         autoplay: bool = False,
     ) -> None:
-        frames, hue = _finite("frames", frames), _finite("hue", hue)
+        frames, hue = finite("frames", frames), finite("hue", hue)
         if frames.ndim != 3 or frames.shape[2] != 2 or len(frames) < 2 or frames.shape[1] < 1:
             raise ValueError(f"frames must have shape (F, N, 2) with F >= 2 and N >= 1, got {frames.shape}")
         if hue.shape != frames.shape[1:2]:
@@ -119,7 +119,8 @@ class Particles(Explorable):
         )
 
 
-def _finite(name: str, value: np.ndarray) -> np.ndarray:
+def finite(name: str, value: np.ndarray) -> np.ndarray:
+    """An array of finite numbers, or an error that names it."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
