@@ -74,7 +74,9 @@ function render({ model, el }) {
   for (const { words, colour } of Object.values(LINES)) {
     const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
     mark.style.color = colour;
-    legend.append(mark, `${words}\u2003`);
+    const item = element("span", {}, mark, words);
+    item.style.cssText = "display: inline-block; margin-right: 1.2em";
+    legend.append(item);
   }
   const says = saying();
   const hint =
