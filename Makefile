@@ -37,8 +37,9 @@ $(BOOK): $(READY) $(SOURCES)
 serve: book ## build the book and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
+# a worker a core, each with one thread; loadscope keeps the cells of a notebook together, and in order
 test: lint book ## run all the tests: code, doctests, notebooks, built pages
-	$(BIN)/python -m pytest --nbval
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(READY) ## check the style of the code and of the notebooks
 	$(BIN)/ruff check .

@@ -185,6 +185,11 @@ def test_a_report_does_not_typeset_what_is_not_latex():
         (r"1 = q(x_t \mid x_{t-1})", r"q(x_t|x_{t-1})", True),
         (r"1 = q(x_t \mid x_{t-1}, x_0)", r"q(x_t|x_{t-1})", False),
         (r"\bar\alpha_t = \alpha_t", r"\bar\alpha_t", False),
+        (r"1 = p(x)", r"p_\theta(x)", True),
+        (r"1 = p(z \mid x)", r"p_\theta(x)", False),
+        (r"1 = q(z_2, z_1 \mid x)", r"q(z_1, z_2 \mid x)", True),
+        (r"1 = q(z_2 \mid x, z_1)", r"q(z_2 \mid z_1, x)", True),
+        (r"1 = \mathcal{L}", r"\mathcal{L}", True),
     ],
 )
 def test_what_occurs_in_an_equation(latex, part, there):

@@ -19,7 +19,7 @@ from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
-from diffusion_notes.quality import off_spiral_share
+from diffusion_notes.quality import nearest, off_spiral_share
 from diffusion_notes.scalar_latent import FreePosterior, ScalarLatent
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -312,9 +312,11 @@ def test_a_walk_of_fewer_steps_is_a_chain_with_the_same_noise_levels():
 def test_the_share_off_the_spiral_is_the_packages():
     points = SwissRoll(noise=0.08).sample(2000, torch.Generator().manual_seed(2), **exactly)
     found = run(
-        "return offSpiral(points, new SwissRoll())", "maths", "drawing", "reverse", points=points.flatten().tolist()
+        "return onSpiral(points, new SwissRoll())", "maths", "drawing", "reverse", points=points.flatten().tolist()
     )
-    assert found == pytest.approx(off_spiral_share(points), abs=1e-3)  # a point or two at the very border
+    assert found["off"] == pytest.approx(off_spiral_share(points), abs=1e-3)  # a point or two at the very border
+    quarters = torch.histc(nearest(points)[0], 4, 0, 1) / len(points)
+    assert found["quarters"] == pytest.approx(quarters.tolist(), abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", [Field, Reverse])

@@ -66,7 +66,8 @@ def contains(latex: str, part: str) -> bool:
 
     Args:
         latex: The equation.
-        part: The expression; a bare letter is found with any arguments, $\tilde\mu_t$ in $\tilde\mu_t(x_t, x_0)$.
+        part: The expression; a bare letter is found with any arguments, $\tilde\mu_t$ in $\tilde\mu_t(x_t, x_0)$, and
+            a density whether or not its parameters are written, with its variables in any order.
 
     Raises:
         NotUnderstood: If one of them is not in the book's notation.
@@ -75,7 +76,16 @@ def contains(latex: str, part: str) -> bool:
         >>> contains(r"\beta_t = 1 - \alpha_t", r"\alpha_t"), contains(r"\beta_t = 1 - \alpha_t", r"\beta_t")
         (True, False)
     """
-    wanted = expression(part)
+    wanted = _plain(expression(part))
     sides = [side for i, s in enumerate(read(latex).statements) for side in s.sides[0 if i else 1 :] if side]
-    found = (node for side in sides for node in side.walk())
+    found = (node for side in sides for node in _plain(side).walk())
     return any(node == wanted or (wanted.kind == "symbol" and wanted.value in node.symbols()) for node in found)
+
+
+def _plain(node: Node) -> Node:
+    value = node.value
+    if node.kind in ("density", "given"):
+        law = 1 if node.kind == "density" else 0
+        symbols = [replace(symbol, label="") for symbol in value]
+        value = (*symbols[:law], *sorted(symbols[law:], key=str))
+    return replace(node, parts=tuple(map(_plain, node.parts)), value=value)

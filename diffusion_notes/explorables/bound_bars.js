@@ -39,10 +39,10 @@ function render({ model, el }) {
     const mean = terms.reduce((total, each) => total + (each?.weight ?? 0), 0) / T;
     const four = (value) => digits(value, 4);
     says.textContent =
-      `t = ${t}: L${subscript(t - 1)} is ${four(term.total)} nats, that is ${four(term.floor)} which nobody can avoid, ` +
+      `t = ${t}: L${subscript(t - 1)} is ${four(term.total)} nats, that is ${four(term.floor)} for the smallest loss, times its weight, ` +
       `${four(term.extra)} for the network's own error, and the constant ${four(term.constant)}. ` +
       `Its weight w is ${term.weight.toPrecision(3)}, ${(term.weight / mean).toPrecision(3)} times the average; ` +
-      `L_simple gives every t the same. In all ${four(sums[T])} nats, ${four(sums[T] - entropy)} above the entropy ` +
+      `L_simple gives every t the same. Up to here ${four(sums[t])} nats; in all ${four(sums[T])} nats, ${four(sums[T] - entropy)} above the entropy ` +
       `${four(entropy)}.`;
     areas.redraw();
     running.redraw();
@@ -60,8 +60,8 @@ function render({ model, el }) {
   function drawAreas() {
     // on a logarithmic axis the height is t times the nats of one t, so that areas are nats
     const [low, ts] = [new Float64Array(T - 1), Array.from({ length: T - 1 }, (_, i) => i + 2)];
-    const kinds = [["floor", BLUE, "nobody's fault"], ["constant", GREEN, "Cₜ"], ["extra", ORANGE, "the network's"]];
-    areas.range[3] = 1.08 * Math.max(...ts.map((t) => t * terms[t].total));
+    const kinds = [["floor", BLUE, "wₜ × smallest loss"], ["constant", GREEN, "Cₜ"], ["extra", ORANGE, "wₜ × the network's own"]];
+    areas.range[3] = 1.45 * Math.max(...ts.map((t) => t * terms[t].total));
     kinds.forEach(([kind, colour, words], k) => {
       const high = low.map((base, i) => base + ts[i] * terms[ts[i]][kind]);
       const xs = [...ts, ...[...ts].reverse()].map(log);
@@ -83,15 +83,15 @@ function render({ model, el }) {
   }
 
   const time = slider("t", { min: 0, max: times.length - 1, step: 1, value: 0, format: (i) => String(times[i]) }, show);
-  const names = { beta: "βₜ", tilde: "β̃ₜ", best: "the best for this network" };
+  const names = { beta: "βₜ", tilde: "β̃ₜ", best: "the best" };
   const variance = choice("σ²", names, "beta", update);
   const place = { range: [0, log(T), 0, 1], margin: [8, 22, 40, 12] };
   const areas = new Picture(model.get("alt"), { aspect: 2.2, ...place }, drawAreas);
   const sum = "The sum of the terms up to t, which begins far below zero and ends just above the entropy of the data.";
   const running = new Picture(sum, { aspect: 3, ...place, range: [0, log(T), -8, 1.8] }, drawRunning);
   for (const picture of [areas, running]) {
-    picture.canvas.addEventListener("pointermove", (event) => {
-      const t = 10 ** picture.place(event)[0];
+    draggable(picture, () => 0, (_, [place]) => {
+      const t = 10 ** place;
       const nearest = times.reduce((best, each, i) => (Math.abs(each - t) < Math.abs(times[best] - t) ? i : best), 0);
       if (nearest === time.value) return;
       time.value = nearest;
@@ -100,7 +100,7 @@ function render({ model, el }) {
   }
   const says = saying();
   const hint =
-    "Above, equal areas are equal nats; below, the sum of all terms up to t, which begins at L₀. Where are the nats? " +
+    "Above, from t = 2 on, equal areas are equal nats; below, the sum of all terms up to t, which begins with L_T and L₀, far below zero. Where are the nats? " +
     "Choose β̃ₜ: at which t is it expensive? How much heavier is t = 2 in the bound than in L_simple?";
   const stop = assemble(el, "bound_bars", { hint, pictures: [areas, running], controls: [time, variance], says });
   update();

@@ -39,9 +39,9 @@ class BoundBars(Explorable):
     loss = traitlets.Unicode().tag(sync=True, state=True)
     own = traitlets.Unicode().tag(sync=True, state=True)
     alt = traitlets.Unicode(
-        "The terms of the bound over t, on a logarithmic axis, so that areas are nats. Almost all of the area is what "
-        "even a perfect network pays, most of it between t = 1 and a few hundred; the network's own error is a thin "
-        "line on top."
+        "The terms of the bound from t = 2 on, on a logarithmic axis, so that areas are nats. Almost all of the area "
+        "is what even a perfect network pays, most of it below a few hundred; the network's own error is a thin line "
+        "on top."
     ).tag(sync=True, state=True)
 
     def __init__(self, schedule: Any, smallest_loss: Any, own_error: Any, *, prior: float, entropy: float) -> None:

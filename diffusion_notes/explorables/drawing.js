@@ -17,7 +17,8 @@ const STYLE = `
   background: transparent; border: 1px solid; border-radius: 0.4rem; cursor: pointer; max-width: 100%; }
 [data-explorable] option { color: black; background: white; }
 [data-explorable] :is(button, select, input, canvas):focus-visible { outline: 3px solid; outline-offset: 2px; }
-[data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 1.5em; font-variant-numeric: tabular-nums; }
+[data-explorable] button { min-width: 6.5rem; }
+[data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 4.8em; font-variant-numeric: tabular-nums; }
 [data-explorable] .says b { font-weight: 600; }
 @media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
   [data-explorable] > svg { display: block; } }
@@ -129,6 +130,14 @@ class Picture {
       (box.bottom - this.margin[2] - event.clientY) / (this.height - this.margin[0] - this.margin[2]),
     ];
     return share.map((s, i) => this.range[2 * i] + s * (this.range[2 * i + 1] - this.range[2 * i]));
+  }
+  // Nothing is drawn outside the coordinates until the context is restored.
+  clip() {
+    const [top, right, bottom, left] = this.margin;
+    this.context.save();
+    this.context.beginPath();
+    this.context.rect(left, top, this.width - left - right, this.height - top - bottom);
+    this.context.clip();
   }
   line(xs, ys, { colour = this.ink, width = 2, dash = [], fill } = {}) {
     const { context } = this;

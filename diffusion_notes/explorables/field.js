@@ -68,7 +68,7 @@ function render({ model, el }) {
   const [x, y] = [coordinate("xₜ, across", 0.2), coordinate("xₜ, up", 0.9)];
   const which = choice(
     "Arrows",
-    { trained: "the network's, towards the data", exact: "the exact ones", difference: "ten times the difference" },
+    { trained: "the network's", exact: "the exact", difference: "10 × difference" },
     "trained",
     update,
   );
@@ -79,7 +79,7 @@ function render({ model, el }) {
   });
   const says = saying();
   const hint =
-    "Drag xₜ to a place between two arms of the spiral, and move t. Where on the spiral may it have come from? " +
+    "Drag xₜ to a place between two arms of the spiral, and move t, between 40 and 400 say. Where on the spiral may it have come from? " +
     "Which x₀ does the average name, and is it a likely one?";
   const stop = assemble(el, "field", { hint, pictures: [picture], controls: [time, x, y, which], says });
   update();

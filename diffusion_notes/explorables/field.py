@@ -32,7 +32,8 @@ class Field(WithNetwork):
     t = traitlets.Int().tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "The plane with the spiral in it, arrows that point from everywhere towards the data, and one point x_t with a "
-        "line to the average of all the x_0 that it may have come from. Those are marked on the spiral by larger dots."
+        "line to the average of all the x_0 that it may have come from. Larger dots mark the likelier "
+        "places on the spiral."
     ).tag(sync=True, state=True)
 
     def __init__(self, network: Any, t: int = 60) -> None:

@@ -99,9 +99,9 @@ function render({ model, el }) {
   grid.setAttribute("aria-label", model.get("alt"));
 
   const CURVES = {
-    signal: { words: "ᾱₜ, the share of the signal", range: [0, 1.02], ticks: [0, 0.5, 1], of: (a) => a },
+    signal: { words: "ᾱₜ", range: [0, 1.02], ticks: [0, 0.5, 1], of: (a) => a },
     ratio: {
-      words: "log SNR = log ᾱₜ / (1 − ᾱₜ)",
+      words: "log SNR",
       range: [-14, 10],
       ticks: [-10, 0, 10],
       of: (a, n) => Math.log(a / n),

@@ -182,8 +182,8 @@ function render({ model, el }) {
   });
   const says = saying();
   const hint =
-    "Move t down to 2 and up to the end. Then do it with T = 1000: at which t does x₀ begin to pull, and how far does " +
-    "it get? Is the mean on the line between x₀ and xₜ? Drag both, and see to which side it leaves that line.";
+    "Is the mean on the line between x₀ and xₜ? Drag both, and see to which side it leaves that line. " +
+    "Then take T = 1000, move t, and draw a new xₜ each time: at which t does x₀ begin to pull, and how far does it get?";
   const controls = [time, length, x0, xt, again];
   const stop = assemble(el, "forward_posterior", { hint, pictures: [keyed], controls, says });
   el.prepend(element("style", { textContent: GROUPS }));

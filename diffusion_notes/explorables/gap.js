@@ -1,11 +1,11 @@
 // The bound and the truth, for one number x and one latent z: everything integrated on a grid.
-const NODES = Float64Array.from({ length: 3201 }, (_, i) => -8 + i / 200);
+const NODES = Float64Array.from({ length: 2801 }, (_, i) => -14 + i / 100);
 const DECODERS = {
-  line: { words: "a line: z", f: (z) => z, s: 0.5 },
-  parabola: { words: "a parabola: z²/2", f: (z) => (z * z) / 2, s: 0.2 },
+  line: { words: "z", f: (z) => z, s: 0.5 },
+  parabola: { words: "z²/2", f: (z) => (z * z) / 2, s: 0.2 },
 };
 const logNormal = (x, m, v) => -((x - m) ** 2) / (2 * v) - Math.log(2 * Math.PI * v) / 2;
-const sum = (f) => NODES.reduce((total, z, i) => total + f(z, i), 0) / 200;
+const sum = (f) => NODES.reduce((total, z, i) => total + f(z, i), 0) / 100;
 
 // log p(x), the bound of q = N(m, r²), KL(q ‖ p(z|x)), and the posterior density on the grid.
 function numbers(decoder, x, m, r) {
@@ -51,17 +51,20 @@ function render({ model, el }) {
     "A scale in nats, with the bound left of log p(x) and the gap between them.",
     { height: 90, range: [-8, 0, 0, 1], margin: [20, 12, 34, 12] },
     () => {
-      const low = Math.max(-8, now.bound);
+      const right = Math.ceil(now.evidence) + 1; // the scale follows log p(x)
+      bars.range = [right - 8, right, 0, 1];
+      const low = Math.max(right - 7.6, now.bound);
       bars.line([low, now.evidence], [0.5, 0.5], { colour: ORANGE, width: 10 });
       bars.line([now.evidence, now.evidence], [0, 1], { colour: BLUE, width: 4 });
       bars.text("log p(x)", now.evidence, 1, { align: "center", colour: BLUE, dy: -4 });
       if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 1, { align: "center", colour: ORANGE, dy: 8 });
-      bars.axis([-8, -6, -4, -2, 0], "nats");
+      if (now.bound < low) bars.text("◀ further left", low, 1, { colour: ORANGE, dy: -2 });
+      bars.axis([-8, -6, -4, -2, 0].map((step) => right + step), "nats");
     },
   );
   const says = saying();
   const hint =
-    "Move q until the gap is closed. Then bend the decoder into a parabola, and try again with x = 1: " +
+    "Move q until the gap is closed. Then bend the decoder: choose z²/2, and try again with x = 1: " +
     "how small can the gap be made, and why not smaller?";
   const stop = assemble(el, "gap", { hint, pictures: [picture, bars], controls: [decoder, x, m, r], says });
   update();

@@ -44,29 +44,35 @@ function render({ model, el }) {
     const over = ["printed", "repaired"].filter((name) => now[name] > now.logProb + 5e-5);
     says.textContent =
       `log p(x) ${log}. The bound ${values[0]}, turned around ${values[1]}, printed ${values[2]}, repaired ${values[3]}.` +
-      (over.length ? ` No bound is above log p(x): ${over.join(" and ")} ${over.length > 1 ? "are" : "is"}.` : "");
+      over.map((name) => ` The ${name} form is above log p(x), so it is no bound.`).join("") +
+      (now.repaired > now.bound + 5e-5 ? " The repaired form is above the bound." : "");
     picture.redraw();
   }
 
   function draw() {
     const all = couplings.map((at) => splits(x.value, at, encoder.value === "perfect" ? at : c.value));
     const now = splits(x.value, a.value, coupling());
-    const inside = (value) => Math.max(picture.range[2], Math.min(picture.range[3], value));
     picture.range[2] = now.logProb - 5;
     picture.range[3] = now.logProb + 2;
     picture.line([-1, 1], [now.logProb, now.logProb], { width: 1 });
-    picture.text("log p(x)", 0, now.logProb, { align: "center", dy: 20 });
+    picture.text("log p(x)", -0.6, now.logProb, { align: "center", dy: -24 });
     picture.line([a.value, a.value], picture.range.slice(2), { width: 1, dash: [2, 4] });
+    picture.clip();
     for (const [name, style] of Object.entries(LINES)) {
-      picture.line(couplings, all.map((it) => inside(it[name])), { width: 3, ...style });
-      picture.dot(a.value, inside(now[name]), { colour: style.colour, radius: 5, ring: true });
+      picture.line(couplings, all.map((it) => it[name]), { width: 3, ...style });
+      picture.dot(a.value, now[name], { colour: style.colour, radius: 5, ring: true });
+    }
+    picture.context.restore();
+    for (const nats of [-4, -2]) {
+      const at = Math.ceil(now.logProb) + nats;
+      picture.text(`${digits(at, 0)} nats`, 0, at, { align: "center", dy: 4 });
     }
     picture.axis([-1, -0.5, 0, 0.5, 1], "a, the coupling of the layers under the model");
   }
 
   const a = slider("a", { min: -0.99, max: 0.99, step: 0.01, value: model.get("a"), format: digits }, update);
   const x = slider("x", { min: -3, max: 3, step: 0.1, value: model.get("x"), format: digits }, update);
-  const names = { perfect: "the true posterior, c = a", own: "a coupling c of its own" };
+  const names = { perfect: "perfect, c = a", own: "its own c" };
   const encoder = choice("Encoder", names, "perfect", update);
   const c = slider("c", { min: -0.99, max: 0.99, step: 0.01, value: 0.5, format: digits }, update);
   const picture = new Picture(model.get("alt"), { aspect: 1.5, range: [-1, 1, -6, 0], margin: [8, 12, 40, 12] }, draw);

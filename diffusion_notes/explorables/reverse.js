@@ -44,16 +44,22 @@ function* walk(network, { steps, variance, seed, points }) {
   }
 }
 
-// The share of points that lie further than three standard deviations of the roll's noise from its spiral.
-function offSpiral(points, roll) {
+// The share of points that lie further than three standard deviations of the roll's noise from its spiral, and the shares
+// that are nearest to each quarter of it.
+function onSpiral(points, roll) {
   const places = Array.from({ length: 1500 }, (_, i) => roll.spiral(i / 1499));
+  const quarters = [0, 0, 0, 0];
   let off = 0;
   for (let i = 0; i < points.length; i += 2) {
-    let least = Infinity;
-    for (const [a, b] of places) least = Math.min(least, (points[i] - a) ** 2 + (points[i + 1] - b) ** 2);
+    let [least, nearest] = [Infinity, 0];
+    for (let k = 0; k < places.length; k++) {
+      const distance = (points[i] - places[k][0]) ** 2 + (points[i + 1] - places[k][1]) ** 2;
+      if (distance < least) [least, nearest] = [distance, k];
+    }
+    quarters[Math.min(3, Math.floor((4 * nearest) / (places.length - 1)))] += 2 / points.length;
     if (least > 9 * roll.noise ** 2) off++;
   }
-  return off / (points.length / 2);
+  return { off: off / (points.length / 2), quarters };
 }
 
 if (typeof WorkerGlobalScope !== "undefined") {
@@ -137,8 +143,10 @@ function render({ model, el }) {
     if (playing) says.textContent = `t = ${time(Math.floor(position))}`;
     else if (Math.ceil(position) >= frames.length) says.textContent = `t = ${time(position)}: the network is computing.`;
     else {
-      const share = digits(100 * offSpiral(frames[Math.floor(position)], roll), 2);
-      says.textContent = `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${share} % of ${POINTS} points.`;
+      const { off, quarters } = onSpiral(frames[Math.floor(position)], roll);
+      says.textContent =
+        `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${digits(100 * off)} % (of true points 0.27 %). ` +
+        `Shares in its four quarters, from the inner end: ${quarters.map((share) => digits(share)).join(", ")}.`;
     }
   }
 
