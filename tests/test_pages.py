@@ -127,6 +127,24 @@ def test_films_are_mounted(visit, name, count):
         assert explorable.locator("> svg").is_hidden()
 
 
+MOVED = [
+    ("vae", ["gap"]),
+    ("hierarchical_vae", ["layers"]),
+    ("ddpm", ["forward_posterior", "field", "bound_bars"]),
+    ("swiss_roll", ["forward", "particles", "reverse", "particles"]),
+]
+
+
+@pytest.mark.parametrize(("name", "explorables"), MOVED)
+def test_what_can_be_moved_is_alive_in_the_chapter(visit, name, explorables):
+    found = visit(name).locator("[data-explorable]")
+    assert found.evaluate_all("all => all.map(e => e.dataset.explorable)") == explorables
+    for explorable in found.all():
+        assert explorable.locator("canvas").first.is_visible()
+        assert explorable.locator("output").inner_text()
+        assert explorable.locator("> svg").is_hidden()
+
+
 def test_the_book_opens_with_the_film(visit):
     page = visit("intro")
     order = page.evaluate(

@@ -18,6 +18,12 @@ function boundTerms(schedule, loss, own, kind, D = 2) {
   });
 }
 
+const KINDS = {
+  floor: { words: "wₜ × smallest loss", colour: BLUE },
+  constant: { words: "Cₜ", colour: GREEN },
+  extra: { words: "wₜ × the network's own error", colour: ORANGE },
+};
+
 function render({ model, el }) {
   const { T, beta1, betaT, prior, entropy } = model.get("settings");
   const schedule = Schedule.linear(T, beta1, betaT);
@@ -60,15 +66,13 @@ function render({ model, el }) {
   function drawAreas() {
     // on a logarithmic axis the height is t times the nats of one t, so that areas are nats
     const [low, ts] = [new Float64Array(T - 1), Array.from({ length: T - 1 }, (_, i) => i + 2)];
-    const kinds = [["floor", BLUE, "wₜ × smallest loss"], ["constant", GREEN, "Cₜ"], ["extra", ORANGE, "wₜ × the network's own"]];
-    areas.range[3] = 1.45 * Math.max(...ts.map((t) => t * terms[t].total));
-    kinds.forEach(([kind, colour, words], k) => {
+    areas.range[3] = 1.08 * Math.max(...ts.map((t) => t * terms[t].total));
+    for (const [kind, { colour }] of Object.entries(KINDS)) {
       const high = low.map((base, i) => base + ts[i] * terms[ts[i]][kind]);
       const xs = [...ts, ...[...ts].reverse()].map(log);
       areas.line(xs, [...high, ...[...low].reverse()], { colour, width: 1, fill: colour });
       low.set(high);
-      areas.text(words, log(T), areas.range[3], { colour, align: "right", dy: 14 + 20 * k });
-    });
+    }
     mark(areas);
   }
 
@@ -103,6 +107,15 @@ function render({ model, el }) {
     "Above, from t = 2 on, equal areas are equal nats; below, the sum of all terms up to t, which begins with L_T and L₀, far below zero. Where are the nats? " +
     "Choose β̃ₜ: at which t is it expensive? How much heavier is t = 2 in the bound than in L_simple?";
   const stop = assemble(el, "bound_bars", { hint, pictures: [areas, running], controls: [time, variance], says });
+  const legend = element("p", { className: "legend" });
+  for (const { words, colour } of Object.values(KINDS)) {
+    const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
+    mark.style.color = colour;
+    const item = element("span", {}, mark, words);
+    item.style.cssText = "display: inline-block; margin-right: 1.2em";
+    legend.append(item);
+  }
+  areas.canvas.after(legend);
   update();
   return stop;
 }

@@ -55,7 +55,7 @@ function render({ model, el }) {
     picture.range[2] = now.logProb - 5;
     picture.range[3] = now.logProb + 2;
     picture.line([-1, 1], [now.logProb, now.logProb], { width: 1 });
-    picture.text("log p(x)", -0.6, now.logProb, { align: "center", dy: -24 });
+    picture.text("log p(x)", 0, now.logProb, { align: "center", dy: 20 });
     picture.line([a.value, a.value], picture.range.slice(2), { width: 1, dash: [2, 4] });
     picture.clip();
     for (const [name, style] of Object.entries(LINES)) {
