@@ -188,7 +188,7 @@ def test_the_film_is_operated_by_keyboard(visit):
     assert slider.get_attribute("aria-valuetext") == film.locator("output").inner_text() == "t = 0"
     assert picture(film) != before
     page.keyboard.press("ArrowLeft")
-    assert slider.get_attribute("aria-valuetext") == "t = 2"
+    assert slider.get_attribute("aria-valuetext") == "t = 3"
     page.keyboard.press("Home")
     assert picture(film) == before
     page.keyboard.press("Shift+Tab")
