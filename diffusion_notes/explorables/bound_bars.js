@@ -2,10 +2,11 @@
 
 // For each t: the weight w_t, the constant C_t, and the cost in nats of the smallest loss and of the network's own error.
 // Index t is that of L_{t−1}; t = 1 is L_0. `loss` and `own` hold T + 1 values, of which the first is not used.
+// The best variance is that of equation (d) of the chapter, for a perfect network.
 function boundTerms(schedule, loss, own, kind, D = 2) {
   const { T, beta, betaTilde, noise } = schedule;
   const scale = (t) => beta[t] ** 2 / ((1 - beta[t]) * noise[t]);
-  const best = (t) => betaTilde[t] + (scale(t) * (loss[t] + own[t])) / D;
+  const best = (t) => betaTilde[t] + (scale(t) * loss[t]) / D;
   const variance = (t) => (kind === "best" ? best(t) : kind === "tilde" && t > 1 ? betaTilde[t] : beta[t]);
   return Array.from({ length: T + 1 }, (_, t) => {
     if (!t) return null;
@@ -18,18 +19,31 @@ function boundTerms(schedule, loss, own, kind, D = 2) {
   });
 }
 
+// The tops of bars for t = 2, …, T over ln t: they touch, and each is as high as its area, `values[t]`, asks for.
+function barTops(values) {
+  const [xs, ys] = [[], []];
+  for (let t = 2; t < values.length; t++) {
+    const [left, right] = [Math.log(t - 0.5), Math.log(t + 0.5)];
+    xs.push(left, right);
+    ys.push(values[t] / (right - left), values[t] / (right - left));
+  }
+  return { xs, ys };
+}
+
 const KINDS = {
   floor: { words: "wₜ × smallest loss", colour: BLUE },
   constant: { words: "Cₜ", colour: GREEN },
   extra: { words: "wₜ × the network's own error", colour: ORANGE },
 };
+const subscript = (n) => String(n).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
 function render({ model, el }) {
   const { T, beta1, betaT, prior, entropy } = model.get("settings");
   const schedule = Schedule.linear(T, beta1, betaT);
   const [loss, own] = [floats(model.get("loss")), floats(model.get("own"))];
-  const spread = Array.from({ length: 121 }, (_, i) => Math.round(T ** (i / 120)));
-  const times = [...new Set(spread)];
+  const all = Array.from({ length: T }, (_, i) => i + 1);
+  // most happens near the data, so the slider's steps grow with t
+  const times = [...new Set(Array.from({ length: 121 }, (_, i) => Math.round(T ** (i / 120))))];
   let [terms, sums] = [[], []];
 
   function update() {
@@ -41,85 +55,80 @@ function render({ model, el }) {
 
   function show() {
     const t = times[time.value];
-    const term = terms[t];
-    const mean = terms.reduce((total, each) => total + (each?.weight ?? 0), 0) / T;
+    const { total, floor, extra, constant, weight } = terms[t];
+    const mean = all.reduce((sum, each) => sum + terms[each].weight, 0) / T;
+    const ours = all.reduce((sum, each) => sum + terms[each].extra, 0);
+    const gap = sums[T] - entropy;
     const four = (value) => digits(value, 4);
     says.textContent =
-      `t = ${t}: L${subscript(t - 1)} is ${four(term.total)} nats, that is ${four(term.floor)} for the smallest loss, times its weight, ` +
-      `${four(term.extra)} for the network's own error, and the constant ${four(term.constant)}. ` +
-      `Its weight w is ${term.weight.toPrecision(3)}, ${(term.weight / mean).toPrecision(3)} times the average; ` +
-      `L_simple gives every t the same. Up to here ${four(sums[t])} nats; in all ${four(sums[T])} nats, ${four(sums[T] - entropy)} above the entropy ` +
-      `${four(entropy)}.`;
+      `t = ${t}: L${subscript(t - 1)} is ${significant(total)} nats: ${significant(floor)} for the smallest loss, ` +
+      `times its weight, ${significant(extra)} for the network's own error, and the constant ${significant(constant)}. ` +
+      `The weight w is ${significant(weight)}, ${significant(weight / mean)} times the average; ` +
+      `L_simple gives every t the same. Up to here ${four(sums[t])} nats. ` +
+      `In all ${four(sums[T])} nats, ${four(gap)} above the entropy ${four(entropy)}: ` +
+      `${four(gap - ours)} that a perfect network pays too, and ${four(ours)} of its own.`;
     areas.redraw();
     running.redraw();
   }
 
-  const log = (t) => Math.log10(t);
-  const ticks = Array.from({ length: Math.floor(log(T)) + 1 }, (_, k) => k);
-  const name = (k) => String(10 ** k);
-  const mark = (picture) => {
-    const t = times[time.value];
-    picture.line([log(t), log(t)], picture.range.slice(2), { width: 1, dash: [3, 4] });
-    picture.axis(ticks, "t", name);
-  };
+  const ticks = Array.from({ length: Math.floor(Math.log10(T)) + 1 }, (_, k) => k * Math.LN10);
+  function mark(picture) {
+    const here = Math.log(times[time.value]);
+    picture.line([here, here], picture.range.slice(2), { width: 1, dash: [3, 4] });
+    picture.axis(ticks, "t", (tick) => String(Math.round(Math.exp(tick))));
+  }
 
   function drawAreas() {
-    // on a logarithmic axis the height is t times the nats of one t, so that areas are nats
-    const [low, ts] = [new Float64Array(T - 1), Array.from({ length: T - 1 }, (_, i) => i + 2)];
-    areas.range[3] = 1.08 * Math.max(...ts.map((t) => t * terms[t].total));
+    areas.range[3] = 1.08 * Math.max(...barTops(terms.map((term) => term?.total)).ys);
+    let low = terms.map(() => 0);
     for (const [kind, { colour }] of Object.entries(KINDS)) {
-      const high = low.map((base, i) => base + ts[i] * terms[ts[i]][kind]);
-      const xs = [...ts, ...[...ts].reverse()].map(log);
-      areas.line(xs, [...high, ...[...low].reverse()], { colour, width: 1, fill: colour });
-      low.set(high);
+      const high = low.map((base, t) => base + (terms[t]?.[kind] ?? 0));
+      const [above, below] = [barTops(high), barTops(low)];
+      const outline = [...above.ys, ...below.ys.reverse()];
+      areas.line([...above.xs, ...below.xs.reverse()], outline, { colour, width: 0.5, fill: colour });
+      low = high;
     }
+    const [left, right, top] = [Math.log(T) - 1.1, Math.log(T) - 0.1, areas.range[3]];
+    areas.line([left, right, right, left, left], [top - 0.5, top - 0.5, top, top, top - 0.5], { width: 1 });
+    areas.text("½ nat", (left + right) / 2, top - 0.25, { align: "center", dy: 5 });
     mark(areas);
   }
 
   function drawRunning() {
-    const ts = Array.from({ length: T }, (_, i) => i + 1);
-    running.range = [0, log(T), Math.min(...sums) - 0.5, Math.max(...sums, entropy) + 1.2];
-    running.line([0, log(T)], [entropy, entropy], { width: 1 });
+    running.range[2] = Math.min(...sums) - 0.5;
+    running.range[3] = Math.max(...sums, entropy) + 1.2;
+    for (let nats = 2 * Math.ceil(running.range[2] / 2); nats <= entropy; nats += 2) {
+      running.text(digits(nats, 0), 0, nats, { align: "right", dx: -8, dy: 4 });
+    }
+    running.line([0, Math.log(T)], [entropy, entropy], { width: 1 });
     running.text("the entropy of the data", 0, entropy, { dx: 4, dy: -6 });
-    running.line(ts.map(log), ts.map((t) => sums[t]), { colour: BLUE, width: 3 });
-    running.dot(log(times[time.value]), sums[times[time.value]], { colour: BLUE, ring: true });
+    running.line(all.map(Math.log), all.map((t) => sums[t]), { colour: BLUE, width: 3 });
+    running.dot(Math.log(times[time.value]), sums[times[time.value]], { colour: BLUE, ring: true });
     mark(running);
   }
 
   const time = slider("t", { min: 0, max: times.length - 1, step: 1, value: 0, format: (i) => String(times[i]) }, show);
-  const names = { beta: "βₜ", tilde: "β̃ₜ", best: "the best" };
-  const variance = choice("σ²", names, "beta", update);
-  const place = { range: [0, log(T), 0, 1], margin: [8, 22, 40, 12] };
-  const areas = new Picture(model.get("alt"), { aspect: 2.2, ...place }, drawAreas);
-  const sum = "The sum of the terms up to t, which begins far below zero and ends just above the entropy of the data.";
-  const running = new Picture(sum, { aspect: 3, ...place, range: [0, log(T), -8, 1.8] }, drawRunning);
+  const variance = choice("σ²", { beta: "βₜ", tilde: "β̃ₜ", best: "the best" }, "beta", update);
+  const place = () => ({ range: [0, Math.log(T + 0.5), 0, 1], margin: [8, 22, 40, 30] });
+  const areas = new Picture(model.get("alt"), { aspect: 2.2, ...place() }, drawAreas);
+  const sum = "The sum of the terms up to t, in nats: it begins far below zero and ends just above the entropy of the data.";
+  const running = new Picture(sum, { aspect: 2.6, ...place() }, drawRunning);
   for (const picture of [areas, running]) {
-    draggable(picture, () => 0, (_, [place]) => {
-      const t = 10 ** place;
-      const nearest = times.reduce((best, each, i) => (Math.abs(each - t) < Math.abs(times[best] - t) ? i : best), 0);
-      if (nearest === time.value) return;
-      time.value = nearest;
+    draggable(picture, () => 0, (_, [where]) => {
+      const off = (i) => Math.abs(times[i] - Math.exp(where));
+      time.value = times.reduce((nearest, _, i) => (off(i) < off(nearest) ? i : nearest), 0);
       show();
     });
+    picture.canvas.style.touchAction = "pan-y"; // it is dragged sideways only
   }
   const says = saying();
   const hint =
-    "Above, from t = 2 on, equal areas are equal nats; below, the sum of all terms up to t, which begins with L_T and L₀, far below zero. Where are the nats? " +
-    "Choose β̃ₜ: at which t is it expensive? How much heavier is t = 2 in the bound than in L_simple?";
+    "Above, from t = 2 on, areas are nats; below, the sum of all terms up to t, which begins with L_T and L₀, far below " +
+    "zero. Where are the nats? Choose β̃ₜ: at which t is it expensive? How much heavier is t = 2 than the average?";
   const stop = assemble(el, "bound_bars", { hint, pictures: [areas, running], controls: [time, variance], says });
-  const legend = element("p", { className: "legend" });
-  for (const { words, colour } of Object.values(KINDS)) {
-    const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
-    mark.style.color = colour;
-    const item = element("span", {}, mark, words);
-    item.style.cssText = "display: inline-block; margin-right: 1.2em";
-    legend.append(item);
-  }
-  areas.canvas.after(legend);
+  areas.canvas.after(legend(Object.values(KINDS)));
   update();
   return stop;
 }
-
-const subscript = (n) => String(n).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
 export default { render };

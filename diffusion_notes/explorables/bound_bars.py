@@ -10,6 +10,7 @@ import traitlets
 
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.particles import finite
+from diffusion_notes.explorables.schedules import linear_ends
 from diffusion_notes.explorables.still import BLUE, ORANGE, line, scaled, svg, words
 
 __all__ = ["BoundBars"]
@@ -45,18 +46,16 @@ class BoundBars(Explorable):
     ).tag(sync=True, state=True)
 
     def __init__(self, schedule: Any, smallest_loss: Any, own_error: Any, *, prior: float, entropy: float) -> None:
-        if not hasattr(schedule, "beta"):
-            raise TypeError(f"schedule must be a Schedule, got {type(schedule).__name__}")
-        beta = schedule.beta.cpu().numpy()
-        T = len(beta) - 1
-        if not np.allclose(beta[1:], np.linspace(beta[1], beta[-1], T), rtol=1e-12):
-            raise ValueError("schedule must be linear: the page computes it from its ends")
+        ends = linear_ends(schedule)
+        T = ends["T"]
         tables = {"smallest_loss": finite("smallest_loss", smallest_loss), "own_error": finite("own_error", own_error)}
         for name, table in tables.items():
             if table.shape != (T,):
                 raise ValueError(f"{name} must have shape ({T},), got {table.shape}")
             if (table < 0).any():
                 raise ValueError(f"{name} must not be negative")
+        if (tables["smallest_loss"] == 0).any():
+            raise ValueError("smallest_loss must be positive: it is zero for data that are a point, and nothing else")
         for name, value in (("prior", prior), ("entropy", entropy)):
             finite(name, value)
         packed = [
@@ -65,24 +64,21 @@ class BoundBars(Explorable):
         ]
         self._smallest_loss = tables["smallest_loss"]
         super().__init__(
-            settings={
-                "T": T, "beta1": float(beta[1]), "betaT": float(beta[-1]), "prior": float(prior),
-                "entropy": float(entropy),
-            },
+            settings=ends | {"prior": float(prior), "entropy": float(entropy)},
             loss=packed[0],
             own=packed[1],
-        )  # fmt: skip
+        )
 
     def still_picture(self) -> str:
         """What even a perfect network pays at each t, with areas as nats."""
         beta = np.linspace(self.settings["beta1"], self.settings["betaT"], self.settings["T"])
         t = np.arange(1, len(beta) + 1)
         noise = -np.expm1(np.log1p(-beta).cumsum())
-        height = t * beta / (2 * (1 - beta) * noise) * self._smallest_loss
+        nats = beta / (2 * (1 - beta) * noise) * self._smallest_loss
+        height = nats / np.log((t + 0.5) / (t - 0.5))  # of a bar over log t whose area is the nats
         some = np.unique(np.geomspace(2, len(beta), 120).round().astype(int)) - 1
-        across = scaled(np.log(t[some]), 0, np.log(len(beta)), (0, 600))
+        end = np.log(len(beta) + 0.5)
+        across = scaled(np.log(t[some]), 0, end, (0, 600))
         up = scaled(height[some], 0, 1.1 * height[1:].max(), (260, 0))
-        ticks = [
-            words(scaled([np.log(k)], 0, np.log(len(beta)), (0, 600))[0], 290, f"t = {k}") for k in (3, 10, 30, 100)
-        ]
+        ticks = [words(scaled([np.log(k)], 0, end, (0, 600))[0], 290, f"t = {k}") for k in (3, 10, 30, 100)]
         return svg(self.alt, (600, 300), line(across, up, BLUE), line(across, 0 * up + 260, ORANGE, 1), *ticks)

@@ -7,7 +7,8 @@ const STYLE = `
 [data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y; }
 [data-explorable] canvas.drag { cursor: grab; touch-action: none; }
 [data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
-[data-explorable] label { display: flex; flex: 1 1 14rem; min-width: 0; align-items: center; gap: 0.6rem; min-height: 2.75rem; }
+[data-explorable] label { display: flex; flex: 1 1 14rem; min-width: 0; align-items: center; gap: 0.6rem;
+  min-height: 2.75rem; }
 [data-explorable] label > span { flex: 0 1 auto; }
 [data-explorable] input[type="range"] { flex: 1; min-width: 5rem; min-height: 2.75rem; }
 [data-explorable] .value { flex: 0 0 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
@@ -19,7 +20,8 @@ const STYLE = `
 [data-explorable] :is(button, select, input, canvas):focus-visible { outline: 3px solid; outline-offset: 2px; }
 [data-explorable] button { min-width: 6.5rem; }
 [data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 4.8em; font-variant-numeric: tabular-nums; }
-[data-explorable] .says b { font-weight: 600; }
+[data-explorable] .legend { margin: 0.3rem 0; }
+[data-explorable] .legend > span { display: inline-block; margin-right: 1.2em; }
 @media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
   [data-explorable] > svg { display: block; } }
 `;
@@ -28,14 +30,6 @@ function element(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
   return node;
-}
-
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-}
-
-function floats(base64) {
-  return new Float32Array(bytes(base64).buffer);
 }
 
 // A labelled slider. `format` says a value in words, on the page and to a screen reader.
@@ -81,6 +75,27 @@ function button(words, click) {
 
 // A number with so many digits after the point, and a real minus sign.
 const digits = (value, count = 2) => value.toFixed(count).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+
+// A number to so many digits that count, with a power of ten where it is needed.
+function significant(value, count = 3) {
+  if (!Number.isFinite(value)) return "∞";
+  if (value < 0) return `−${significant(-value, count)}`;
+  if (value === 0 || value >= 10 ** count - 0.5) return value.toFixed(0);
+  if (value >= 1e-3) return value.toPrecision(count);
+  const [digit, power] = value.toExponential(count - 1).split("e-");
+  return `${digit}·10⁻${[...power].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
+}
+
+// What the colours of a picture mean, as { words, colour } of each.
+function legend(items) {
+  const node = element("p", { className: "legend" });
+  for (const { words, colour } of items) {
+    const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
+    mark.style.color = colour;
+    node.append(element("span", {}, mark, words));
+  }
+  return node;
+}
 
 // A canvas with coordinates. `range` is [left, right, bottom, top]; `aspect` its width over its height, unless `height`
 // says how many pixels it is high; `margin` the pixels around it, as in CSS.

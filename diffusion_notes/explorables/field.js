@@ -6,7 +6,8 @@ const [SCALE, LONGEST] = [0.13, 0.23]; // of an arrow of the plane: for a noise 
 // Both answers at one place: [x, y] of the exact and of the trained one, and E[x_0 | x_t].
 function answers(network, roll, x, y, t) {
   const exact = roll.given(x, y, network.schedule.alphaBar[t]);
-  return { exact: exact.noise, x0: exact.x0, share: exact.share, trained: Array.from(network.predict(Float32Array.of(x, y), t)) };
+  const trained = Array.from(network.predict(Float32Array.of(x, y), t));
+  return { exact: exact.noise, x0: exact.x0, share: exact.share, trained };
 }
 
 // The exact answer at many places, as (x, y, x, y, …).
@@ -51,7 +52,8 @@ function render({ model, el }) {
     const likely = now.share.map((share, k) => share / roll.weights[k]).reduce((a, b) => Math.max(a, b));
     now.share.forEach((share, k) => {
       const strength = share / roll.weights[k] / likely;
-      picture.dot(roll.x[k], roll.y[k], { colour: `hsla(212, 75%, 52%, ${0.12 + 0.88 * strength})`, radius: 1.5 + 3.5 * strength });
+      const colour = `hsla(212, 75%, 52%, ${0.12 + 0.88 * strength})`;
+      picture.dot(roll.x[k], roll.y[k], { colour, radius: 1.5 + 3.5 * strength });
     });
     const place = [x.value, y.value];
     const ends = [now.exact, now.trained].map((e) => place.map((p, k) => (p - Math.sqrt(noise[t]) * e[k]) / root));
@@ -79,8 +81,8 @@ function render({ model, el }) {
   });
   const says = saying();
   const hint =
-    "Drag xₜ to a place between two arms of the spiral, and move t, between 40 and 400 say. Where on the spiral may it have come from? " +
-    "Which x₀ does the average name, and is it a likely one?";
+    "Drag xₜ to a place between two arms of the spiral, and move t, between 40 and 400 say. " +
+    "Where on the spiral may it have come from? Which x₀ does the average name, and is it a likely one?";
   const stop = assemble(el, "field", { hint, pictures: [picture], controls: [time, x, y, which], says });
   update();
   return stop;

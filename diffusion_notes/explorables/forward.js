@@ -43,15 +43,6 @@ function diffused({ x0, noise }, { alphaBar, noise: variance }) {
   return x0.map((x, k) => a * x + b * noise[k]);
 }
 
-// Three digits that count, with a power of ten where it is needed.
-function significant(value, count = 3) {
-  if (!Number.isFinite(value)) return "∞";
-  if (value >= 10 ** count - 0.5) return value.toFixed(0);
-  if (value >= 1e-3) return value.toPrecision(count);
-  const [digit, power] = value.toExponential(count - 1).split("e-");
-  return `${digit}·10⁻${[...power].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
-}
-
 const GRID = `
 [data-explorable="forward"] .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.3rem;
   container-type: inline-size; }
@@ -68,11 +59,9 @@ function render({ model, el }) {
   const points = cloud(roll);
   const moment = secondMoment(roll);
   const rows = schedules().map((row) => ({ ...row, prior: digits(priorTerm(row.schedule, moment), 5) }));
-  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
   const bands = Array.from({ length: 24 }, () => []);
   points.u.forEach((u, i) => bands[Math.min(23, Math.floor(24 * u))].push(i));
-  let [place, playing, request, before] = [Math.round(PLACES * model.get("position")), false, 0, 0];
-  const here = (row) => level(row.schedule, Math.round(place));
+  const here = (row) => level(row.schedule, Math.round(player.place));
 
   function draw(picture, row) {
     const x = diffused(points, here(row));
@@ -119,11 +108,8 @@ function render({ model, el }) {
       context.globalAlpha = 1;
       for (const tick of ticks) curve.text(String(tick).replace("-", "−"), 0, tick, { align: "right", dx: -6, dy: 4 });
       curve.axis([0, 0.25, 0.5, 0.75, 1], "t/T");
-      curve.line([place / PLACES, place / PLACES], range, { width: 1 });
-      context.save();
-      context.beginPath();
-      context.rect(curve.x(0), 0, curve.width, curve.y(range[0]));
-      context.clip();
+      curve.line([player.place / PLACES, player.place / PLACES], range, { width: 1 });
+      curve.clip();
       for (const { schedule, colour, dash } of rows) {
         const first = kind.value === "ratio" ? 1 : 0; // x_0 has no noise
         const times = Array.from({ length: schedule.T + 1 - first }, (_, i) => i + first);
@@ -140,7 +126,7 @@ function render({ model, el }) {
   );
 
   function show() {
-    at.value = Math.round(place);
+    at.value = Math.round(player.place);
     const found = rows.map((row, k) => {
       const { t, alphaBar, ratio } = here(row);
       const words = [
@@ -154,49 +140,19 @@ function render({ model, el }) {
       return `${row.name}: ᾱₜ = ${significant(alphaBar)} at t = ${t}`;
     });
     curve.redraw();
-    const end = place === PLACES ? ` The end: L_T is ${rows.map((row) => row.prior).join(", ")} nats.` : "";
-    says.ariaLive = playing ? "off" : "polite"; // say the step, but not sixty times a second
+    const end = player.place === PLACES ? ` The end: L_T is ${rows.map((row) => row.prior).join(", ")} nats.` : "";
+    says.ariaLive = player.playing ? "off" : "polite"; // say the step, but not sixty times a second
     says.textContent = `${found.join("; ")}.${end}`;
-    play.textContent = playing ? "Pause" : place >= PLACES ? "Play again" : "Play";
   }
 
-  function setPlaying(now) {
-    playing = now;
-    cancelAnimationFrame(request);
-    before = performance.now();
-    if (playing) request = requestAnimationFrame(tick);
-    show();
-  }
-
-  function tick(now) {
-    const seconds = Math.max(0, Math.min(0.25, (now - before) / 1000)); // a frame may bear a time before the click
-    if (!stillness.matches) {
-      place = Math.min(PLACES, place + (PLACES / SECONDS) * seconds);
-      before = now;
-    } else if (now - before >= 1000) {
-      place = Math.min(PLACES, Math.round(place + PLACES / 7)); // eight still pictures, a second each, in place of motion
-      before = now;
-    }
-    if (place >= PLACES) return setPlaying(false);
-    request = requestAnimationFrame(tick);
-    show();
-  }
-
-  function moveTo(where) {
-    place = where;
-    setPlaying(false);
-  }
-
-  const play = button("Play", () => {
-    if (!playing && place >= PLACES) place = 0;
-    setPlaying(!playing);
-  });
+  const player = new Player({ seconds: SECONDS, last: () => PLACES, show });
+  player.place = Math.round(PLACES * model.get("position"));
   const format = (value) => digits(value / PLACES, 3);
-  const at = slider("t/T", { min: 0, max: PLACES, step: 1, value: place, format }, moveTo);
+  const at = slider("t/T", { min: 0, max: PLACES, step: 1, value: player.place, format }, (where) => player.moveTo(where));
   const options = Object.fromEntries(Object.entries(CURVES).map(([key, { words }]) => [key, words]));
   const kind = choice("Curve", options, "signal", () => curve.redraw());
   kind.node.style.flexBasis = "100%"; // and the slider is long
-  draggable(curve, () => 0, (_, [x]) => moveTo(Math.round(PLACES * Math.max(0, Math.min(1, x)))));
+  draggable(curve, () => 0, (_, [x]) => player.moveTo(Math.round(PLACES * Math.max(0, Math.min(1, x)))));
   curve.canvas.style.touchAction = "pan-y"; // it is dragged sideways only
   const says = saying();
   const hint =
@@ -204,11 +160,11 @@ function render({ model, el }) {
     "the t at which the arms of the spiral run together. Is it the same t? The same ᾱₜ? " +
     "(SNR, signal to noise, is ᾱₜ/(1 − ᾱₜ).)";
   const stopped = { canvas: grid, stop: () => panels.forEach(({ picture }) => picture.stop()) };
-  const stop = assemble(el, "forward", { hint, pictures: [stopped, curve], controls: [play, at, kind], says });
+  const stop = assemble(el, "forward", { hint, pictures: [stopped, curve], controls: [player.button, at, kind], says });
   el.prepend(element("style", { textContent: GRID }));
-  show();
+  player.set(false);
   return () => {
-    setPlaying(false);
+    player.set(false);
     stop();
   };
 }

@@ -35,7 +35,7 @@ class Forward(Explorable):
     """
 
     name = "forward"
-    parts = ("maths", "drawing")
+    parts = ("maths", "drawing", "playing")
 
     position = traitlets.Float().tag(sync=True, state=True)
     alt = traitlets.Unicode(

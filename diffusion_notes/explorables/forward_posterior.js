@@ -49,14 +49,6 @@ const KEY = [
   ["2px dotted", "between those two means: here the mean always lies"],
 ];
 
-// Three digits that count, with a power of ten where it is needed.
-function significant(value, count = 3) {
-  if (!(value > 0)) return "0";
-  if (value >= 1e-3) return value.toPrecision(count);
-  const [digit, power] = value.toExponential(count - 1).split("e-");
-  return `${digit}·10⁻${[...power].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
-}
-
 const GROUPS = `
 [data-explorable="forward_posterior"] fieldset { flex: 1 1 15rem; min-width: 0; margin: 0; padding: 0; border: 0; }
 [data-explorable="forward_posterior"] fieldset label > span:first-child { flex-basis: 3.6em; }

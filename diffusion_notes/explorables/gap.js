@@ -31,7 +31,8 @@ function render({ model, el }) {
     picture.redraw();
     bars.redraw();
   };
-  const decoder = choice("The mean of p(x | z)", Object.fromEntries(Object.entries(DECODERS).map(([k, d]) => [k, d.words])), "line", update);
+  const means = Object.fromEntries(Object.entries(DECODERS).map(([name, { words }]) => [name, words]));
+  const decoder = choice("The mean of p(x | z)", means, "line", update);
   const x = slider("x", { min: -2, max: 3, step: 0.05, value: model.get("x"), format: digits }, update);
   const m = slider("mean of q", { min: -3, max: 3, step: 0.01, value: 0, format: digits }, update);
   const r = slider("width of q", { min: -3, max: 0.7, step: 0.01, value: 0, format: (v) => three(Math.exp(v)) }, update);

@@ -76,20 +76,12 @@ function render({ model, el }) {
   const encoder = choice("Encoder", names, "perfect", update);
   const c = slider("c", { min: -0.99, max: 0.99, step: 0.01, value: 0.5, format: digits }, update);
   const picture = new Picture(model.get("alt"), { aspect: 1.5, range: [-1, 1, -6, 0], margin: [8, 12, 40, 12] }, draw);
-  const legend = element("p", { className: "legend" });
-  for (const { words, colour } of Object.values(LINES)) {
-    const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
-    mark.style.color = colour;
-    const item = element("span", {}, mark, words);
-    item.style.cssText = "display: inline-block; margin-right: 1.2em";
-    legend.append(item);
-  }
   const says = saying();
   const hint =
     "Move a. Which lines stay on the bound? Where does the printed form promise more than log p(x), and what becomes " +
     "of the repaired one as the layers are coupled more closely? Then give the encoder a c with the other sign.";
   const stop = assemble(el, "layers", { hint, pictures: [picture], controls: [a, x, encoder, c], says });
-  picture.canvas.after(legend);
+  picture.canvas.after(legend(Object.values(LINES)));
   update();
   return stop;
 }

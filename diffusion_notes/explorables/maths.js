@@ -1,5 +1,10 @@
 // The mathematics of the book's explorables. The index is the paper's: t = 1, …, T, and alphaBar[0] = 1.
 
+// Numbers that a page holds as text.
+function floats(base64) {
+  return new Float32Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+}
+
 // Random numbers that are the same for the same seed (mulberry32), and Gaussian ones by Box and Muller.
 class Random {
   constructor(seed) {
@@ -170,7 +175,8 @@ class NoiseNetwork {
     const take = (count) => numbers.subarray(at, (at += count));
     this.frequency = take(2 * features);
     const sizes = [2 + 2 * features + 9, ...Array(depth).fill(width), 2];
-    this.layers = sizes.slice(1).map((high, l) => ({ wide: sizes[l], high, weight: take(sizes[l] * high), bias: take(high) }));
+    const layer = (wide, high) => ({ wide, high, weight: take(wide * high), bias: take(high) });
+    this.layers = sizes.slice(1).map((high, l) => layer(sizes[l], high));
     if (at !== numbers.length) throw new Error(`the network has ${at} parameters, and ${numbers.length} are given`);
   }
   // What the network knows of t, which is the same for all points, goes into the first bias.
@@ -228,7 +234,6 @@ function reverseStep(network, schedule, points, t, sigma, noise) {
 
 // The trained network of a page, from what its model holds.
 function trainedNetwork(weights, settings) {
-  const numbers = new Float32Array(Uint8Array.from(atob(weights), (c) => c.charCodeAt(0)).buffer);
   const schedule = Schedule.linear(settings.T, settings.beta1, settings.betaT);
-  return new NoiseNetwork(numbers, { ...settings, schedule });
+  return new NoiseNetwork(floats(weights), { ...settings, schedule });
 }

@@ -1,5 +1,6 @@
 // The reverse process: the trained network runs in the page, in a worker of its own, so that the page stays free.
 const POINTS = 2000;
+const SECONDS = 8; // for the whole walk, if the network keeps up
 const NAMES = {
   normal: "N(0, I)",
   narrow: "half as wide",
@@ -81,20 +82,18 @@ function render({ model, el }) {
   const { weights, settings } = Object.fromEntries(["weights", "settings"].map((name) => [name, model.get(name)]));
   const schedule = Schedule.linear(settings.T, settings.beta1, settings.betaT);
   const roll = new SwissRoll();
-  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
   // the same script, without its export: a page that was opened as a file may not start a module as a worker
   const script = model.get("_esm").replace(/^export default.*/m, "");
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const worker = new Worker(url);
   worker.onerror = (event) => console.error(event.message);
   let [frames, hues, id, seed, place] = [[], [], 0, 1, [0.5, -0.5]];
-  let [position, playing, request, before] = [0, false, 0, 0];
 
   worker.onmessage = ({ data }) => {
     if (data.id !== id) return;
     frames.push(data.points);
     el.dataset.evaluations = frames.length - 1;
-    if (!playing && frames.length - 1 === Math.ceil(position)) show(); // it was waited for
+    if (!player.playing && frames.length - 1 === Math.ceil(player.place)) show(); // it was waited for
   };
 
   const steps = () => Number(count.value);
@@ -112,10 +111,11 @@ function render({ model, el }) {
     const task = { id: ++id, steps: steps(), variance: variance.value, seed: seed + 1000, points };
     worker.postMessage(id === 1 ? { ...task, weights, settings } : task);
     el.dataset.evaluations = 0;
-    moveTo(0);
+    player.moveTo(0);
   }
 
   function draw() {
+    const position = player.place;
     const here = Math.min(Math.floor(position), frames.length - 1);
     const next = Math.min(here + 1, frames.length - 1);
     const part = Math.min(1, position - here);
@@ -136,58 +136,28 @@ function render({ model, el }) {
   }
 
   function show() {
+    const { place: position, playing } = player;
     picture.redraw();
     at.value = Math.floor(position);
-    play.textContent = playing ? "Pause" : position >= steps() ? "Play again" : "Play";
     says.ariaLive = playing ? "off" : "polite";
     if (playing) says.textContent = `t = ${time(Math.floor(position))}`;
     else if (Math.ceil(position) >= frames.length) says.textContent = `t = ${time(position)}: the network is computing.`;
     else {
       const { off, quarters } = onSpiral(frames[Math.floor(position)], roll);
       says.textContent =
-        `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${digits(100 * off)} % (of true points 0.27 %). ` +
+        `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${digits(100 * off)} % ` +
+        "(of true points 0.27 %). " +
         `Shares in its four quarters, from the inner end: ${quarters.map((share) => digits(share)).join(", ")}.`;
     }
-  }
-
-  function moveTo(where) {
-    setPlaying(false);
-    position = where;
-    show();
-  }
-
-  function setPlaying(now) {
-    playing = now;
-    cancelAnimationFrame(request);
-    before = performance.now();
-    if (playing) request = requestAnimationFrame(tick);
-  }
-
-  function tick(now) {
-    const seconds = Math.max(0, Math.min(0.25, (now - before) / 1000)); // a frame may bear a time before the click
-    if (!stillness.matches) {
-      position = Math.min(position + (steps() / 8) * seconds, frames.length - 1, steps());
-      before = now;
-    } else if (now - before >= 1000) {
-      position = Math.min(Math.round(position + steps() / 7), frames.length - 1, steps());
-      before = now;
-    }
-    if (position >= steps()) setPlaying(false);
-    else request = requestAnimationFrame(tick);
-    show();
   }
 
   const edges = Array.from({ length: 241 }, (_, i) => roll.spiral(i / 240));
   const spiral = [edges.map(([x]) => x), edges.map(([, y]) => y)];
   const picture = new Picture(model.get("alt"), { range: [-2.6, 2.6, -2.6, 2.6] }, draw);
-  const play = button("Play", () => {
-    if (!playing && position >= steps()) position = 0;
-    setPlaying(!playing);
-    show();
-  });
+  const player = new Player({ seconds: SECONDS, last: () => steps(), ready: () => frames.length - 1, show });
   const count = choice("Number of steps", Object.fromEntries(model.get("steps").map((n) => [n, String(n)])), "", begin);
   count.value = String(Math.max(...model.get("steps")));
-  const at = slider("Step", { min: 0, max: 1, step: 1, value: 0, format: (i) => `t = ${time(i)}` }, moveTo);
+  const at = slider("Step", { min: 0, max: 1, step: 1, value: 0, format: (i) => `t = ${time(i)}` }, (i) => player.moveTo(i));
   const variance = choice("Noise of a step, σ²", { tilde: "β̃", beta: "β", none: "none" }, "tilde", begin);
   const start = choice("Start", NAMES, "normal", () => {
     places.forEach((control) => (control.node.hidden = start.value !== "one"));
@@ -216,11 +186,11 @@ function render({ model, el }) {
   );
   picture.canvas.classList.remove("drag"); // until there is something to drag
   const says = saying();
-  const controls = [play, at, count, variance, start, ...places, again];
+  const controls = [player.button, at, count, variance, start, ...places, again];
   const stop = assemble(el, "reverse", { hint: model.get("hint"), pictures: [picture], controls, says });
   begin();
   return () => {
-    setPlaying(false);
+    player.set(false);
     worker.terminate();
     URL.revokeObjectURL(url);
     stop();

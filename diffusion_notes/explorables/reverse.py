@@ -28,6 +28,7 @@ class Reverse(WithNetwork):
     """
 
     name = "reverse"
+    parts = ("maths", "drawing", "playing")
 
     steps = traitlets.List(traitlets.Int()).tag(sync=True, state=True)
     hint = traitlets.Unicode().tag(sync=True, state=True)

@@ -9,6 +9,7 @@ import numpy as np
 import traitlets
 
 from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.schedules import linear_ends
 
 __all__ = ["WithNetwork"]
 
@@ -32,20 +33,15 @@ class WithNetwork(Explorable):
     def __init__(self, network: Any) -> None:
         try:
             numbers = [value.detach().cpu().numpy() for value in network.state_dict().values()]
-            beta = network.schedule.beta.cpu().numpy()
-            data_std = float(network.data_std)
+            schedule, data_std = network.schedule, float(network.data_std)
         except AttributeError as error:
             raise TypeError(f"network must be a NoiseMLP, got {type(network).__name__}") from error
         (dim, features), width, depth = numbers[0].shape, numbers[1].shape[0], len(numbers) // 2 - 1
         if dim != 2:
             raise ValueError(f"network must be one for points in the plane, got one for {dim} coordinates")
-        if not np.allclose(beta[1:], np.linspace(beta[1], beta[-1], len(beta) - 1), rtol=1e-12):
-            raise ValueError("network must be made for a linear schedule: the page computes it from its ends")
+        ends = linear_ends(schedule)
         flat = np.concatenate([value.ravel() for value in numbers]).astype("<f4")
         super().__init__(
             weights=base64.b64encode(flat.tobytes()).decode("ascii"),
-            settings={
-                "width": width, "depth": depth, "features": features, "dataStd": data_std,
-                "T": len(beta) - 1, "beta1": float(beta[1]), "betaT": float(beta[-1]),
-            },
-        )  # fmt: skip
+            settings={"width": width, "depth": depth, "features": features, "dataStd": data_std} | ends,
+        )
