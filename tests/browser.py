@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from notebooks import ROOT
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from diffusion_notes.explorables import Explorable
@@ -61,3 +62,18 @@ def pages(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
     yield show
     for context in contexts:
         context.close()
+
+
+def check_whole(page: Page, width: int) -> None:
+    """Nothing is complained of, nothing sticks out sideways, and axe-core finds nothing."""
+    assert page.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
+
+
+def number(words: str) -> float:
+    """A number as a page says it, with its sign and its power of ten."""
+    digits, _, power = words.replace("−", "-").partition("·10⁻")
+    return float(digits) * 10.0 ** -int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")) or 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from browser import chromium, pages
 from hypothesis import settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
@@ -12,3 +13,16 @@ settings.load_profile("book")
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Open explorables, each in a page of its own."""
+    with pages(browser, tmp_path) as show:
+        yield show

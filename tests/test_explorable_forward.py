@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browser import chromium, pages
+from browser import check_whole, number
 from javascript import run
-from notebooks import ROOT
 from scipy.stats import kstest
 from torch.distributions import kl_divergence
 
@@ -153,36 +150,13 @@ def test_it_starts_within_the_schedule(position, error):
         Forward(position)
 
 
-def test_it_imports_without_torch():
-    code = "import sys, diffusion_notes.explorables.forward; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 # The page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    with pages(browser, tmp_path) as show:
-        yield show
-
-
-def value(words: str) -> float:
-    """A number as it is said, with its power of ten."""
-    number, _, power = words.partition("·10⁻")
-    return float(number) * 10.0 ** -int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")) or 0)
 
 
 def same_digits(words: str, truth: float) -> bool:
     if math.isinf(truth) or words == "∞":
         return math.isinf(truth) and words == "∞"
-    return words == f"{truth:.0f}" if truth >= 999.5 else f"{value(words):.2e}" == f"{truth:.2e}"
+    return words == f"{truth:.0f}" if truth >= 999.5 else f"{number(words):.2e}" == f"{truth:.2e}"
 
 
 def captions(page) -> list[list[str]]:
@@ -216,17 +190,13 @@ def time(page):
 @pytest.mark.parametrize("width", [800, 390, 320])
 def test_it_is_whole_and_readable(show, scheme, width):
     page = show(Forward(), scheme, width)
-    assert page.complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     tops = {round(panel.bounding_box()["y"]) for panel in page.locator(".panels canvas").all()}
     assert page.locator(".panels canvas").count() == 3
     assert len(tops) == 1  # side by side
     # no line under a panel runs over, even those that are longest
     time(page).fill("1000")
     assert all(page.locator(".caption > *").evaluate_all("all => all.map(e => e.scrollWidth <= e.clientWidth)"))
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
+    check_whole(page, width)
     # the frame of the curves is drawn in the colour of the words
     ink = page.locator("canvas").last.evaluate(
         """c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, seen = {};

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
-from browser import chromium, pages
+from browser import check_whole, number
 from javascript import run
-from notebooks import ROOT
 
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.explorables.forward_posterior import ForwardPosterior
@@ -177,24 +174,7 @@ def test_bad_input_is_named(change, error, words):
         ForwardPosterior(**change)
 
 
-def test_it_imports_without_torch():
-    code = "import sys, diffusion_notes.explorables.forward_posterior; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 # The page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    with pages(browser, tmp_path) as show:
-        yield show
 
 
 NUMBER = r"(\d[\d.]*(?:·10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)"
@@ -204,11 +184,6 @@ SENTENCE = re.compile(
     rf"(?:, and the mean is (?:on|{NUMBER} off) the line through x₀ and xₜ)?\."
     r"(?: This xₜ is (\d+) standard deviations from √ᾱₜ x₀: q hardly ever draws it\.)?"
 )
-
-
-def value(words: str) -> float:
-    number, _, power = words.partition("·10⁻")
-    return float(number) * 10.0 ** -int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")) or 0)
 
 
 def says(page) -> str:
@@ -237,9 +212,9 @@ def check_sentence(page, T: int, t: int) -> dict:
     expected = truth(T, t, x0, xt)
     names = ("fromX0", "fromXt", "std", "beta", "missing")
     for name, words in zip(names, (*weights, std, beta, missing), strict=True):
-        assert f"{value(words):.2e}" == f"{expected[name]:.2e}", name
+        assert f"{number(words):.2e}" == f"{expected[name]:.2e}", name
     assert [float(c.replace("−", "-")) for c in (x, y)] == pytest.approx(expected["mean"], abs=5.01e-4)
-    assert value(off or "0") == pytest.approx(expected["off"] or 0, rel=5.01e-3, abs=1e-14)
+    assert number(off or "0") == pytest.approx(expected["off"] or 0, rel=5.01e-3, abs=1e-14)
     assert (away is None) == (expected["away"] <= 4)
     if away:
         assert int(away) == round(expected["away"])
@@ -271,15 +246,11 @@ BLUE, ORANGE, GREEN = (41, 129, 224), (227, 114, 18), (39, 155, 97)
 @pytest.mark.parametrize("width", [800, 390])
 def test_it_is_whole_and_readable(show, scheme, width):
     page = show(ForwardPosterior(), scheme, width)
-    assert page.complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     for control in page.locator("button, select, input").all():
         box = control.bounding_box()
         assert box["height"] >= 44
         assert box["x"] + box["width"] <= width
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
+    check_whole(page, width)
     widget = ForwardPosterior()
     ink = (0x22,) * 3 if scheme == "light" else (0xDD,) * 3
     assert is_near(colour_at(page, widget.x0), BLUE)

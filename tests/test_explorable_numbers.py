@@ -112,7 +112,7 @@ def test_the_terms_of_the_bound_are_the_packages(kind):
         kind=kind,
     )
     beta, alpha = schedule.beta, schedule.alpha
-    best = schedule.beta_tilde + beta**2 / alpha / schedule.one_minus_alpha_bar * (loss + own) / 2
+    best = schedule.beta_tilde + beta**2 / alpha / schedule.one_minus_alpha_bar * loss / 2
     sigma = {"beta": beta, "tilde": schedule.sigma_tilde.square(), "best": best}[kind]
     weight, constant = variational_weight(schedule, sigma), variational_constant(schedule, sigma, dim=2)
     truth = {"weight": weight, "constant": constant, "floor": weight * loss, "extra": weight * own}
@@ -122,6 +122,20 @@ def test_the_terms_of_the_bound_are_the_packages(kind):
         torch.testing.assert_close(each, table[1:], rtol=1e-9, atol=1e-12)
 
 
+def test_the_areas_of_the_bars_are_their_values():
+    """Integrated over ln t from the corners, whatever the function says that they are."""
+    values = torch.rand(1001, generator=torch.Generator().manual_seed(0), **exactly)
+    tops = run("return barTops(values)", "maths", "drawing", "bound_bars", values=values.tolist())
+    x, y = np.array(tops["xs"]), np.array(tops["ys"])
+    assert (x[0], x[-1]) == pytest.approx((math.log(1.5), math.log(1000.5)))
+    assert (np.diff(x) >= 0).all()
+    assert np.interp(np.log([2, 10, 1000]), x, y) == pytest.approx(
+        [values[t].item() / math.log((t + 0.5) / (t - 0.5)) for t in (2, 10, 1000)]
+    )
+    whole, few = np.trapezoid(y, x), np.trapezoid(y[:18], x[:18])  # the first nine bars are t = 2, ..., 10
+    assert (whole, few) == pytest.approx((values[2:].sum().item(), values[2:11].sum().item()))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -129,6 +143,7 @@ def test_the_terms_of_the_bound_are_the_packages(kind):
         ({"schedule": Schedule.cosine(10)}, ValueError, "schedule must be linear"),
         ({"smallest_loss": np.ones(11)}, ValueError, r"smallest_loss must have shape \(10,\), got \(11,\)"),
         ({"own_error": -np.ones(10)}, ValueError, "own_error must not be negative"),
+        ({"smallest_loss": np.arange(10.0)}, ValueError, "smallest_loss must be positive"),
         ({"own_error": np.full(10, np.nan)}, ValueError, "own_error must be finite"),
         ({"own_error": "none"}, TypeError, "own_error must be an array of numbers"),
         ({"prior": math.inf}, ValueError, "prior must be finite"),
@@ -176,6 +191,24 @@ def test_a_divergence_is_torchs():
     found = run("return divergence(0.3, 0.5, -1, 2)", "maths")
     truth = kl_divergence(Normal(0.3, 0.5**0.5), Normal(-1.0, 2**0.5))
     assert found == pytest.approx(truth.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (0.5, "0.500"),
+        (-7.3725, "−7.37"),
+        (999.4, "999"),
+        (24776.3, "24776"),
+        (0.001, "0.00100"),
+        (0.000147, "1.47·10⁻⁴"),
+        (-9.999e-11, "−1.00·10⁻¹⁰"),
+    ],
+)
+def test_a_number_is_said_with_three_digits_that_count(value, said):
+    assert run("return significant(value)", "maths", "drawing", value=value) == said
+    assert run("return significant(1 / 0)", "maths", "drawing") == "∞"
 
 
 # The swiss roll
@@ -309,6 +342,31 @@ def test_a_walk_of_fewer_steps_is_a_chain_with_the_same_noise_levels():
     np.testing.assert_allclose(found["walk"], walked, atol=1e-4)
 
 
+def test_what_the_chapter_says_of_the_reverse_process():
+    """One start finds the whole spiral; without noise all end at one place; ten steps are few, a hundred are many."""
+    state = Reverse(swiss_roll_ddpm().network).state()
+    code = """
+        const net = trainedNetwork(weights, settings);
+        return walks.map(([start, variance, steps]) => {
+          const points = startingPoints(start, [0.5, -0.5], new Random(1));
+          const ends = [...walk(net, { steps, variance, seed: 1001, points })].at(-1);
+          return { ...onSpiral(ends, new SwissRoll()), ends: Array.from(ends) };
+        });"""
+    walks = [("one", "beta", 100), ("normal", "none", 100), ("normal", "beta", 10), ("normal", "beta", 100)]
+    walks += [("normal", "beta", 1000), ("ring", "none", 100)]
+    given = {name: state[name] for name in ("weights", "settings")}
+    one, still, ten, hundred, thousand, ring = run(code, "maths", "drawing", "reverse", walks=walks, **given)
+    assert min(one["quarters"]) > 0.2
+    for found in (still, ring):
+        ends = torch.tensor(found["ends"]).reshape(-1, 2)
+        near = (ends - ends.median(0).values).norm(dim=1) < 0.2
+        assert near.double().mean() > 0.95
+    assert ten["off"] > 0.2
+    assert hundred["off"] < 0.02
+    assert thousand["off"] < 0.02
+    assert min(hundred["quarters"]) > 0.2
+
+
 def test_the_share_off_the_spiral_is_the_packages():
     points = SwissRoll(noise=0.08).sample(2000, torch.Generator().manual_seed(2), **exactly)
     found = run(
@@ -326,7 +384,7 @@ def test_the_share_off_the_spiral_is_the_packages():
         (None, TypeError, "network must be a NoiseMLP, got NoneType"),
         (torch.nn.Linear(2, 2), TypeError, "network must be a NoiseMLP, got Linear"),
         (NoiseMLP(Schedule.linear(10), dim=3), ValueError, "in the plane, got one for 3 coordinates"),
-        (NoiseMLP(Schedule.cosine(10)), ValueError, "made for a linear schedule"),
+        (NoiseMLP(Schedule.cosine(10)), ValueError, "schedule must be linear"),
     ],
 )
 def test_a_network_that_does_not_fit_is_refused(kind, network, error, words):

@@ -6,12 +6,13 @@ import gzip
 import json
 import math
 import re
+from xml.etree import ElementTree
 
 import pytest
 import torch
-from browser import chromium, pages
+from browser import check_whole, number
 from javascript import run
-from notebooks import NOTEBOOKS, ROOT, read
+from notebooks import NOTEBOOKS, read
 
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.explorables import (
@@ -54,24 +55,12 @@ each = pytest.mark.parametrize("name", ALL)
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    with pages(browser, tmp_path) as show:
-        yield show
-
-
 def says(page) -> str:
     return page.locator("output").inner_text()
 
 
 def numbers(text: str) -> list[float]:
-    return [float(n.replace("−", "-")) for n in re.findall(r"−?\d+(?:\.\d+)?", text)]
+    return [number(n) for n in re.findall(r"−?\d+(?:\.\d+)?(?:·10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", text)]
 
 
 def slider(page, name: str):
@@ -88,15 +77,11 @@ def picture(page) -> str:
 @pytest.mark.parametrize("width", [800, 390])
 def test_it_is_whole_and_readable(show, name, scheme, width):
     page = show(ALL[name](), scheme, width)
-    assert page.complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(f'[data-explorable="{name}"] > svg').is_hidden()
     assert len(page.locator(".try").inner_text()) > 60
     for canvas in page.locator("canvas").all():
         assert len(canvas.get_attribute("aria-label")) > 40
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
+    check_whole(page, width)
 
 
 @each
@@ -125,6 +110,15 @@ def test_without_scripts_and_in_print_a_picture_stands_in_its_place(show, name):
     page.emulate_media(media="print")
     assert page.locator("[data-explorable] > svg").is_visible()
     assert page.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
+
+
+@each
+def test_the_still_picture_is_whole(name):
+    widget = ALL[name]()
+    picture = ElementTree.fromstring(widget.still_picture())
+    assert (picture.attrib["role"], picture.find("title").text) == ("img", widget.alt)
+    assert "nan" not in widget.still_picture()
+    assert len(list(picture.iter())) > 3
 
 
 @each
@@ -220,18 +214,19 @@ def test_the_terms_say_what_the_package_computes(show, scheme, kind):
     assert time.get_attribute("aria-valuetext") == "2"
     beta, tilde = SCHEDULE.beta, SCHEDULE.beta_tilde
     loss, own = (torch.cat((torch.zeros(1), table)).double() for table in (LOSS, OWN))
-    best = tilde + beta**2 / SCHEDULE.alpha / SCHEDULE.one_minus_alpha_bar * (loss + own) / 2
+    best = tilde + beta**2 / SCHEDULE.alpha / SCHEDULE.one_minus_alpha_bar * loss / 2
     sigma = {"beta": beta, "tilde": SCHEDULE.sigma_tilde.square(), "best": best}[kind]
     weight, constant = variational_weight(SCHEDULE, sigma), variational_constant(SCHEDULE, sigma, dim=2)
     each = (weight * (loss + own) + constant)[1:]
-    total = each.sum().item() + 2e-5
-    truth = [each[1], weight[2] * loss[2], weight[2] * own[2], constant[2]]
+    ours, total = (weight * own)[1:].sum().item(), each.sum().item() + 2e-5
+    relative = weight[2] / weight[1:].mean()
+    truth = [each[1], weight[2] * loss[2], weight[2] * own[2], constant[2], weight[2], relative]
     found = numbers(says(page))
     assert found[:1] == [2]
-    assert found[1:5] == pytest.approx([value.item() for value in truth], abs=6e-5)
-    assert found[5:7] == pytest.approx([weight[2].item(), (weight[2] / weight[1:].mean()).item()], rel=6e-3)
+    assert found[1:7] == pytest.approx([value.item() for value in truth], rel=6e-3, abs=1e-15)
+    gap = total - 2.8379
     so_far = each[:2].sum().item() + 2e-5
-    assert found[7:] == pytest.approx([so_far, total, total - 2.8379, 2.8379], abs=2e-4)
+    assert found[7:] == pytest.approx([so_far, total, gap, 2.8379, gap - ours, ours], abs=2e-4)
     page.keyboard.press("End")
     assert numbers(says(page))[0] == 1000
 
@@ -321,6 +316,20 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
     page.keyboard.press("End")
     assert picture(page) == end
     assert page.complaints == []
+
+
+def test_it_never_shows_a_step_that_is_not_computed_yet(show):
+    page = show(Reverse(NETWORK))
+    page.get_by_role("button").first.click()
+    ahead = page.evaluate(
+        """() => new Promise((done) => { const found = [];
+          const look = () => { const root = document.querySelector('[data-explorable]');
+            found.push(root.querySelector('input').value - root.dataset.evaluations);
+            if (found.length < 60) requestAnimationFrame(look); else done(found); };
+          requestAnimationFrame(look); })"""
+    )
+    assert max(ahead) <= 0
+    assert int(slider(page, "Step").input_value()) > 0
 
 
 def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):

@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import chromium
 from notebooks import NOTEBOOKS, ROOT, markdown
 
 HTML = ROOT / "_build" / "html"
@@ -16,12 +15,10 @@ each_page = pytest.mark.parametrize("name", PAGES)
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture(scope="module", autouse=True)
+def _built():
     if not (HTML / "index.html").exists():
         pytest.fail("the book is not built: run `make book`")
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
