@@ -38,6 +38,9 @@ class DDPM(nn.Module):
             of which the first is not used. Since :math:`\tilde\beta_1 = 0` is no variance of a density,
             the last step has :math:`\sigma_1^2 = \beta_1` in both named cases.
         objective: ``"simple"``, to train on :math:`L_\text{simple}`, or ``"variational"``, on the bound.
+        importance: whether :meth:`loss` draws t in proportion to its weight in the objective, and not
+            uniformly (Nichol and Dhariwal 2021, section 3.3, have the idea). The expectation is the same, and
+            of the bound's the noise is much smaller; in :math:`L_\text{simple}` all weights are equal.
 
     Raises:
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
@@ -55,6 +58,7 @@ class DDPM(nn.Module):
         schedule: Schedule,
         variance: str | Tensor = "beta_tilde",
         objective: str = "simple",
+        importance: bool = False,
     ) -> None:
         super().__init__()
         if not callable(network):
@@ -72,17 +76,26 @@ class DDPM(nn.Module):
             raise ValueError("network was made for another schedule")
         if objective not in ("simple", "variational"):
             raise ValueError(f"objective must be 'simple' or 'variational', got {objective!r}")
-        self.network, self.schedule, self.variance, self.objective = network, schedule, variance, objective
+        if not isinstance(importance, bool):
+            raise TypeError(f"importance must be True or False, got {describe(importance)}")
+        self.network, self.schedule, self.variance = network, schedule, variance
+        self.objective, self.importance = objective, importance
         self.q = ForwardProcess(schedule)
-        sigma, weight = self.sigma_squared.sqrt(), variational_weight(schedule, self.sigma_squared)
-        self.tables = Tables({"sigma": sigma, "weight": weight}.__getitem__)
+        weight = schedule.T * variational_weight(schedule, self.sigma_squared)
+        if objective == "simple":
+            weight = (weight > 0).double()
+        share = weight.cumsum(0) / weight.sum()
+        sigma = self.sigma_squared.sqrt()
+        self.tables = Tables({"sigma": sigma, "weight": weight, "share": share}.__getitem__)
+        self.mean_weight = (weight.sum() / schedule.T).item()
 
     def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
         network = repr(self.network) if isinstance(self.network, nn.Module) else type(self.network).__name__
         variance = fingerprint(self.variance) if isinstance(self.variance, Tensor) else self.variance
         schedule = fingerprint(self.schedule.beta)
-        return {"variance": variance, "schedule": schedule, "network": network, "objective": self.objective}
+        about = {"variance": variance, "schedule": schedule, "network": network, "objective": self.objective}
+        return about | ({"importance": True} if self.importance else {})
 
     @property
     def length(self) -> int:
@@ -120,19 +133,28 @@ class DDPM(nn.Module):
             ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
         """
         check_points("x0", x0, least=1)
-        T, at = self.schedule.T, self.schedule.at
-        how = {"generator": generator, "device": x0.device}
-        t = torch.randint(1, 1 + T, x0.shape[:1], **how)
-        noise = randn_like(x0, generator)
-        xt = at("sqrt_alpha_bar", t, x0) * x0
-        xt = xt + at("sqrt_one_minus_alpha_bar", t, x0) * noise
-        loss = (noise - self._predict(xt, t)).square().sum(-1)
-        if self.objective == "variational":
-            loss = T * self.tables.at("weight", t, x0).squeeze(-1) * loss
-        return loss.mean()
+        t, weight = self._draw_t(x0, generator)
+        noise, at = randn_like(x0, generator), self.schedule.at
+        xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
+        return (weight * (noise - self._predict(xt, t)).square().sum(-1)).mean()
+
+    def _draw_t(self, x0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor | float]:
+        """A t for each point, and what makes up for how it was drawn."""
+        T, n = self.schedule.T, x0.shape[:1]
+        if self.importance:
+            u = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
+            # t is the first whose share of the weight, with those before it, is more than u
+            t = torch.searchsorted(self.tables.whole("share", x0), u, right=True).clamp(max=T)
+            return t, self.mean_weight
+        t = torch.randint(1, 1 + T, n, generator=generator, device=x0.device)
+        return t, 1.0 if self.objective == "simple" else self.tables.at("weight", t, x0).squeeze(-1)
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
-        noise = self.network(xt, t)
+        if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():
+            # the hidden units of a block stay in the cache of a CPU, those of all points would not
+            noise = torch.cat([self.network(block, t) for block in xt.split(_BLOCK)])
+        else:
+            noise = self.network(xt, t)
         if noise.shape != xt.shape:  # it would broadcast, train, and be wrong
             raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {tuple(noise.shape)}")
         return noise
@@ -196,3 +218,6 @@ class DDPM(nn.Module):
     def sample(self, xT: Tensor, generator: Generator | None = None) -> Tensor:
         """The end :math:`x_0` of :meth:`walk`, of the shape of ``xT``."""
         return deque(self.walk(xT, generator), maxlen=1).pop()[1]
+
+
+_BLOCK = 2048  # points

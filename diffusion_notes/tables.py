@@ -36,8 +36,12 @@ class Tables:
 
     def at(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
         """The entries ``t``, of shape ``(...)``, on the device and in the dtype of ``like``, as ``(..., 1)``."""
+        return self.whole(name, like)[t].unsqueeze(-1)
+
+    def whole(self, name: str, like: Tensor) -> Tensor:
+        """All entries, on the device and in the dtype of ``like``."""
         key = name, like.device, like.dtype
         if key not in self.placed:
             with torch.inference_mode(False):  # what is kept must be good for training too
                 self.placed[key] = self.make(name).to(like.dtype).to(like.device)
-        return self.placed[key][t].unsqueeze(-1)
+        return self.placed[key]

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from diffusion_notes.checkpoints import Checkpoint, fingerprint
@@ -103,8 +104,9 @@ def train(
     device = data.device
     if generator is None:
         generator = Generator(device).manual_seed(int(torch.randint(2**62, (), device="cpu")))
-    average = AveragedModel(model, device=device, multi_avg_fn=get_ema_multi_avg_fn(decay))
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), fused=True)
+    average = _copy(model)
+    parameters, averaged = list(model.parameters()), list(average.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.99), fused=True)
     first = 0
     if checkpoint is not None:
         settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "decay": decay}
@@ -117,7 +119,7 @@ def train(
             checkpoint.save(step, model, average, optimizer, generator)
 
     if first == steps:
-        yield TrainingState(steps, torch.full((), math.nan, device=device), average.module)
+        yield TrainingState(steps, torch.full((), math.nan, device=device), average)
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not look there
     with tqdm(total=steps, initial=first, disable=hidden, leave=False, unit="step") as bar:
         for step in range(first + 1, steps + 1):
@@ -128,11 +130,17 @@ def train(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            average.update_parameters(model)
+            get_ema_multi_avg_fn(decay if step > 1 else 0)(averaged, parameters, None)
             if step % save_every == 0 or step == steps:
                 save(step)
             bar.update()
-            yield TrainingState(step, loss.detach(), average.module)
+            yield TrainingState(step, loss.detach(), average)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A model with parameters of its own, that no gradient reaches, and with the buffers of ``model`` itself."""
+    shared = {id(buffer): buffer for buffer in model.buffers()}
+    return copy.deepcopy(model, shared).requires_grad_(False)
 
 
 def _annealed(step: int, steps: int) -> float:
