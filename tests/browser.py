@@ -1,12 +1,17 @@
-"""A browser, and an explorable in a page of its own, opened as a file."""
+"""A browser, a server that compresses, and an explorable in a page of its own, opened as a file."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from notebooks import ROOT
@@ -35,6 +40,48 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
+
+
+class Compressing(SimpleHTTPRequestHandler):
+    """Serves a folder as the web does: text with gzip. The server remembers how many bytes each address took."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the browser to acknowledge its headers
+
+    def send_head(self) -> BytesIO | None:
+        """Send the headers, and say what the body is."""
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        body, text = compressed(path)
+        self.server.sent[self.path] = len(body)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Length", str(len(body)))
+        if text:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        return BytesIO(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@cache
+def compressed(path: Path) -> tuple[bytes, bool]:
+    """The bytes that are sent for a file, and whether they are compressed: fonts and bitmaps are by themselves."""
+    text = path.suffix in {".html", ".css", ".js", ".svg", ".json"}
+    return gzip.compress(path.read_bytes()) if text else path.read_bytes(), text
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[ThreadingHTTPServer]:
+    """A server of a folder; ``sent`` holds the bytes of what was asked for, by address, ``url`` is where it is."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressing, directory=folder)) as server:
+        server.sent, server.url = {}, f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @contextmanager
