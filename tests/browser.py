@@ -19,6 +19,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from diffusion_notes.explorables import Explorable
 
+HTML = ROOT / "_build" / "html"
+THEMES = ["genindex", "py-modindex", "search"]  # pages that the theme makes, beside those of the book
+PAGES = sorted(path.stem for path in (ROOT / "book").glob("*") if path.suffix in {".md", ".ipynb"}) + THEMES
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -111,11 +115,34 @@ def pages(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
+@contextmanager
+def visits(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages of the book, from their files or from a server, and remember what they ask for and complain of."""
+    contexts = []
+
+    def visit(name: str, base: str = HTML.as_uri(), anchor: str = "", **options: object) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.requested, page.complaints = [], []
+        page.on("request", lambda request: page.requested.append(request.url))
+        page.on("requestfailed", lambda request: page.complaints.append(f"not found: {request.url}"))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+        page.goto(f"{base}/{'' if name in THEMES else 'book/'}{name}.html{anchor}")
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
 def check_whole(page: Page, width: int) -> None:
     """Nothing is complained of, nothing sticks out sideways, and axe-core finds nothing."""
     assert page.complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"]] == []
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from browser import chromium, pages
+from browser import HTML, chromium, pages, serving, visits
 from hypothesis import settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
@@ -26,3 +26,19 @@ def show(browser, tmp_path):
     """Open explorables, each in a page of its own."""
     with pages(browser, tmp_path) as show:
         yield show
+
+
+@pytest.fixture
+def visit(browser):
+    """Open pages of the built book."""
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book`")
+    with visits(browser) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A server of the built book."""
+    with serving(HTML) as server:
+        yield server

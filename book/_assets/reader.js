@@ -4,9 +4,14 @@ const update = () => {
   const wide = [...boxes].map((box) => box.scrollWidth > box.clientWidth);
   boxes.forEach((box, i) => (wide[i] ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex")));
 };
-new ResizeObserver(update).observe(document.documentElement);
-document.addEventListener("toggle", update, true); // what was folded away had no width
-document.fonts.ready.then(update);
+let timer;
+const later = () => {
+  clearTimeout(timer);
+  timer = setTimeout(update, 300); // to measure is to lay out the whole page: what the reader sees comes first
+};
+addEventListener("load", later);
+addEventListener("resize", later);
+addEventListener("toggle", later, true); // what was folded away had no width
 
 // On paper everything is light, and nothing is folded away.
 const root = document.documentElement;
