@@ -58,8 +58,8 @@ def times(browser: Browser, address: str) -> dict[str, float | None]:
     page = context.new_page()
     page.add_init_script(MOVE)
     page.goto(address, wait_until="networkidle")
-    page.wait_for_function("window.answered !== undefined")
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    page.wait_for_function("() => window.answered !== undefined")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
     found = page.evaluate(TIMES)
     context.close()
     return found

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from diffusion_notes.explorables import Explorable
 
 HTML = ROOT / "_build" / "html"
-THEMES = ["genindex", "py-modindex", "search"]  # pages that the theme makes, beside those of the book
+THEMES = ["genindex", "search"]  # pages that the theme makes, beside those of the book
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*") if path.suffix in {".md", ".ipynb"}) + THEMES
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
@@ -30,6 +30,7 @@ PAGE = """<!doctype html><html lang="en" data-theme="{scheme}"><head><meta chars
 <meta name="viewport" content="width=device-width"></head>
 <body style="font: 16px sans-serif; margin: 10px; {colours}">
 <main><h1>An explorable</h1>{widget}</main></body></html>"""
+MOUNTED = "() => [...document.querySelectorAll('[data-explorable]')].every((e) => e.querySelector('output'))"
 COLOURS = {"light": "background: #fff; color: #222", "dark": "background: #14181e; color: #ddd"}
 
 
@@ -124,13 +125,15 @@ def visits(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         page = context.new_page()
-        page.requested, page.complaints = [], []
+        page.name, page.requested, page.complaints = name, [], []
         page.on("request", lambda request: page.requested.append(request.url))
         page.on("requestfailed", lambda request: page.complaints.append(f"not found: {request.url}"))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
         page.goto(f"{base}/{'' if name in THEMES else 'book/'}{name}.html{anchor}")
-        page.wait_for_load_state("networkidle")
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(MOUNTED)
+            page.evaluate("document.fonts.ready.then(() => 0)")
         return page
 
     yield visit

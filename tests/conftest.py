@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from browser import HTML, chromium, pages, serving, visits
+from browser import HTML, PAGES, chromium, pages, serving, visits
 from hypothesis import settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
@@ -28,17 +28,29 @@ def show(browser, tmp_path):
         yield show
 
 
-@pytest.fixture
-def visit(browser):
-    """Open pages of the built book."""
+@pytest.fixture(scope="session")
+def built():
+    """The book is there."""
     if not (HTML / "index.html").exists():
         pytest.fail("the book is not built: run `make book`")
+
+
+@pytest.fixture
+def visit(browser, built):
+    """Open pages of the book."""
     with visits(browser) as visit:
         yield visit
 
 
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, browser, built):
+    """A page of the book, opened once for all tests that only look at it."""
+    with visits(browser) as visit:
+        yield visit(request.param)
+
+
 @pytest.fixture(scope="session")
-def server():
-    """A server of the built book."""
+def server(built):
+    """A server of the book."""
     with serving(HTML) as server:
         yield server

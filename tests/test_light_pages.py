@@ -24,13 +24,11 @@ def test_a_page_is_light_and_alive_from_a_server(visit, server, name):
     assert all(images)
     for explorable in page.locator("[data-explorable]").all():
         assert explorable.locator("canvas").count()
-        assert explorable.locator("output").inner_text()
+        assert explorable.locator("output").text_content()
     assert not page.locator("link[href*=fontawesome], script[src*=fontawesome]").count()
 
 
-@each_page
-def test_a_page_forbids_other_hosts(visit, name):
-    page = visit(name)
+def test_a_page_forbids_other_hosts(page):
     refused = page.evaluate(
         """async () => {
           const found = [];
@@ -72,12 +70,10 @@ def test_the_search_finds_and_stays_light(visit, server, place):
     assert sum(server.sent.values()) < LIMIT
     links.first.click()
     page.wait_for_load_state("networkidle")
-    assert "entropy" in page.locator("article").inner_text().lower()
+    assert "entropy" in page.locator("article").text_content().lower()
 
 
-@each_page
-def test_every_icon_is_in_the_font(visit, name):
-    page = visit(name)
+def test_every_icon_is_in_the_font(page):
     shown = page.locator(".fa-solid").evaluate_all(
         """icons => icons.map((icon) => getComputedStyle(icon, "::before"))
           .map((style) => [style.content, style.fontFamily])"""
