@@ -130,6 +130,7 @@ def test_a_link_to_an_equation_arrives_there(visit):
         page.wait_for_timeout(500)
         top = page.locator(f"#{anchor}").evaluate("e => e.getBoundingClientRect().top")
         assert 0 <= top <= 300
+        assert page.evaluate("scrollY") > 1000
 
 
 def test_a_printed_page_is_what_paper_shows(visit):
