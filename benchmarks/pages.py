@@ -1,6 +1,6 @@
 """What each built page weighs, and how soon it can be read and used, in Chromium, from a local server that compresses.
 
-    make book && python benchmarks/pages.py [PAGE ...]
+    make book && python benchmarks/pages.py [book/vae search ...]
 
 Prints JSON: for each page the bytes sent, by kind, and the milliseconds until something is painted, until the document
 is parsed, until everything is loaded, and until the first explorable has answered a slider that was moved. Each visit
