@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from browser import chromium, pages
+from browser import HTML, PAGES, chromium, pages, serving, visits
 from hypothesis import settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
@@ -26,3 +26,31 @@ def show(browser, tmp_path):
     """Open explorables, each in a page of its own."""
     with pages(browser, tmp_path) as show:
         yield show
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The book is there."""
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book`")
+
+
+@pytest.fixture
+def visit(browser, built):
+    """Open pages of the book."""
+    with visits(browser) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, browser, built):
+    """A page of the book, opened once for all tests that only look at it."""
+    with visits(browser) as visit:
+        yield visit(request.param)
+
+
+@pytest.fixture(scope="session")
+def server(built):
+    """A server of the book."""
+    with serving(HTML) as server:
+        yield server

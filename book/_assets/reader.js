@@ -1,0 +1,26 @@
+// A box that scrolls sideways can be reached with the keyboard; one that does not is no stop on the way.
+const boxes = document.querySelectorAll("div.math, .bd-article table, dt.sig");
+const update = () => {
+  const wide = [...boxes].map((box) => box.scrollWidth > box.clientWidth);
+  boxes.forEach((box, i) => (wide[i] ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex")));
+};
+let timer;
+const later = () => {
+  clearTimeout(timer);
+  timer = setTimeout(update, 300); // to measure is to lay out the whole page: what the reader sees comes first
+};
+addEventListener("load", later);
+addEventListener("resize", later);
+addEventListener("toggle", later, true); // what was folded away had no width
+
+// On paper everything is light, and nothing is folded away.
+const root = document.documentElement;
+let folded = [], theme;
+matchMedia("print").addEventListener("change", ({ matches: printing }) => {
+  if (printing) {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    theme = root.dataset.theme;
+  }
+  folded.forEach((details) => (details.open = printing));
+  root.dataset.theme = printing ? "light" : theme;
+});

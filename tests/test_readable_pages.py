@@ -1,0 +1,181 @@
+"""The built pages for every reader: by ear, by keyboard, on a phone, in the dark, on paper."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from browser import AXE, PAGES, visits
+
+each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
+PHONE = {"viewport": {"width": 390, "height": 844}}
+# All is laid out, since axe-core measures what is not seen yet as well; an equation, of which there are hundreds, is
+# one text instead of a hundred boxes, which takes axe-core a tenth of the time. Boxes that scroll have a test below.
+PREPARE = """() => {
+  const style = document.createElement("style");
+  style.textContent = "section { content-visibility: visible !important }";
+  document.head.append(style);
+  for (const maths of document.querySelectorAll(".katex")) maths.textContent = maths.textContent;
+}"""
+RULES = {"label-content-name-mismatch": {"enabled": True}, "scrollable-region-focusable": {"enabled": False}}
+COLOURS = ["color-contrast", "link-in-text-block"]  # the others see no difference between light and dark
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def dark(request, browser, built):
+    """A page in the dark."""
+    with visits(browser) as visit:
+        yield visit(request.param, color_scheme="dark", reduced_motion="reduce")
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def phone(request, browser, built):
+    """A page on a phone."""
+    with visits(browser) as visit:
+        yield visit(request.param, **PHONE)
+
+
+def violations(page, **asked: object) -> list[tuple[str, str]]:
+    page.evaluate(PREPARE)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("asked => axe.run({ ...asked, resultTypes: ['violations'] })", asked)
+    assert found["passes"]
+    return [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]]
+
+
+def test_axe_finds_nothing(page):
+    assert violations(page, rules=RULES) == []
+
+
+def test_paper_is_light_whole_and_without_sidebars(dark):
+    dark.emulate_media(media="print")
+    dark.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
+    assert dark.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert dark.locator("h1").first.is_visible()
+    for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".prev-next-footer"):
+        assert not dark.locator(part).locator("visible=true").count()
+    assert not dark.locator("details:not([open])").count()
+    dark.emulate_media(media="screen")
+    dark.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    assert not dark.locator("article details[open]").count()
+
+
+def test_axe_finds_nothing_in_the_dark(dark):
+    assert violations(dark, runOnly=COLOURS) == []
+
+
+def test_boxes_that_scroll_can_be_reached_by_keyboard(phone):
+    phone.wait_for_timeout(500)
+    unreachable = phone.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((e) =>
+             e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
+             && e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, input"))
+           .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert unreachable == []
+
+
+def test_headings_are_in_order(phone):
+    tags = phone.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map((heading) => heading.tagName)")
+    levels = [int(tag[1]) for tag in tags]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def focused(page) -> dict:
+    return page.evaluate(
+        """() => { const e = document.activeElement, s = getComputedStyle(e), box = e.getBoundingClientRect();
+          const ring = [e, e.parentElement].map((n) => getComputedStyle(n))
+            .some((s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none");
+          return { html: e.outerHTML.slice(0, 90), top: box.top, ring, inMain: !!e.closest("#main-content"),
+                   skip: !!e.closest("#pst-skip-link"), order: [...document.querySelectorAll("*")].indexOf(e) }; }"""
+    )
+
+
+def test_the_skip_link_comes_first_and_skips(visit):
+    page = visit("vae")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)  # it slides in
+    first = focused(page)
+    assert first["skip"]
+    assert first["top"] >= 0
+    assert first["ring"]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert focused(page)["inMain"]
+
+
+@pytest.mark.parametrize("name", ["vae", "api", "search"])
+@each_scheme
+def test_focus_goes_through_the_page_in_order_and_is_seen(visit, name, scheme):
+    page = visit(name, color_scheme=scheme)
+    page.evaluate("document.activeElement.blur()")
+    stops = []
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        stop = focused(page)
+        if "<body" in stop["html"]:
+            break
+        stops.append(stop)
+    assert len(stops) > 15
+    assert [stop["html"] for stop in stops if not stop["ring"]] == []
+    order = [stop["order"] for stop in stops]
+    assert order == sorted(order)
+
+
+def test_a_link_to_an_equation_arrives_there(visit):
+    for anchor in ("eq-8", "eq-3"):
+        page = visit("vae", anchor=f"#{anchor}")
+        page.wait_for_timeout(500)
+        top = page.locator(f"#{anchor}").evaluate("e => e.getBoundingClientRect().top")
+        assert 0 <= top <= 300
+        assert page.evaluate("scrollY") > 1000
+
+
+def test_a_printed_page_is_what_paper_shows(visit):
+    page = visit("vae", color_scheme="dark")
+    page.evaluate(
+        """window.seen = []; new MutationObserver(() => seen.push(
+             [document.documentElement.dataset.theme, document.querySelectorAll("details:not([open])").length]))
+           .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] })"""
+    )
+    assert len(page.pdf()) > 100_000
+    assert page.evaluate("seen")[0] == ["light", 0]
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_buttons_of_the_header_work(visit):
+    page = visit("vae", color_scheme="light", permissions=["clipboard-read", "clipboard-write"])
+    theme = page.locator(".theme-switch-button").first
+    seen = []
+    for _ in range(3):
+        theme.click()
+        seen.append(page.evaluate("document.documentElement.dataset.mode"))
+    assert sorted(seen) == ["auto", "dark", "light"]
+    sidebar = page.locator("#pst-primary-sidebar")
+    assert sidebar.is_visible()
+    page.locator(".primary-toggle").click()
+    page.wait_for_function("() => document.querySelector('#pst-primary-sidebar').getBoundingClientRect().right <= 0")
+    page.locator(".dropdown-download-buttons button").first.click()
+    assert page.locator(".dropdown-download-buttons .dropdown-menu").is_visible()
+
+
+def test_the_sidebars_open_on_a_phone(visit):
+    page = visit("vae", **PHONE)
+    for side in ("primary", "secondary"):
+        page.locator(f".{side}-toggle").click()
+        assert page.locator(f"#pst-{side}-sidebar-modal").is_visible()
+        page.keyboard.press("Escape")
+        page.locator(f"#pst-{side}-sidebar-modal").wait_for(state="hidden")
+
+
+def test_code_can_be_copied(visit, server):
+    page = visit("vae", server.url, permissions=["clipboard-read", "clipboard-write"])
+    page.locator("div.highlight").first.hover()
+    page.locator("button.copybtn").first.click()
+    assert "import torch" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_the_footer_says_the_licences(visit):
+    assert "Text: CC BY 4.0. Code: MIT." in visit("vae").locator("footer.bd-footer-content").inner_text()
