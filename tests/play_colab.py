@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from copies import commit, copy_project, git
 from nbclient import NotebookClient
 from notebooks import NOTEBOOKS, ROOT
 
@@ -30,24 +31,13 @@ print(json.dumps([diffusion_notes.__file__, {
 """
 
 
-def git(*arguments: str | Path, folder: Path) -> None:
-    identity = ["-c", "user.name=a test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
-
-
 @pytest.fixture(scope="module")
 def book(tmp_path_factory) -> Path:
     """A copy of this repository that has an address, released: the notebooks that a reader opens."""
-    book = tmp_path_factory.mktemp("released") / "book"
-    shutil.copytree(
-        ROOT, book, ignore=shutil.ignore_patterns(".venv*", ".git", "_build*", "node_modules", ".hypothesis")
-    )
+    book = copy_project(tmp_path_factory.mktemp("released") / "book")
     subprocess.run([sys.executable, "tools/repository.py", URL], cwd=book, check=True)
-    git("init", "--quiet", folder=book)
-    git("add", "--all", folder=book)
-    git("commit", "--quiet", "--message=Release", folder=book)
-    git("tag", re.search(r"branch: (\S+)", (book / "_config.yml").read_text())[1], folder=book)
-    git("clone", "--quiet", "--bare", book, book.with_suffix(".git"), folder=book)
+    commit(book, re.search(r"branch: (\S+)", (book / "_config.yml").read_text())[1])
+    git("clone", "--bare", book, book.with_suffix(".git"), folder=book)
     return book
 
 

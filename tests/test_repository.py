@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from copies import commit
 from notebooks import NOTEBOOKS, ROOT, code_cells
 
 import diffusion_notes
@@ -180,9 +181,7 @@ def released(tmp_path) -> str:
     package = tmp_path / "origin" / "diffusion_notes"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('__version__ = "1.2.3"\n')
-    identity = ["-c", "user.name=a test", "-c", "user.email=test@localhost"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "a package"], ["tag", "v1.2.3"]):
-        subprocess.run(["git", *identity, *command], cwd=package.parent, check=True)
+    commit(package.parent, "v1.2.3")
     return package.parent.as_uri()
 
 
