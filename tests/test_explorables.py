@@ -9,11 +9,13 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+import ipywidgets
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from IPython.core.formatters import DisplayFormatter
 
 from diffusion_notes.explorables import Explorable, Particles
 
@@ -144,3 +146,14 @@ def test_an_explorable_must_be_drawn_without_scripts():
 def test_bad_input_is_named(change, error, words):
     with pytest.raises(error, match=words):
         particles(**change)
+
+
+def test_its_output_is_whole_with_ipywidgets_7_too(monkeypatch):
+    """That version shows widgets by a method of IPython's that goes before the bundle."""
+    shown = []
+    monkeypatch.setattr(ipywidgets.Widget, "_ipython_display_", lambda self: shown.append(self), raising=False)
+    DisplayFormatter().format(ipywidgets.IntSlider())
+    assert len(shown) == 1
+    data, _ = DisplayFormatter().format(particles())
+    assert len(shown) == 1
+    assert {"text/html", "application/vnd.jupyter.widget-view+json"} <= data.keys()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
-from notebooks import NOTEBOOKS, code_cells, markdown, printed, read
+from notebooks import NOTEBOOKS, ROOT, code_cells, markdown, printed, read
 
 NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
 # Numbers that are no results: indices, exponents and the dimension of the plane. Years and the
@@ -150,3 +152,18 @@ def test_a_chapter_has_exercises():
 @each_notebook
 def test_cells_are_short(path):
     assert max(len(cell.source.splitlines()) for cell in code_cells(path) if cell.id != "imports") <= 30
+
+
+def test_running_a_notebook_keeps_its_metadata(tmp_path):
+    """And drops `metadata.widgets`, which without a state is no valid notebook."""
+    metadata = read(NOTEBOOKS[0]).metadata
+    cell = nbformat.v4.new_code_cell("print(1)", metadata={"tags": ["remove-cell"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=metadata | {"widgets": {}})
+    path = tmp_path / "a notebook.ipynb"
+    nbformat.write(notebook, path)
+    command = [sys.executable, ROOT / "tools" / "notebooks.py", path]
+    subprocess.run(command, check=True, capture_output=True)
+    assert read(path).metadata == metadata
+    assert read(path).cells[0].metadata == {"tags": ["remove-cell"]}
+    assert printed(path) == "1\n"
+    nbformat.validate(read(path))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -194,3 +196,10 @@ def test_put_on_the_spiral_the_decoder_is_the_uniform_distribution_on_it(generat
 def test_bad_input_is_named(load, kind):
     with pytest.raises(ValueError, match=f"kind must be one of learned, .*, got {kind!r}"):
         load(kind)
+
+
+def test_a_name_that_is_none_is_told_what_there_is():
+    command = [sys.executable, "-m", "diffusion_notes.pretrained", "ddpm", "vea"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"there is no vea; NAME must be one of {', '.join(pretrained.RECIPES)}" in done.stderr

@@ -21,7 +21,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = dict(
     line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"
 )
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def canonical(name: str) -> str:
@@ -93,7 +93,7 @@ def test_modules_use_each_others_public_names_only():
 def test_what_readme_contributing_and_workflows_call_exists():
     texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / ".ci" / "run", *(ROOT / ".github").rglob("*.yml")]
     for path in texts:
-        called = set(re.findall(r"(?:^|`|run: )make ([a-z]+)", path.read_text(), re.MULTILINE))
+        called = set(re.findall(r"(?:^|`|run: )make ([a-z-]+)", path.read_text(), re.MULTILINE))
         assert called <= TARGETS, path
         assert called
 

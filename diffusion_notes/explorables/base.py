@@ -29,6 +29,7 @@ class Explorable(anywidget.AnyWidget):
 
     name = ""
     parts: tuple[str, ...] = ()
+    _ipython_display_ = None  # that of ipywidgets 7, which Colab has, would go before the bundle below
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Read the subclass's module; a string, so that nothing watches the file."""

@@ -63,8 +63,10 @@ class BoundBars(Explorable):
             for table in tables.values()
         ]
         self._smallest_loss = tables["smallest_loss"]
+        # the last digits of a float64 depend on the version of NumPy, and the stored output must not
+        nats = {"prior": float(f"{prior:.9g}"), "entropy": float(f"{entropy:.9g}")}
         super().__init__(
-            settings=ends | {"prior": float(prior), "entropy": float(entropy)},
+            settings=ends | nats,
             loss=packed[0],
             own=packed[1],
         )
