@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
-from diffusion_notes.checks import check_tensor, describe
+from diffusion_notes.checks import check_integer, check_kind, describe
+from diffusion_notes.tensor_checks import check_has_values, check_tensor
 
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
@@ -40,14 +41,23 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path, settings: dict) -> None:
-        self.path, self.settings = Path(path), json.loads(json.dumps(settings))
+        check_kind("path", path, (str, Path), "a path")
+        self.path, self.settings = Path(path), _as_json("settings", settings)
         if not self.path.absolute().parent.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path.absolute().parent} to save a checkpoint in")
 
     def save(
         self, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
     ) -> None:
-        """Write everything the next step depends on. Raises OSError if the disk will not have it."""
+        """Write everything the next step depends on.
+
+        Raises:
+            TypeError: an argument is not what it should be.
+            ValueError: ``step`` is less than 1.
+            OSError: the disk will not have it.
+        """
+        check_integer("step", step, least=1)
+        _check_run(model, average, optimizer, generator)
         header = {"format": _FORMAT, "step": step, "settings": self.settings}
         tensors = _state(model, average, optimizer) | {"generator": generator.get_state()}
         _write(self.path, tensors, header)
@@ -58,8 +68,10 @@ class Checkpoint:
         Nothing is restored unless all of the file fits.
 
         Raises:
+            TypeError: an argument is not what it should be.
             CheckpointError: the file is damaged, is no checkpoint, or is one of another run.
         """
+        _check_run(model, average, optimizer, generator)
         if not self.path.exists():
             return 0
         header, tensors = _read(self.path)
@@ -99,25 +111,24 @@ def save_weights(module: nn.Module, path: str | Path, about: dict | None = None)
     """Write a module's parameters and buffers to a safetensors file, with ``about`` (JSON) in its header.
 
     Raises:
-        TypeError: ``module`` is not a module.
+        TypeError: ``module`` is not a module, ``path`` no path, or ``about`` no dictionary of JSON.
         OSError: the file cannot be written.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch module, got {describe(module)}")
-    _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about or {}})
+    _check_weights(module, path)
+    about = {} if about is None else _as_json("about", about)
+    _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about})
 
 
 def load_weights(module: nn.Module, path: str | Path) -> dict:
     """Read what :func:`save_weights` wrote into ``module``, and return what is said ``about`` it.
 
     Raises:
-        TypeError: ``module`` is not a module.
+        TypeError: ``module`` is not a module, or ``path`` no path.
         FileNotFoundError: there is no such file.
         CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is
             unchanged.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch module, got {describe(module)}")
+    _check_weights(module, path)
     header, tensors = _read(Path(path))
     state = module.state_dict()
     _restore(Path(path), state, tensors)
@@ -131,7 +142,29 @@ def fingerprint(data: Tensor) -> str:
     False
     """
     check_tensor("data", data)
+    check_has_values("data", data)
     return hashlib.sha256(to_bytes({"data": data.detach().cpu().contiguous()})).hexdigest()[:32]
+
+
+def _check_weights(module: nn.Module, path: str | Path) -> None:
+    check_kind("module", module, nn.Module, "a torch module")
+    check_kind("path", path, (str, Path), "a path")
+
+
+def _check_run(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator) -> None:
+    check_kind("model", model, nn.Module, "a torch module")
+    check_kind("average", average, nn.Module, "a torch module")
+    check_kind("optimizer", optimizer, torch.optim.Optimizer, "a torch optimizer")
+    check_kind("generator", generator, Generator, "a torch.Generator")
+
+
+def _as_json(name: str, value: dict) -> dict:
+    """The same after a way through a file, or a TypeError."""
+    check_kind(name, value, dict, "a dictionary")
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error
 
 
 def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -175,7 +208,10 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        check_has_values(name, tensor)
+    # cloned, since safetensors refuses tensors that share their memory, as tied weights do
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     content = to_bytes(tensors, metadata={"diffusion_notes": json.dumps(header, sort_keys=True)})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()

@@ -18,11 +18,13 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
 from diffusion_notes.checkpoints import fingerprint
-from diffusion_notes.checks import check_points, check_tensor, describe
+from diffusion_notes.checks import check_choice, check_integer, check_kind, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
 from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.schedule_checks import checked_table
 from diffusion_notes.tables import Tables
+from diffusion_notes.tensor_checks import check_finite, check_generator, check_last_axis, check_points
 
 __all__ = ["DDPM"]
 
@@ -43,6 +45,8 @@ class DDPM(nn.Module):
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
         ValueError: ``variance`` or ``objective`` is none of these, or ``network`` was made for another schedule.
 
+    Values of points are not checked, because this is called inside loops.
+
     >>> schedule = Schedule.linear(T=10)
     >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), schedule)
     >>> ddpm.sample(torch.randn(5, 2)).shape
@@ -59,19 +63,14 @@ class DDPM(nn.Module):
         super().__init__()
         if not callable(network):
             raise TypeError(f"network must be callable as network(xt, t), got {describe(network)}")
-        if not isinstance(schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
+        check_kind("schedule", schedule, Schedule)
         if isinstance(variance, Tensor):
-            check_tensor("variance", variance)
-            variance = variance.detach().to("cpu", torch.float64)
-            if variance.shape != schedule.beta.shape or not bool((variance[1:] > 0).all()):
-                raise ValueError(f"variance must hold {schedule.T + 1} values, all but the first of them positive")
-        elif variance not in ("beta", "beta_tilde"):
-            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {variance!r}")
+            variance = checked_table("variance", variance, schedule.T + 1)
+        elif not (isinstance(variance, str) and variance in ("beta", "beta_tilde")):
+            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {describe(variance)}")
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
-        if objective not in ("simple", "variational"):
-            raise ValueError(f"objective must be 'simple' or 'variational', got {objective!r}")
+        check_choice("objective", objective, ("simple", "variational"))
         self.network, self.schedule, self.variance, self.objective = network, schedule, variance, objective
         self.q = ForwardProcess(schedule)
         sigma, weight = self.sigma_squared.sqrt(), variational_weight(schedule, self.sigma_squared)
@@ -99,11 +98,17 @@ class DDPM(nn.Module):
 
     def infer(self, z: Tensor, i: int) -> Independent:
         r""":math:`q(x_i \mid x_{i-1} = z)`: the forward process, which has no parameters."""
+        self._check_latent(z, i)
         return self.q.step(z, i)
 
     def generate(self, z: Tensor, i: int) -> Independent:
         r""":math:`p_\theta(x_{i-1} \mid x_i = z)`, as :meth:`step`."""
-        return self.step(z, i)
+        self._check_latent(z, i)
+        return self._step(z, i)
+
+    def _check_latent(self, z: Tensor, i: int) -> None:
+        check_last_axis("z", z)
+        check_integer("i", i, least=1, most=self.length)
 
     def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
         r""":math:`L_\text{simple} = \mathbb E\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.
@@ -113,13 +118,14 @@ class DDPM(nn.Module):
         the batch. A perfect network does not reach zero: see
         :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`. With the variational objective each
         point's loss is multiplied by :math:`T w_t`, its weight in the bound: the expectation is the
-        negative bound, up to a constant.
+        negative bound, up to a constant. Values are not checked, because this is called at every step of training.
 
         Raises:
             TypeError: ``x0`` is not a floating-point tensor.
             ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
         """
         check_points("x0", x0, least=1)
+        check_generator("generator", generator, x0.device)
         T, at = self.schedule.T, self.schedule.at
         how = {"generator": generator, "device": x0.device}
         t = torch.randint(1, 1 + T, x0.shape[:1], **how)
@@ -133,8 +139,8 @@ class DDPM(nn.Module):
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         noise = self.network(xt, t)
-        if noise.shape != xt.shape:  # it would broadcast, train, and be wrong
-            raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {tuple(noise.shape)}")
+        if getattr(noise, "shape", None) != xt.shape:  # it would broadcast, train, and be wrong
+            raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {describe(noise)}")
         return noise
 
     def step(self, xt: Tensor, t: int | Tensor) -> Independent:
@@ -147,7 +153,7 @@ class DDPM(nn.Module):
         Raises:
             TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
         """
-        check_tensor("xt", xt)
+        check_last_axis("xt", xt)
         self.schedule.check_t(t, xt)
         return self._step(xt, t)
 
@@ -186,6 +192,8 @@ class DDPM(nn.Module):
         [3, 2, 1, 0]
         """
         check_points("xT", xT)
+        check_finite("xT", xT)
+        check_generator("generator", generator, xT.device)
         x = xT
         yield self.schedule.T, x
         for t in range(self.schedule.T, 0, -1):

@@ -69,7 +69,7 @@ def as_chain(T: int, variance) -> LinearGaussianChain:
     for t, beta in enumerate(ddpm.schedule.beta.tolist()):
         if t > 0:
             keep, remove, sigma2 = written_out(ddpm, t)
-            generative.append(Affine.scalar(keep - remove * slopes(T)[t], math.sqrt(sigma2)))
+            generative.append(Affine.scalar(float(keep - remove * slopes(T)[t]), math.sqrt(sigma2)))
             inference.append(Affine.scalar(math.sqrt(1 - beta), math.sqrt(beta)))
     return LinearGaussianChain(generative, inference)
 
@@ -429,9 +429,13 @@ def test_a_narrow_box_is_the_density_times_its_volume(generator):
                 (lambda d, path, rows=rows: rows(d, path[:-1]), ValueError, "x_0, ..., x_T, 4 tensors, got 3"),
                 (lambda d, path, rows=rows: rows(d, [*path, path[0]]), ValueError, "4 tensors, got 5"),
                 (lambda d, path, rows=rows: rows(d, []), ValueError, "4 tensors, got 0"),
-                (lambda d, path, rows=rows: rows(d, [*path[:-1], "x"]), TypeError, "x3 must be"),
-                (lambda d, path, rows=rows: rows(d, [x[0] for x in path]), ValueError, r"x0 must have shape \(n, D\)"),
-                (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, "the shape of x_0"),
+                (lambda d, path, rows=rows: rows(d, [*path[:-1], "x"]), TypeError, r"path\[3\] must be"),
+                (
+                    lambda d, path, rows=rows: rows(d, [x[0] for x in path]),
+                    ValueError,
+                    r"path\[0\] must have shape \(n, D\)",
+                ),
+                (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, r"the shape of path\[0\]"),
                 (lambda d, path, rows=rows: rows(d, [x[:0] for x in path]), ValueError, "at least 1 points"),
             )
         ),

@@ -9,14 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_notes.checks import (
-    check_integer,
-    check_points,
-    check_positive,
-    check_tensor,
-    checked_alpha_bar,
-    describe,
-)
+from diffusion_notes.checks import check_integer, check_positive, describe
+from diffusion_notes.schedule_checks import checked_alpha_bar
+from diffusion_notes.tensor_checks import check_points, check_tensor
 
 
 @given(st.integers(), st.integers())
