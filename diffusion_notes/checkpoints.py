@@ -1,27 +1,35 @@
 """Checkpoints that are whole or not there at all, and that are read without executing them.
 
-A checkpoint is one safetensors file: tensors, and a header of JSON. It is written beside its place
-and then moved there in one step, so that whenever a run is killed, the last good one survives.
+A checkpoint is one safetensors file: tensors, and a header of JSON with a digest of them all, so that no bit
+changes unseen. It is written beside its place, by one process at a time, and then moved there in one step, so
+that whenever a run is killed, the last good one survives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # there is none on Windows, and no lock either
+    fcntl = None
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
-from diffusion_notes.checks import check_integer, check_kind, describe
+from diffusion_notes.checks import check_integer, check_kind, checked_json
 from diffusion_notes.tensor_checks import check_has_values, check_tensor
 
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
-_FORMAT = "diffusion_notes.training.1"
+_FORMAT = "diffusion_notes.training.2"
 
 
 class CheckpointError(ValueError):
@@ -42,7 +50,7 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, settings: dict) -> None:
         check_kind("path", path, (str, Path), "a path")
-        self.path, self.settings = Path(path), _as_json("settings", settings)
+        self.path, self.settings = Path(path), checked_json("settings", settings)
         if not self.path.absolute().parent.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path.absolute().parent} to save a checkpoint in")
 
@@ -80,12 +88,10 @@ class Checkpoint:
         settings, step, random_state = header.get("settings"), header.get("step"), tensors.pop("generator", None)
         if not isinstance(settings, dict) or not isinstance(step, int) or random_state is None:
             raise CheckpointError(f"{self.path} is damaged: it lacks a part of a checkpoint")
-        for name, mine in self.settings.items():
-            if settings.get(name) != mine:
-                theirs = settings.get(name)
-                raise CheckpointError(
-                    f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}"
-                )
+        for name in sorted(self.settings.keys() | settings.keys()):
+            mine, theirs = self.settings.get(name), settings.get(name)
+            if mine != theirs:
+                raise CheckpointError(f"{self.path} is of another run: its {name} is {theirs!r}, not {mine!r}")
         if not 0 < step <= self.settings.get("steps", step):
             raise CheckpointError(f"{self.path} is damaged: it claims to be at step {step}")
         if random_state.shape != generator.get_state().shape or random_state.dtype != torch.uint8:
@@ -115,7 +121,7 @@ def save_weights(module: nn.Module, path: str | Path, about: dict | None = None)
         OSError: the file cannot be written.
     """
     _check_weights(module, path)
-    about = {} if about is None else _as_json("about", about)
+    about = {} if about is None else checked_json("about", about)
     _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about})
 
 
@@ -130,8 +136,7 @@ def load_weights(module: nn.Module, path: str | Path) -> dict:
     """
     _check_weights(module, path)
     header, tensors = _read(Path(path))
-    state = module.state_dict()
-    _restore(Path(path), state, tensors)
+    _restore(Path(path), module.state_dict(), tensors)
     return header.get("about", {})
 
 
@@ -158,15 +163,6 @@ def _check_run(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opti
     check_kind("generator", generator, Generator, "a torch.Generator")
 
 
-def _as_json(name: str, value: dict) -> dict:
-    """The same after a way through a file, or a TypeError."""
-    check_kind(name, value, dict, "a dictionary")
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error
-
-
 def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     state |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
@@ -186,7 +182,6 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
                 f"{path} is of another model: its {name} is {tuple(tensor.shape)} {tensor.dtype}, "
                 f"this one's is {tuple(mine[name].shape)} {mine[name].dtype}"
             )
-
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path} is damaged: its {name} is not finite")
     with torch.no_grad():
@@ -202,9 +197,23 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})["diffusion_notes"]))
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            digest = file.metadata().get("digest")
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
+    # the weights of earlier versions have no digest
+    if digest != _digest(header, tensors) and not (digest is None and header.get("format") == "weights"):
+        raise CheckpointError(f"{path} is damaged: what it holds is not what was written")
+    return header, tensors
+
+
+def _digest(header: dict, tensors: dict[str, Tensor]) -> str:
+    """The SHA-256 of all that a file holds."""
+    whole = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return whole.hexdigest()
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
@@ -212,15 +221,30 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
         check_has_values(name, tensor)
     # cloned, since safetensors refuses tensors that share their memory, as tied weights do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    content = to_bytes(tensors, metadata={"diffusion_notes": json.dumps(header, sort_keys=True)})
+    said = {"diffusion_notes": json.dumps(header, sort_keys=True), "digest": _digest(header, tensors)}
+    content = to_bytes(tensors, metadata=said)
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()
     beside = path.with_name(f".{path.name}.part")
-    try:
-        with open(beside, "wb") as file:
+    with _open_alone(beside) as file:
+        try:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Open an empty file for writing, when no other process writes there; a lock ends with its process."""
+    while True:
+        file = open(path, "ab")  # noqa: SIM115 and not "wb", which would empty what another writes
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                file.truncate(0)
+                return file
+        file.close()  # another process has moved it to its place meanwhile

@@ -5,6 +5,7 @@ These know no torch, so that the explorables can use them; :mod:`~diffusion_note
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection
 
@@ -15,6 +16,7 @@ __all__ = [
     "check_kind",
     "check_number",
     "check_positive",
+    "checked_json",
     "describe",
 ]
 
@@ -107,3 +109,16 @@ def check_positive(name: str, value: float) -> None:
         raise TypeError(f"{name} must be a number, got {describe(value)}")
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
+
+
+def checked_json(name: str, value: dict) -> dict:
+    """Return a dictionary as it comes back from a file of JSON, or raise a TypeError.
+
+    >>> checked_json("settings", {"latents": (2, 1)})
+    {'latents': [2, 1]}
+    """
+    check_kind(name, value, dict, "a dictionary")
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error

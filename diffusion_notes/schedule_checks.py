@@ -17,6 +17,7 @@ __all__ = [
     "check_levels",
     "check_times",
     "checked_alpha_bar",
+    "checked_level",
     "checked_table",
 ]
 
@@ -72,6 +73,19 @@ def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
         raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
     if not 0 <= alpha_bar <= 1:
         raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
+    return float(alpha_bar)
+
+
+def checked_level(alpha_bar: float | Tensor) -> float:
+    """Return the one noise level that a number or a tensor holds, or raise a ValueError.
+
+    >>> checked_level(torch.tensor([0.5]))
+    0.5
+    """
+    if isinstance(alpha_bar, Tensor):
+        check_has_values("alpha_bar", alpha_bar)
+        if alpha_bar.numel() != 1:
+            raise ValueError(f"one noise level at a time, got alpha_bar of shape {tuple(alpha_bar.shape)}")
     return float(alpha_bar)
 
 

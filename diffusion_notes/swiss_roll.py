@@ -30,14 +30,8 @@ from torch import Generator, Tensor
 
 from diffusion_notes.checks import check_integer, check_positive
 from diffusion_notes.quadrature import integrate_plane, unit_interval
-from diffusion_notes.schedule_checks import check_levels, checked_alpha_bar
-from diffusion_notes.tensor_checks import (
-    check_generator,
-    check_has_values,
-    check_last_axis,
-    check_tensor,
-    checked_device,
-)
+from diffusion_notes.schedule_checks import check_levels, checked_alpha_bar, checked_level
+from diffusion_notes.tensor_checks import check_generator, check_last_axis, check_tensor, checked_device
 
 __all__ = ["SwissRoll"]
 
@@ -240,11 +234,7 @@ class SwissRoll:
 
     def _single(self) -> SwissRoll:
         """The same roll with its one noise level as a number, which lets the quadrature be sized to it."""
-        if isinstance(self.alpha_bar, Tensor):
-            check_has_values("alpha_bar", self.alpha_bar)
-            if self.alpha_bar.numel() != 1:
-                raise ValueError(f"one noise level at a time, got alpha_bar of shape {tuple(self.alpha_bar.shape)}")
-        single = SwissRoll(self.noise, self.scale).diffuse(float(self.alpha_bar))
+        single = SwissRoll(self.noise, self.scale).diffuse(checked_level(self.alpha_bar))
         single.device = self.device
         return single
 

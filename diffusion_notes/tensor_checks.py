@@ -156,9 +156,8 @@ def check_event(name: str, value: Tensor, p: Distribution) -> None:
     ValueError: x must have shape (..., 2), as what the model makes, got (5, 1)
     """
     if value.shape[-1:] != p.event_shape:
-        raise ValueError(
-            f"{name} must have shape (..., {p.event_shape[0]}), as what the model makes, got {tuple(value.shape)}"
-        )
+        dim, given = p.event_shape[0], tuple(value.shape)
+        raise ValueError(f"{name} must have shape (..., {dim}), as what the model makes, got {given}")
 
 
 def check_returned(name: str, value: Tensor, points: Tensor) -> None:

@@ -293,9 +293,9 @@ TAKE_NO_TENSOR = {
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
     "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
     "checks.check_choice", "checks.check_inside", "checks.check_integer", "checks.check_kind",
-    "checks.check_number", "checks.check_positive",
+    "checks.check_number", "checks.check_positive", "checks.checked_json",
     "tensor_checks.check_generator", "tensor_checks.check_has_values", "tensor_checks.checked_device",
-    "schedule_checks.checked_table",  # tables, on the CPU by design
+    "schedule_checks.checked_level", "schedule_checks.checked_table",  # tables, on the CPU by design
     "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
     "hierarchical_vae.HierarchicalVAE", "neural_chain.NeuralChain",
