@@ -198,10 +198,9 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})["diffusion_notes"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            digest = file.metadata().get("digest")
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
-    # the weights of earlier versions have no digest
+    digest = header.pop("digest", None)  # which the weights of earlier versions have not
     if digest != _digest(header, tensors) and not (digest is None and header.get("format") == "weights"):
         raise CheckpointError(f"{path} is damaged: what it holds is not what was written")
     return header, tensors
@@ -221,8 +220,8 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
         check_has_values(name, tensor)
     # cloned, since safetensors refuses tensors that share their memory, as tied weights do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    said = {"diffusion_notes": json.dumps(header, sort_keys=True), "digest": _digest(header, tensors)}
-    content = to_bytes(tensors, metadata=said)
+    said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
+    content = to_bytes(tensors, metadata={"diffusion_notes": said})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()
     beside = path.with_name(f".{path.name}.part")
