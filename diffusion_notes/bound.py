@@ -12,6 +12,7 @@ around by Bayes' rule. On every single path the two agree, see :func:`as_walked`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,18 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from diffusion_notes.checks import check_points, check_positive, describe
+from diffusion_notes.checks import check_kind, check_positive, describe
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.distributions import draw
 from diffusion_notes.parameterisations import variational_constant
+from diffusion_notes.tensor_checks import (
+    check_alike,
+    check_finite,
+    check_fits,
+    check_generator,
+    check_place,
+    check_points,
+)
 
 __all__ = ["Terms", "as_walked", "discretised_log_prob", "divergences", "one_step", "terms", "turned"]
 
@@ -70,7 +79,7 @@ def terms(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Terms:
         TypeError: ``ddpm`` is no DDPM, or ``x0`` is not a floating-point tensor.
         ValueError: ``x0`` is empty, or not of shape ``(n, D)``.
     """
-    _check(ddpm, x0)
+    _check(ddpm, x0, generator)
     return Terms(_divergences(ddpm, x0, (draw(ddpm.q.marginal(x0, t), generator) for t in range(1, ddpm.length + 1))))
 
 
@@ -102,7 +111,7 @@ def one_step(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> Tens
     :math:`L_T + \sum_i C_i + T\,(L_{t-1} - C_t)`. The constants are known, so only what depends on the draw is
     left to chance. Errors as in :func:`terms`.
     """
-    _check(ddpm, x0)
+    _check(ddpm, x0, generator)
     t = torch.randint(1, 1 + ddpm.length, x0.shape[:1], generator=generator, device=x0.device)
     xt = draw(ddpm.q.marginal(x0, t), generator)
     p = ddpm.step(xt, t)
@@ -170,24 +179,43 @@ def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
     if not isinstance(normal, Normal):
         raise TypeError(f"p must be a Gaussian, got {describe(p)}")
     check_points("x", x)
+    check_finite("x", x)
+    check_place("p", normal.mean, "x", x)
+    if normal.mean.shape[-1:] != x.shape[1:]:
+        raise ValueError(f"p must have shape (..., {x.shape[1]}), as x, got {tuple(normal.mean.shape)}")
+    check_fits("p", normal.mean[..., 0], x)
     check_positive("width", width)
+    away, wide = (x - normal.loc).abs() / normal.scale, width / normal.scale
+    # between two boundaries nearer than this, rounding is more than what a box that is narrow neglects
+    least = torch.finfo(x.dtype).eps ** (1 / 3)
+    return torch.where(wide < least, _narrow(away, wide.clamp(max=least)), _wide(away, wide.clamp(min=least))).sum(-1)
+
+
+def _wide(away: Tensor, width: Tensor) -> Tensor:
+    """The log probability of a box of a standard normal, from the difference of its tails."""
     # on the side where both tails are small, or the difference would cancel
-    away = (x - normal.loc).abs()
-    upper, lower = (away + width / 2) / normal.scale, (away - width / 2) / normal.scale
-    far, near = torch.special.log_ndtr(-upper), torch.special.log_ndtr(-lower)
-    return (near + torch.log1p(-(far - near).exp())).sum(-1)
+    far, near = (torch.special.log_ndtr(-edge) for edge in (away + width / 2, away - width / 2))
+    return near + torch.log1p(-(far - near).exp())
 
 
-def _check(ddpm: DDPM, *points: Tensor) -> None:
-    if not isinstance(ddpm, DDPM):
-        raise TypeError(f"ddpm must be a DDPM, got {describe(ddpm)}")
-    for t, x in enumerate(points):
-        check_points(f"x{t}", x, least=1)
+def _narrow(away: Tensor, width: Tensor) -> Tensor:
+    """The same for a narrow box: the density is exponential in it, up to the width squared."""
+    slope = (away * width).clamp(min=torch.finfo(away.dtype).tiny)
+    tilt = slope / 2 + (-torch.expm1(-slope) / slope).log()
+    return tilt + width.log() - away.square() / 2 - math.log(2 * math.pi) / 2
+
+
+def _check(ddpm: DDPM, x0: Tensor, generator: Generator | None = None) -> None:
+    check_kind("ddpm", ddpm, DDPM)
+    check_points("x0", x0, least=1, finite=True)
+    check_generator("generator", generator, x0.device)
 
 
 def _check_path(ddpm: DDPM, path: Sequence[Tensor]) -> None:
-    _check(ddpm, *path)
+    check_kind("ddpm", ddpm, DDPM)
+    check_kind("path", path, (list, tuple), "a list of tensors")
     if len(path) != ddpm.length + 1:
         raise ValueError(f"path must hold x_0, ..., x_T, {ddpm.length + 1} tensors, got {len(path)}")
-    if any(x.shape != path[0].shape for x in path):
-        raise ValueError(f"all points of path must have the shape of x_0, {tuple(path[0].shape)}")
+    for t, x in enumerate(path):
+        check_points(f"path[{t}]", x, least=1, finite=True)
+        check_alike(f"path[{t}]", x, "path[0]", path[0])

@@ -23,8 +23,9 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent
 
-from diffusion_notes.checks import check_integer, check_points, describe
+from diffusion_notes.checks import check_integer, describe
 from diffusion_notes.distributions import draw
+from diffusion_notes.tensor_checks import check_event, check_finite, check_generator, check_points
 
 __all__ = ["Bound", "Chain", "check_chain", "elbo", "importance_bound", "sample"]
 
@@ -98,7 +99,8 @@ def elbo(chain: Chain, x: Tensor, generator: Generator | None = None) -> Bound:
     r"""An unbiased estimate of the bound from one path :math:`z_1, \dots, z_L \sim q(\cdot \mid x)` a point.
 
     The draws are reparameterised, so the gradient of the estimate is an unbiased estimate of the
-    bound's gradient. For more paths a point, repeat the points.
+    bound's gradient. For more paths a point, repeat the points. Values are not checked, because this is
+    called at every step of training.
 
     Arguments:
         chain: any :class:`Chain`.
@@ -109,12 +111,14 @@ def elbo(chain: Chain, x: Tensor, generator: Generator | None = None) -> Bound:
         TypeError: ``chain`` is no chain, or ``x`` is not a floating-point tensor.
         ValueError: ``x`` is empty, or not of shape ``(n, D)``.
     """
-    _check(chain, x)
+    _check(chain, x, generator)
     terms, log_q, z = [], torch.zeros_like(x[:, 0]), x
     for i in range(1, chain.length + 1):
         q = chain.infer(z, i)
         above = draw(q, generator)
-        terms.append(chain.generate(above, i).log_prob(z) - log_q)
+        p = chain.generate(above, i)
+        check_event("x" if i == 1 else "z", z, p)
+        terms.append(p.log_prob(z) - log_q)
         log_q, z = q.log_prob(above), above
     terms.append(chain.prior(z).log_prob(z) - log_q)
     return Bound(torch.stack(terms))
@@ -127,7 +131,8 @@ def importance_bound(chain: Chain, x: Tensor, samples: int, generator: Generator
     al. 2016). With K = 1 it is the ELBO. Arguments and errors as in :func:`elbo`; ``samples`` is K,
     at least 1.
     """
-    _check(chain, x)
+    _check(chain, x, generator)
+    check_finite("x", x)
     check_integer("samples", samples, least=1)
     log_weight = torch.stack([elbo(chain, x, generator).total for _ in range(samples)])
     return log_weight.logsumexp(0) - torch.tensor(samples, dtype=x.dtype, device=x.device).log()
@@ -139,7 +144,7 @@ def sample(chain: Chain, like: Tensor, generator: Generator | None = None) -> Te
     From the prior down, each layer is drawn from the one above it, the data included. Errors as in
     :func:`elbo`.
     """
-    _check(chain, like)
+    _check(chain, like, generator, "like")
     z = draw(chain.prior(like), generator)
     for i in range(chain.length, 0, -1):
         z = draw(chain.generate(z, i), generator)
@@ -153,12 +158,15 @@ def check_chain(chain: Chain, length: int | None = None) -> None:
     Traceback (most recent call last):
     TypeError: chain must have length, prior, infer and generate, got str 'a chain'
     """
-    if not isinstance(chain, Chain):
+    if not isinstance(chain, Chain) or isinstance(chain, type):
         raise TypeError(f"chain must have length, prior, infer and generate, got {describe(chain)}")
+    if length is not None:
+        check_integer("length", length, least=1)
     if chain.length != (length or chain.length):
         raise ValueError(f"chain must have length {length}, got {chain.length}")
 
 
-def _check(chain: Chain, x: Tensor) -> None:
+def _check(chain: Chain, x: Tensor, generator: Generator | None, name: str = "x") -> None:
     check_chain(chain)
-    check_points("x", x, least=1)
+    check_points(name, x, least=1)
+    check_generator("generator", generator, x.device)

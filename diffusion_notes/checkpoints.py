@@ -1,26 +1,35 @@
 """Checkpoints that are whole or not there at all, and that are read without executing them.
 
-A checkpoint is one safetensors file: tensors, and a header of JSON. It is written beside its place
-and then moved there in one step, so that whenever a run is killed, the last good one survives.
+A checkpoint is one safetensors file: tensors, and a header of JSON with a digest of them all, so that no bit
+changes unseen. It is written beside its place, by one process at a time, and then moved there in one step, so
+that whenever a run is killed, the last good one survives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # there is none on Windows, and no lock either
+    fcntl = None
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
-from diffusion_notes.checks import check_tensor, describe
+from diffusion_notes.checks import check_integer, check_kind, checked_json
+from diffusion_notes.tensor_checks import check_has_values, check_tensor
 
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
-_FORMAT = "diffusion_notes.training.1"
+_FORMAT = "diffusion_notes.training.2"
 
 
 class CheckpointError(ValueError):
@@ -40,14 +49,23 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path, settings: dict) -> None:
-        self.path, self.settings = Path(path), json.loads(json.dumps(settings))
+        check_kind("path", path, (str, Path), "a path")
+        self.path, self.settings = Path(path), checked_json("settings", settings)
         if not self.path.absolute().parent.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path.absolute().parent} to save a checkpoint in")
 
     def save(
         self, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
     ) -> None:
-        """Write everything the next step depends on. Raises OSError if the disk will not have it."""
+        """Write everything the next step depends on.
+
+        Raises:
+            TypeError: an argument is not what it should be.
+            ValueError: ``step`` is less than 1.
+            OSError: the disk will not have it.
+        """
+        check_integer("step", step, least=1)
+        _check_run(model, average, optimizer, generator)
         header = {"format": _FORMAT, "step": step, "settings": self.settings}
         tensors = _state(model, average, optimizer) | {"generator": generator.get_state()}
         _write(self.path, tensors, header)
@@ -58,8 +76,10 @@ class Checkpoint:
         Nothing is restored unless all of the file fits.
 
         Raises:
+            TypeError: an argument is not what it should be.
             CheckpointError: the file is damaged, is no checkpoint, or is one of another run.
         """
+        _check_run(model, average, optimizer, generator)
         if not self.path.exists():
             return 0
         header, tensors = _read(self.path)
@@ -68,12 +88,10 @@ class Checkpoint:
         settings, step, random_state = header.get("settings"), header.get("step"), tensors.pop("generator", None)
         if not isinstance(settings, dict) or not isinstance(step, int) or random_state is None:
             raise CheckpointError(f"{self.path} is damaged: it lacks a part of a checkpoint")
-        for name, mine in self.settings.items():
-            if settings.get(name) != mine:
-                theirs = settings.get(name)
-                raise CheckpointError(
-                    f"{self.path} is of another run: its {name} is {theirs!r}, this one's is {mine!r}"
-                )
+        for name in sorted(self.settings.keys() | settings.keys()):
+            mine, theirs = self.settings.get(name), settings.get(name)
+            if mine != theirs:
+                raise CheckpointError(f"{self.path} is of another run: its {name} is {theirs!r}, not {mine!r}")
         if not 0 < step <= self.settings.get("steps", step):
             raise CheckpointError(f"{self.path} is damaged: it claims to be at step {step}")
         if random_state.shape != generator.get_state().shape or random_state.dtype != torch.uint8:
@@ -99,28 +117,26 @@ def save_weights(module: nn.Module, path: str | Path, about: dict | None = None)
     """Write a module's parameters and buffers to a safetensors file, with ``about`` (JSON) in its header.
 
     Raises:
-        TypeError: ``module`` is not a module.
+        TypeError: ``module`` is not a module, ``path`` no path, or ``about`` no dictionary of JSON.
         OSError: the file cannot be written.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch module, got {describe(module)}")
-    _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about or {}})
+    _check_weights(module, path)
+    about = {} if about is None else checked_json("about", about)
+    _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about})
 
 
 def load_weights(module: nn.Module, path: str | Path) -> dict:
     """Read what :func:`save_weights` wrote into ``module``, and return what is said ``about`` it.
 
     Raises:
-        TypeError: ``module`` is not a module.
+        TypeError: ``module`` is not a module, or ``path`` no path.
         FileNotFoundError: there is no such file.
         CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is
             unchanged.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch module, got {describe(module)}")
+    _check_weights(module, path)
     header, tensors = _read(Path(path))
-    state = module.state_dict()
-    _restore(Path(path), state, tensors)
+    _restore(Path(path), module.state_dict(), tensors)
     return header.get("about", {})
 
 
@@ -131,7 +147,20 @@ def fingerprint(data: Tensor) -> str:
     False
     """
     check_tensor("data", data)
+    check_has_values("data", data)
     return hashlib.sha256(to_bytes({"data": data.detach().cpu().contiguous()})).hexdigest()[:32]
+
+
+def _check_weights(module: nn.Module, path: str | Path) -> None:
+    check_kind("module", module, nn.Module, "a torch module")
+    check_kind("path", path, (str, Path), "a path")
+
+
+def _check_run(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator) -> None:
+    check_kind("model", model, nn.Module, "a torch module")
+    check_kind("average", average, nn.Module, "a torch module")
+    check_kind("optimizer", optimizer, torch.optim.Optimizer, "a torch optimizer")
+    check_kind("generator", generator, Generator, "a torch.Generator")
 
 
 def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -153,7 +182,6 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
                 f"{path} is of another model: its {name} is {tuple(tensor.shape)} {tensor.dtype}, "
                 f"this one's is {tuple(mine[name].shape)} {mine[name].dtype}"
             )
-
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path} is damaged: its {name} is not finite")
     with torch.no_grad():
@@ -169,22 +197,53 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})["diffusion_notes"]))
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
+    digest = header.pop("digest", None)  # which the weights of earlier versions have not
+    if digest != _digest(header, tensors) and not (digest is None and header.get("format") == "weights"):
+        raise CheckpointError(f"{path} is damaged: what it holds is not what was written")
+    return header, tensors
+
+
+def _digest(header: dict, tensors: dict[str, Tensor]) -> str:
+    """The SHA-256 of all that a file holds."""
+    whole = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return whole.hexdigest()
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = to_bytes(tensors, metadata={"diffusion_notes": json.dumps(header, sort_keys=True)})
+    for name, tensor in tensors.items():
+        check_has_values(name, tensor)
+    # cloned, since safetensors refuses tensors that share their memory, as tied weights do
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
+    content = to_bytes(tensors, metadata={"diffusion_notes": said})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()
     beside = path.with_name(f".{path.name}.part")
-    try:
-        with open(beside, "wb") as file:
+    with _open_alone(beside) as file:
+        try:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Open an empty file for writing, when no other process writes there; a lock ends with its process."""
+    while True:
+        file = open(path, "ab")  # noqa: SIM115 and not "wb", which would empty what another writes
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                file.truncate(0)
+                return file
+        file.close()  # another process has moved it to its place meanwhile

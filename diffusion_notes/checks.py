@@ -1,21 +1,22 @@
 """Checks of arguments at the public door: what was given, and what is allowed.
 
-They look at types and shapes, never at the values of a tensor on a GPU, which would halt it.
+These know no torch, so that the explorables can use them; :mod:`~diffusion_notes.tensor_checks` goes on from here.
 """
 
 from __future__ import annotations
 
+import json
 import math
-
-from torch import Tensor
+from collections.abc import Collection
 
 __all__ = [
-    "check_fits",
+    "check_choice",
+    "check_inside",
     "check_integer",
-    "check_points",
+    "check_kind",
+    "check_number",
     "check_positive",
-    "check_tensor",
-    "checked_alpha_bar",
+    "checked_json",
     "describe",
 ]
 
@@ -26,14 +27,38 @@ def describe(value: object) -> str:
     >>> describe(3)
     'int 3'
     """
-    if isinstance(value, Tensor):
+    if hasattr(value, "is_floating_point") and hasattr(value, "shape"):  # torch is not imported for it
         return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def check_integer(name: str, value: int, least: int) -> None:
-    """Raise unless ``value`` is an integer (TypeError) and at least ``least`` (ValueError).
+def check_kind(name: str, value: object, kind: type | tuple[type, ...], what: str = "") -> None:
+    """Raise a TypeError unless ``value`` is of that kind, which is called ``what``.
+
+    >>> check_kind("title", 3, str, "text")
+    Traceback (most recent call last):
+    TypeError: title must be text, got int 3
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {what or 'a ' + kind.__name__}, got {describe(value)}")
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise unless ``value`` is a string (TypeError) and one of the choices (ValueError).
+
+    >>> check_choice("kind", "blunt", ["sharp", "learned"])
+    Traceback (most recent call last):
+    ValueError: kind must be one of 'sharp', 'learned', got 'blunt'
+    """
+    said = ", ".join(map(repr, choices))
+    check_kind(name, value, str, f"one of {said}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {said}, got {value!r}")
+
+
+def check_integer(name: str, value: int, least: int, most: float = math.inf) -> None:
+    """Raise unless ``value`` is an integer (TypeError) from ``least`` to ``most`` (ValueError).
 
     >>> check_integer("T", 0, least=1)
     Traceback (most recent call last):
@@ -41,8 +66,36 @@ def check_integer(name: str, value: int, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+    if not least <= value <= most:
+        allowed = f"at least {least}" if value < least else f"at most {most}"
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+
+
+def check_number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> None:
+    """Raise unless ``value`` is a number (TypeError), finite, and between ``low`` and ``high`` (ValueError).
+
+    >>> check_number("a", 2, -1, 1)
+    Traceback (most recent call last):
+    ValueError: a must be between -1 and 1, got 2
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    if not (low <= value <= high and abs(value) < math.inf):
+        allowed = "finite" if low == -high == -math.inf else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+
+
+def check_inside(name: str, value: float, low: float, high: float) -> None:
+    """Raise unless ``value`` is a number (TypeError), strictly between ``low`` and ``high`` (ValueError).
+
+    >>> check_inside("beta_1", 0.0, 0, 1)
+    Traceback (most recent call last):
+    ValueError: beta_1 must lie strictly between 0 and 1, got 0.0
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    if not low < value < high:
+        raise ValueError(f"{name} must lie strictly between {low} and {high}, got {value}")
 
 
 def check_positive(name: str, value: float) -> None:
@@ -58,67 +111,14 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
-def check_tensor(name: str, value: Tensor) -> None:
-    """Raise a TypeError unless ``value`` is a floating-point tensor.
+def checked_json(name: str, value: dict) -> dict:
+    """Return a dictionary as it comes back from a file of JSON, or raise a TypeError.
 
-    >>> check_tensor("x", [1.0])
-    Traceback (most recent call last):
-    TypeError: x must be a floating-point tensor, got list [1.0]
+    >>> checked_json("settings", {"latents": (2, 1)})
+    {'latents': [2, 1]}
     """
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise TypeError(f"{name} must be a floating-point tensor, got {describe(value)}")
-
-
-def check_points(name: str, value: Tensor, dim: int | None = None, least: int = 0) -> None:
-    """Raise unless ``value`` is a floating-point tensor (TypeError) of shape ``(n, D)`` (ValueError).
-
-    Arguments:
-        name: what the caller calls it.
-        value: what was given.
-        dim: D, if only one is allowed.
-        least: the smallest n that is allowed.
-
-    >>> import torch
-    >>> check_points("x0", torch.zeros(3))
-    Traceback (most recent call last):
-    ValueError: x0 must have shape (n, D), got (3,)
-    """
-    check_tensor(name, value)
-    if value.dim() != 2 or value.shape[1] < 1 or value.shape[1] != (dim or value.shape[1]):
-        raise ValueError(f"{name} must have shape (n, {dim or 'D'}), got {tuple(value.shape)}")
-    if len(value) < least:
-        raise ValueError(f"{name} must hold at least {least} points, got {len(value)}")
-
-
-def check_fits(name: str, value: Tensor, x: Tensor) -> None:
-    """Raise a ValueError unless ``value`` has one entry for each point of ``x``, or broadcasts to that.
-
-    Without this, a column of values against a row of points would silently give a whole table.
-
-    >>> import torch
-    >>> check_fits("t", torch.zeros(5, 1), torch.zeros(5, 2))
-    Traceback (most recent call last):
-    ValueError: t must have a shape that fits the points' (5,), got (5, 1)
-    """
-    batch, shape = x.shape[:-1], value.shape
-    pairs = zip(reversed(shape), reversed(batch), strict=False)
-    if len(shape) > len(batch) or not all(a in (1, b) for a, b in pairs):
-        raise ValueError(f"{name} must have a shape that fits the points' {tuple(batch)}, got {tuple(shape)}")
-
-
-def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
-    """Return a noise level, a number or a floating-point tensor (else TypeError) in [0, 1] (else ValueError).
-
-    >>> checked_alpha_bar(1.5)
-    Traceback (most recent call last):
-    ValueError: alpha_bar must lie in [0, 1], got 1.5
-    """
-    if isinstance(alpha_bar, Tensor) and alpha_bar.is_floating_point():
-        if alpha_bar.device.type == "cpu" and not bool(((alpha_bar >= 0) & (alpha_bar <= 1)).all()):
-            raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
-        return alpha_bar
-    if isinstance(alpha_bar, bool) or not isinstance(alpha_bar, (int, float)):
-        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
-    if not 0 <= alpha_bar <= 1:
-        raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
-    return float(alpha_bar)
+    check_kind(name, value, dict, "a dictionary")
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error

@@ -18,11 +18,13 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
 from diffusion_notes.checkpoints import fingerprint
-from diffusion_notes.checks import check_points, check_tensor, describe
+from diffusion_notes.checks import check_choice, check_integer, check_kind, describe
 from diffusion_notes.diffusion import ForwardProcess, Schedule
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
 from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.schedule_checks import checked_table
 from diffusion_notes.tables import Tables
+from diffusion_notes.tensor_checks import check_finite, check_generator, check_last_axis, check_points
 
 __all__ = ["DDPM"]
 
@@ -46,6 +48,8 @@ class DDPM(nn.Module):
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
         ValueError: ``variance`` or ``objective`` is none of these, or ``network`` was made for another schedule.
 
+    Values of points are not checked, because this is called inside loops.
+
     >>> schedule = Schedule.linear(T=10)
     >>> ddpm = DDPM(lambda xt, t: torch.zeros_like(xt), schedule)
     >>> ddpm.sample(torch.randn(5, 2)).shape
@@ -63,21 +67,15 @@ class DDPM(nn.Module):
         super().__init__()
         if not callable(network):
             raise TypeError(f"network must be callable as network(xt, t), got {describe(network)}")
-        if not isinstance(schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
+        check_kind("schedule", schedule, Schedule)
         if isinstance(variance, Tensor):
-            check_tensor("variance", variance)
-            variance = variance.detach().to("cpu", torch.float64)
-            if variance.shape != schedule.beta.shape or not bool((variance[1:] > 0).all()):
-                raise ValueError(f"variance must hold {schedule.T + 1} values, all but the first of them positive")
-        elif variance not in ("beta", "beta_tilde"):
-            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {variance!r}")
+            variance = checked_table("variance", variance, schedule.T + 1)
+        elif not (isinstance(variance, str) and variance in ("beta", "beta_tilde")):
+            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {describe(variance)}")
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
-        if objective not in ("simple", "variational"):
-            raise ValueError(f"objective must be 'simple' or 'variational', got {objective!r}")
-        if not isinstance(importance, bool):
-            raise TypeError(f"importance must be True or False, got {describe(importance)}")
+        check_choice("objective", objective, ("simple", "variational"))
+        check_kind("importance", importance, bool)
         self.network, self.schedule, self.variance = network, schedule, variance
         self.objective, self.importance = objective, importance
         self.q = ForwardProcess(schedule)
@@ -112,11 +110,17 @@ class DDPM(nn.Module):
 
     def infer(self, z: Tensor, i: int) -> Independent:
         r""":math:`q(x_i \mid x_{i-1} = z)`: the forward process, which has no parameters."""
+        self._check_latent(z, i)
         return self.q.step(z, i)
 
     def generate(self, z: Tensor, i: int) -> Independent:
         r""":math:`p_\theta(x_{i-1} \mid x_i = z)`, as :meth:`step`."""
-        return self.step(z, i)
+        self._check_latent(z, i)
+        return self._step(z, i)
+
+    def _check_latent(self, z: Tensor, i: int) -> None:
+        check_last_axis("z", z)
+        check_integer("i", i, least=1, most=self.length)
 
     def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
         r""":math:`L_\text{simple} = \mathbb E\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, from one batch.
@@ -126,13 +130,14 @@ class DDPM(nn.Module):
         the batch. A perfect network does not reach zero: see
         :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`. With the variational objective each
         point's loss is multiplied by :math:`T w_t`, its weight in the bound: the expectation is the
-        negative bound, up to a constant.
+        negative bound, up to a constant. Values are not checked, because this is called at every step of training.
 
         Raises:
             TypeError: ``x0`` is not a floating-point tensor.
             ValueError: ``x0`` is empty, or not of shape ``(N, D)``.
         """
         check_points("x0", x0, least=1)
+        check_generator("generator", generator, x0.device)
         t, weight = self._draw_t(x0, generator)
         noise, at = randn_like(x0, generator), self.schedule.at
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
@@ -152,11 +157,10 @@ class DDPM(nn.Module):
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():
             # the hidden units of a block stay in the cache of a CPU, those of all points would not
-            noise = torch.cat([self.network(block, t) for block in xt.split(_BLOCK)])
-        else:
-            noise = self.network(xt, t)
-        if noise.shape != xt.shape:  # it would broadcast, train, and be wrong
-            raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {tuple(noise.shape)}")
+            return torch.cat([self._predict(block, t) for block in xt.split(_BLOCK)])
+        noise = self.network(xt, t)
+        if getattr(noise, "shape", None) != xt.shape:  # it would broadcast, train, and be wrong
+            raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {describe(noise)}")
         return noise
 
     def step(self, xt: Tensor, t: int | Tensor) -> Independent:
@@ -169,7 +173,7 @@ class DDPM(nn.Module):
         Raises:
             TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
         """
-        check_tensor("xt", xt)
+        check_last_axis("xt", xt)
         self.schedule.check_t(t, xt)
         return self._step(xt, t)
 
@@ -208,6 +212,8 @@ class DDPM(nn.Module):
         [3, 2, 1, 0]
         """
         check_points("xT", xT)
+        check_finite("xT", xT)
+        check_generator("generator", generator, xT.device)
         x = xT
         yield self.schedule.T, x
         for t in range(self.schedule.T, 0, -1):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from diffusion_notes.checks import describe
+from diffusion_notes.checks import check_kind, check_number, describe
 
 __all__ = ["Diagram", "chain_diagram"]
 
@@ -44,13 +44,23 @@ class Diagram:
         edges: Sequence[tuple[str, str, str, str]],
         alt: str,
     ) -> None:
-        if not isinstance(alt, str):
-            raise TypeError(f"alt must be text, got {describe(alt)}")
+        check_kind("alt", alt, str, "text")
         if not alt.strip():
             raise ValueError("alt must not be empty")
+        check_kind("nodes", nodes, Mapping, "places by name")
         if not nodes:
-            raise ValueError("there must be at least one node")
-        for start, end, _, kind in edges:
+            raise ValueError("nodes must hold at least one node, got none")
+        for name, node in nodes.items():
+            check_kind("a name in nodes", name, str, "text")
+            if not isinstance(node, Sequence) or len(node) != 3:
+                raise TypeError(f"a place in nodes must be (x, y, observed), got {describe(node)}")
+            for number in node[:2]:
+                check_number("a coordinate in nodes", number)
+        check_kind("edges", edges, (list, tuple), "a list")
+        for edge in edges:
+            if not isinstance(edge, Sequence) or len(edge) != 4 or not all(isinstance(part, str) for part in edge):
+                raise TypeError(f"an edge in edges must be (from, to, label, kind), all text, got {describe(edge)}")
+            start, end, _, kind = edge
             if start not in nodes or end not in nodes or nodes[start][:2] == nodes[end][:2]:
                 raise ValueError(f"an edge must join two nodes in two places, got {start!r} and {end!r}")
             if kind.removesuffix(" curved") not in ("p", "q"):
@@ -116,6 +126,9 @@ def chain_diagram(names: Sequence[str], alt: str) -> Diagram:
     >>> chain_diagram(["x", "z_1", "z_2"], alt="Three variables in a row.")
     Diagram(3 nodes, 4 edges)
     """
+    check_kind("names", names, (list, tuple), "a list of names")
+    for name in names:
+        check_kind("a name in names", name, str, "text")
     nodes = {name: (1.15 * i, 0.0, i == 0) for i, name in enumerate(names)}
     edges = []
     for low, high in pairwise(names):

@@ -19,9 +19,11 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent
 
-from diffusion_notes.checks import check_fits, check_integer, check_tensor, describe
+from diffusion_notes.checks import check_inside, check_integer, check_kind, check_number
 from diffusion_notes.distributions import draw, gaussian
+from diffusion_notes.schedule_checks import check_times, checked_table
 from diffusion_notes.tables import Tables
+from diffusion_notes.tensor_checks import check_alike, check_generator, check_last_axis, check_tensor
 
 __all__ = ["ForwardProcess", "Schedule"]
 
@@ -50,15 +52,10 @@ class Schedule:
     tables: Tables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_tensor("beta", self.beta)
-        if self.beta.dim() != 1 or len(self.beta) < 2:
-            raise ValueError(f"beta must hold T + 1 >= 2 values, got shape {tuple(self.beta.shape)}")
         # the tables live on the CPU, whatever is diffused: MPS has no float64, and looking is free
-        object.__setattr__(self, "beta", self.beta.detach().to("cpu", torch.float64))
+        object.__setattr__(self, "beta", checked_table("beta", self.beta, below=1))
         if self.beta[0] != 0:
             raise ValueError(f"beta[0] must be 0 (t starts at 1), got {self.beta[0].item():g}")
-        if not bool(((self.beta[1:] > 0) & (self.beta[1:] < 1)).all()):
-            raise ValueError("beta[1], ..., beta[T] must lie strictly between 0 and 1")
         object.__setattr__(self, "tables", Tables(functools.partial(getattr, self)))
 
     @classmethod
@@ -66,13 +63,15 @@ class Schedule:
         r""":math:`\beta_t` rising evenly from ``beta_1`` to ``beta_T`` (Ho et al. 2020, section 4).
 
         Raises:
-            TypeError: ``T`` is not an integer.
+            TypeError: ``T`` is not an integer, or a variance no number.
             ValueError: ``T`` < 1, or a variance is not strictly between 0 and 1.
 
         >>> Schedule.linear(T=3, beta_1=0.1, beta_T=0.3).beta
         tensor([0.0000, 0.1000, 0.2000, 0.3000], dtype=torch.float64)
         """
         check_integer("T", T, least=1)
+        for name, value in (("beta_1", beta_1), ("beta_T", beta_T)):
+            check_inside(name, value, 0, 1)
         beta = torch.linspace(beta_1, beta_T, T, dtype=torch.float64, device="cpu")
         return cls(torch.cat((beta.new_zeros(1), beta)))
 
@@ -80,12 +79,14 @@ class Schedule:
     def cosine(cls, T: int, s: float = 0.008, largest: float = 0.999) -> Schedule:
         r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, with capped variances.
 
-        Nichol and Dhariwal 2021, equation 17; no variance exceeds ``largest``. Raises as :meth:`linear` does.
+        Nichol and Dhariwal 2021, equation 17; ``s`` in [0, 1], no variance above ``largest``. Raises as :meth:`linear`.
 
         >>> Schedule.cosine(T=1000).alpha_bar[500].round(decimals=2).item()
         0.49
         """
         check_integer("T", T, least=1)
+        check_number("s", s, 0, 1)
+        check_inside("largest", largest, 0, 1)
         t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
         alpha_bar = ((t / T + s) / (1 + s) * math.pi / 2).cos().square()
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
@@ -169,7 +170,7 @@ class Schedule:
         Returns:
             A tensor of shape ``(..., 1)``, which broadcasts over the event axis.
 
-        ``t`` is not checked here, because this is called inside loops: see :meth:`check_t`.
+        The values of a tensor ``t`` are not checked, because this is called inside loops: see :meth:`check_t`.
 
         >>> Schedule.linear(T=10).at("alpha_bar", torch.tensor([0, 0]), like=torch.empty(2, 5))
         tensor([[1.],
@@ -177,28 +178,23 @@ class Schedule:
         """
         return self.tables.at(name, t, like)
 
-    def check_t(self, t: int | Tensor, x: Tensor, least: int = 1) -> None:
+    def check_t(self, t: int | Tensor, x: Tensor, least: int = 1, look: bool = True) -> None:
         """Raise unless ``t`` is an integer (TypeError) from ``least`` to T, or a tensor that fits ``x`` (ValueError).
 
-        The values of a tensor are checked on the CPU only: on a GPU, looking at one would halt it.
+        The values of a tensor are checked on the CPU only, on a GPU looking at one would halt it, and not at all
+        unless ``look``.
         """
-        if isinstance(t, Tensor):
-            if t.dtype not in (torch.int32, torch.int64):
-                raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
-            check_fits("t", t, x)
-            if t.device.type == "cpu" and not bool(((t >= least) & (t <= self.T)).all()):
-                raise ValueError(f"t must lie in {least}, ..., {self.T}, and some of its entries do not")
-        elif isinstance(t, bool) or not isinstance(t, int):
-            raise TypeError(f"t must be an integer or an integer tensor, got {describe(t)}")
-        elif not least <= t <= self.T:
-            raise ValueError(f"t must lie in {least}, ..., {self.T}, got {t}")
+        check_tensor("x", x)
+        check_integer("least", least, least=0)
+        check_times(t, x, least, self.T, look)
 
 
 @dataclass(frozen=True, eq=False)
 class ForwardProcess:
     r"""The inference model q of a diffusion model. It has no parameters to learn.
 
-    Points have shape ``(..., D)``; t has the shape ``(...)``, or is a single integer.
+    Points have shape ``(..., D)``; t has the shape ``(...)``, or is a single integer. Values of points are
+    not checked, because this is called inside loops.
 
     >>> q = ForwardProcess(Schedule.linear(T=1000))
     >>> q.marginal(torch.ones(5, 2), t=1000).mean.shape
@@ -207,9 +203,12 @@ class ForwardProcess:
 
     schedule: Schedule
 
+    def __post_init__(self) -> None:
+        check_kind("schedule", self.schedule, Schedule)
+
     def step(self, x: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_{t-1} = x) = \mathcal N(\sqrt{\alpha_t}\,x,\ \beta_t I)`, for t from 1 to T."""
-        check_tensor("x", x)
+        check_last_axis("x", x)
         self.schedule.check_t(t, x)
         at = self.schedule.at
         mean = at("sqrt_alpha", t, x) * x
@@ -217,7 +216,7 @@ class ForwardProcess:
 
     def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
         r""":math:`q(x_t \mid x_0) = \mathcal N(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I)`, for t from 1 to T."""
-        check_tensor("x0", x0)
+        check_last_axis("x0", x0)
         self.schedule.check_t(t, x0)
         at = self.schedule.at
         return gaussian(at("sqrt_alpha_bar", t, x0) * x0, at("sqrt_one_minus_alpha_bar", t, x0))
@@ -228,8 +227,8 @@ class ForwardProcess:
         Ho et al. 2020, equations 6 and 7. At t = 1 it is no density: :math:`x_0` is given, and
         :math:`\tilde\beta_1 = 0`.
         """
-        check_tensor("xt", xt)
-        check_tensor("x0", x0)
+        check_last_axis("xt", xt)
+        check_alike("x0", x0, "xt", xt)
         self.schedule.check_t(t, xt, least=2)
         at = self.schedule.at
         mean = at("from_x0", t, xt) * x0 + at("from_xt", t, xt) * xt
@@ -242,7 +241,8 @@ class ForwardProcess:
         >>> [t for t, xt in q.walk(torch.zeros(1, 2))]
         [0, 1, 2, 3]
         """
-        check_tensor("x0", x0)
+        check_last_axis("x0", x0)
+        check_generator("generator", generator, x0.device)
         x = x0
         yield 0, x
         for t in range(1, self.schedule.T + 1):

@@ -10,7 +10,8 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from diffusion_notes.checks import check_tensor, describe
+from diffusion_notes.checks import describe
+from diffusion_notes.tensor_checks import check_broadcasts, check_generator, check_last_axis, check_place, check_tensor
 
 __all__ = ["draw", "gaussian", "randn_like", "standard_normal"]
 
@@ -20,20 +21,21 @@ def gaussian(mean: Tensor, std: Tensor) -> Independent:
 
     Arguments:
         mean: :math:`\mu`, of shape ``(..., D)``. Its last axis is the event.
-        std: :math:`\sigma`, broadcastable to ``mean``. It is not checked to be positive, because
-            looking at a value halts a GPU.
+        std: :math:`\sigma`, broadcastable to ``mean``, and of its dtype.
+
+    Values are not checked, because this is called inside loops: not even whether ``std`` is positive.
 
     Raises:
         TypeError: an argument is not a floating-point tensor.
-        ValueError: ``mean`` has no axis to be the event.
+        ValueError: ``mean`` has no axis to be the event, or ``std`` does not fit it.
 
     >>> gaussian(torch.zeros(5, 2), torch.ones(5, 1)).log_prob(torch.zeros(5, 2)).shape
     torch.Size([5])
     """
-    check_tensor("mean", mean)
+    check_last_axis("mean", mean)
     check_tensor("std", std)
-    if mean.dim() == 0:
-        raise ValueError("mean must have at least one axis (the event), got a scalar")
+    check_broadcasts("std", std, "mean's", mean.shape)
+    check_place("std", std, "mean", mean)
     return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
 
 
@@ -43,14 +45,15 @@ def standard_normal(like: Tensor) -> Independent:
     >>> standard_normal(torch.empty(5, 2)).event_shape
     torch.Size([2])
     """
-    check_tensor("like", like)
+    check_last_axis("like", like)
     return gaussian(torch.zeros_like(like), torch.ones_like(like))
 
 
 def draw(distribution: Distribution, generator: Generator | None = None) -> Tensor:
     r"""One reparameterised sample, :math:`\mu + \sigma\varepsilon`, drawn with ``generator``.
 
-    torch's own ``rsample`` takes no generator, and a book whose numbers are tested needs one.
+    torch's own ``rsample`` takes no generator, and a book whose numbers are tested needs one. Values are not
+    checked, because this is called inside loops.
 
     Raises:
         TypeError: ``distribution`` is not a :func:`gaussian`.
@@ -60,7 +63,7 @@ def draw(distribution: Distribution, generator: Generator | None = None) -> Tens
     """
     normal = distribution.base_dist if isinstance(distribution, Independent) else distribution
     if not isinstance(normal, Normal):
-        raise TypeError(f"can only draw from a Gaussian, got {describe(distribution)}")
+        raise TypeError(f"distribution must be a Gaussian, got {describe(distribution)}")
     return normal.loc + normal.scale * randn_like(normal.loc, generator)
 
 
@@ -71,4 +74,5 @@ def randn_like(x: Tensor, generator: Generator | None = None) -> Tensor:
     torch.Size([5, 2])
     """
     check_tensor("x", x)
+    check_generator("generator", generator, x.device)
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)

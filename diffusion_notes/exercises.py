@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from diffusion_notes import equations
-from diffusion_notes.checks import check_positive
+from diffusion_notes.checks import check_choice, check_kind, check_number, check_positive
+from diffusion_notes.equations.worlds import CHAINS
+from diffusion_notes.tensor_checks import check_finite, check_has_values, check_tensor
 
 __all__ = ["check", "check_line"]
 
@@ -20,8 +22,8 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
         tolerance: how far off it may be, in each entry.
 
     Raises:
-        TypeError: ``tolerance`` is not a number.
-        ValueError: ``tolerance`` is not positive and finite.
+        TypeError: ``expected`` is neither a number nor a floating-point tensor, or ``tolerance`` not a number.
+        ValueError: ``expected`` is not finite, or ``tolerance`` not positive and finite.
 
     >>> check(..., 0.5)
     Replace ... by your answer and run the cell again.
@@ -31,6 +33,12 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
     Right.
     """
     check_positive("tolerance", tolerance)
+    if isinstance(expected, Tensor):
+        check_tensor("expected", expected)
+        check_has_values("expected", expected)
+        check_finite("expected", expected)
+    else:
+        check_number("expected", expected)
     if _missing(answer):
         return
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")  # where every machine has doubles
@@ -75,10 +83,11 @@ def check_line(answer: object, left: str, chapter: str, without: tuple[str, ...]
     ✓ proved: proved symbolically
         \bar\alpha_t = \bar\alpha_{t-1} (1 - \beta_t)
     """
-    if not isinstance(left, str):
-        raise TypeError(f"left must be a string, got {type(left).__name__} {left!r}")
-    if not (isinstance(without, tuple) and all(isinstance(part, str) for part in without)):
-        raise TypeError(f"without must be a tuple of strings, got {type(without).__name__} {without!r}")
+    check_kind("left", left, str, "a string")
+    check_choice("chapter", chapter, CHAINS)
+    check_kind("without", without, tuple, "a tuple of strings")
+    for part in without:
+        check_kind("without", part, str, "a tuple of strings")
     if _missing(answer):
         return None
     if not isinstance(answer, str):

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from diffusion_notes.checks import check_points, describe
+from diffusion_notes.checks import check_kind
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.neural_chain import NeuralChain
+from diffusion_notes.tensor_checks import check_points
 
 __all__ = ["HierarchicalVAE", "Splits", "splits"]
 
@@ -80,8 +81,7 @@ def splits(chain: LinearGaussianChain, x: Tensor) -> Splits:
         TypeError: ``chain`` is no ``LinearGaussianChain``, or ``x`` no floating-point tensor.
         ValueError: it is not of length two, or ``x`` not of shape ``(n, D)``.
     """
-    if not isinstance(chain, LinearGaussianChain):
-        raise TypeError(f"chain must be a LinearGaussianChain, got {describe(chain)}")
+    check_kind("chain", chain, LinearGaussianChain)
     if chain.length != 2:
         raise ValueError(f"chain must have length 2, got {chain.length}")
     check_points("x", x, dim=len(chain.generative[0].bias), least=1)

@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal
 
 from diffusion_notes.chain import Bound
-from diffusion_notes.checks import check_integer, check_points, check_tensor, describe
+from diffusion_notes.checks import check_integer, check_kind, check_number, check_positive
 from diffusion_notes.distributions import gaussian, standard_normal
+from diffusion_notes.tensor_checks import check_finite, check_place, check_points, check_tensor, checked_device
 
 __all__ = ["Affine", "LinearGaussianChain"]
 
@@ -52,6 +53,9 @@ class Affine:
                 "weight, bias and std must have shapes (D_out, D_in), (D_out,) and (), "
                 f"got {tuple(self.weight.shape)}, {tuple(self.bias.shape)} and {tuple(self.std.shape)}"
             )
+        for name, value in (("weight", self.weight), ("bias", self.bias), ("std", self.std)):
+            check_finite(name, value)
+            check_place(name, value, "weight", self.weight)
         if self.std.device.type == "cpu" and not bool(self.std > 0):
             raise ValueError(f"std must be positive, got {self.std.item():g}")
 
@@ -62,12 +66,20 @@ class Affine:
         >>> Affine.scalar(2.0, 0.5)(torch.ones(1, 1, dtype=torch.float64)).mean
         tensor([[2.]], dtype=torch.float64)
         """
-        numbers = (weight, bias, std)
+        check_number("weight", weight)
+        check_number("bias", bias)
+        check_positive("std", std)
+        numbers, device = (weight, bias, std), checked_device(device)
         weight, bias, std = (torch.tensor(float(n), dtype=torch.float64, device=device) for n in numbers)
         return cls(weight.reshape(1, 1), bias.reshape(1), std)
 
     def __call__(self, z: Tensor) -> Independent:
-        """The Gaussian given ``z`` of shape ``(n, D_in)``."""
+        """The Gaussian given ``z`` of shape ``(n, D_in)``.
+
+        Values are not checked, because this is called inside loops.
+        """
+        check_points("z", z, dim=self.weight.shape[1])
+        check_place("z", z, "weight", self.weight)
         return gaussian(z @ self.weight.T + self.bias, self.std)
 
 
@@ -79,17 +91,22 @@ class LinearGaussianChain:
         inference: the steps q, from :math:`q(z_1 | z_0)` to :math:`q(z_L | z_{L-1})`.
 
     Raises:
-        ValueError: there is no step, or their numbers or dimensions do not fit.
+        TypeError: an argument is no list of :class:`Affine`.
+        ValueError: there is no step, or their numbers, dimensions, dtypes or devices do not fit.
+
+    In the steps, values of points are not checked, because this is called inside loops.
     """
 
     def __init__(self, generative: Sequence[Affine], inference: Sequence[Affine]) -> None:
+        for name, steps in (("generative", generative), ("inference", inference)):
+            check_kind(name, steps, (list, tuple), "a list of steps")
+            for step in steps:
+                check_kind(f"every step of {name}", step, Affine, "Affine")
+                check_place(f"every step of {name}", step.weight, "the first", generative[0].weight)
         self.generative, self.inference = tuple(generative), tuple(inference)
         self.length = len(self.generative)
         if self.length == 0 or len(self.inference) != self.length:
             raise ValueError(f"as many steps p as q, at least one: got {self.length} and {len(self.inference)}")
-        for step in (*self.generative, *self.inference):
-            if not isinstance(step, Affine):
-                raise TypeError(f"every step must be Affine, got {describe(step)}")
         for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
             if p.weight.shape != q.weight.T.shape:
                 raise ValueError(f"p and q of layer {i} must go between the same spaces")
@@ -99,7 +116,7 @@ class LinearGaussianChain:
 
     def prior(self, like: Tensor) -> Independent:
         """:math:`p(z_L)`, for as many points as ``like`` has."""
-        check_tensor("like", like)
+        check_points("like", like)
         return standard_normal(like.new_zeros(len(like), self.generative[-1].weight.shape[1]))
 
     def infer(self, z: Tensor, i: int) -> Independent:
@@ -111,10 +128,12 @@ class LinearGaussianChain:
         return self.generative[self._index(i)](z)
 
     def _index(self, i: int) -> int:
-        check_integer("i", i, least=1)
-        if i > self.length:
-            raise ValueError(f"i must be at most {self.length}, got {i}")
+        check_integer("i", i, least=1, most=self.length)
         return i - 1
+
+    def _check(self, x: Tensor) -> None:
+        check_points("x", x, dim=len(self.generative[0].bias), finite=True)
+        check_place("x", x, "the chain's steps", self.generative[0].weight)
 
     def joint(self) -> MultivariateNormal:
         r"""The model p of all variables at once, :math:`(z_0, z_1, \dots, z_L)` side by side."""
@@ -133,7 +152,7 @@ class LinearGaussianChain:
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x)` in nats, exactly; ``x`` of shape ``(n, D)``."""
-        check_points("x", x, dim=len(self.generative[0].bias))
+        self._check(x)
         joint, dim = self.joint(), x.shape[1]
         return MultivariateNormal(joint.mean[:dim], joint.covariance_matrix[:dim, :dim], validate_args=False).log_prob(
             x
@@ -141,7 +160,7 @@ class LinearGaussianChain:
 
     def posterior(self, x: Tensor) -> MultivariateNormal:
         r"""The true :math:`p(z_1, \dots, z_L \mid x)`, which q approximates."""
-        check_points("x", x, dim=len(self.generative[0].bias))
+        self._check(x)
         joint, dim = self.joint(), x.shape[1]
         covariance = joint.covariance_matrix
         gain = torch.linalg.solve(covariance[:dim, :dim], covariance[:dim, dim:]).T
@@ -150,7 +169,7 @@ class LinearGaussianChain:
 
     def inferred(self, x: Tensor) -> MultivariateNormal:
         r"""The chain's own :math:`q(z_1, \dots, z_L \mid x)`, as one Gaussian."""
-        check_points("x", x, dim=len(self.generative[0].bias))
+        self._check(x)
         mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
         dim = x.shape[1]  # of the latest variable, which stands last
         for q in self.inference:
@@ -165,7 +184,7 @@ class LinearGaussianChain:
 
     def exact_elbo(self, x: Tensor) -> Bound:
         r"""The bound of :func:`~diffusion_notes.chain.elbo` with its expectation taken exactly, term by term."""
-        check_points("x", x, dim=len(self.generative[0].bias))
+        self._check(x)
         mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
         terms, entropy = [], 0.0
         for p, q in zip(self.generative, self.inference, strict=True):

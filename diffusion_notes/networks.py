@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
-from diffusion_notes.checks import check_integer, check_points, check_positive, check_tensor, describe
+from diffusion_notes.checks import check_integer, check_kind, check_positive
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.distributions import gaussian
+from diffusion_notes.tensor_checks import check_generator, check_last_axis, check_place, check_points
 
 __all__ = ["GaussianMLP", "NoiseMLP"]
 
@@ -62,11 +63,11 @@ class NoiseMLP(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
+        check_kind("schedule", schedule, Schedule)
         for name, size in (("dim", dim), ("width", width), ("depth", depth), ("features", features)):
             check_integer(name, size, least=1)
         check_positive("data_std", data_std)
+        check_generator("generator", generator, torch.device("cpu"))
 
         self.schedule, self.data_std = schedule, data_std
         frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
@@ -94,6 +95,7 @@ class NoiseMLP(nn.Module):
 
         The untrained network then predicts exactly the linear answer.
         """
+        check_generator("generator", generator, self.frequency.device)
         _reset(self.layers[:-1], generator)
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
@@ -105,13 +107,12 @@ class NoiseMLP(nn.Module):
     def forward(self, xt: Tensor, t: int | Tensor) -> Tensor:
         """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``.
 
-        ``xt`` has the dtype of the weights. This is called inside loops, so a tensor ``t`` is not checked.
+        ``xt`` has the dtype and device of the weights. Values, of ``t`` too, are not checked,
+        because this is called inside loops.
         """
-        check_tensor("xt", xt)
-        if xt.dim() == 0 or xt.shape[-1] != len(self.frequency):
-            raise ValueError(f"xt must have shape (..., {len(self.frequency)}), got {tuple(xt.shape)}")
-        if not isinstance(t, Tensor):
-            self.schedule.check_t(t, xt)
+        check_last_axis("xt", xt, len(self.frequency))
+        check_place("xt", xt, "the weights", self.frequency)
+        self.schedule.check_t(t, xt, look=False)
         time, linear, left_over = (table[t] for table in (self.time, self.linear, self.left_over))
         wave = xt @ self.frequency
         time = time.expand(*xt.shape[:-1], -1)
@@ -159,6 +160,7 @@ class GaussianMLP(nn.Module):
         check_integer("features", features, least=0)
         if std is not None:
             check_positive("std", std)
+        check_generator("generator", generator, torch.device("cpu"))
         self.std = std
         self.register_buffer("frequency", torch.randn(dim_in, features, generator=generator) * _FREQUENCY)
         self.layers = _perceptron(dim_in + 2 * features, dim_out if std else 2 * dim_out, width, depth)
@@ -169,8 +171,12 @@ class GaussianMLP(nn.Module):
         return f"std={self.std or 'learned'}"
 
     def forward(self, z: Tensor) -> Independent:
-        """The Gaussian given ``z`` of shape ``(n, dim_in)``, in the dtype of the weights."""
+        """The Gaussian given ``z`` of shape ``(n, dim_in)``, in the dtype of the weights.
+
+        Values are not checked, because this is called inside loops.
+        """
         check_points("z", z, dim=len(self.frequency))
+        check_place("z", z, "the weights", self.frequency)
         wave = z @ self.frequency
         out = self.layers(torch.cat((z, wave.sin(), wave.cos()), -1))
         if self.std is not None:

@@ -14,9 +14,10 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
 from diffusion_notes.chain import elbo
-from diffusion_notes.checks import check_integer, describe
+from diffusion_notes.checks import check_integer, check_kind
 from diffusion_notes.distributions import standard_normal
 from diffusion_notes.networks import GaussianMLP
+from diffusion_notes.tensor_checks import check_points
 
 __all__ = ["NeuralChain"]
 
@@ -37,6 +38,8 @@ class NeuralChain(nn.Module):
         TypeError: ``latents`` is no list, or as :class:`~diffusion_notes.networks.GaussianMLP`.
         ValueError: ``latents`` is empty, or as :class:`~diffusion_notes.networks.GaussianMLP`.
 
+    Values of points are not checked, because this is called inside loops.
+
     >>> import torch
     >>> NeuralChain([2, 1]).loss(torch.zeros(5, 2)).shape
     torch.Size([])
@@ -53,9 +56,11 @@ class NeuralChain(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(latents, str) or not isinstance(latents, Sequence):
-            raise TypeError(f"latents must be a list of sizes, got {describe(latents)}")
+        check_kind("latents", latents, (list, tuple), "a list of sizes")
         check_integer("the number of latents", len(latents), least=1)
+        check_integer("dim", dim, least=1)
+        for size in latents:
+            check_integer("a size in latents", size, least=1)
         self.latents, self.length = tuple(latents), len(latents)
         sizes = {"width": width, "depth": depth, "features": features, "generator": generator}
         steps = list(enumerate(pairwise([dim, *latents])))
@@ -70,6 +75,7 @@ class NeuralChain(nn.Module):
 
     def prior(self, like: Tensor) -> Independent:
         r""":math:`p(z_L) = \mathcal N(0, I)`, for as many points as ``like`` has."""
+        check_points("like", like)
         return standard_normal(like.new_zeros(len(like), self.latents[-1]))
 
     def infer(self, z: Tensor, i: int = 1) -> Independent:
@@ -85,7 +91,5 @@ class NeuralChain(nn.Module):
         return -elbo(self, x, generator).mean
 
     def _index(self, i: int) -> int:
-        check_integer("i", i, least=1)
-        if i > self.length:
-            raise ValueError(f"i must be at most {self.length}, got {i}")
+        check_integer("i", i, least=1, most=self.length)
         return i - 1

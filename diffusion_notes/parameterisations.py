@@ -8,12 +8,15 @@ in one counts as an error in another, and that is the weight of a loss.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from diffusion_notes.checks import check_integer, check_tensor, describe
+from diffusion_notes.checks import check_integer, check_kind
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.schedule_checks import checked_table
+from diffusion_notes.tensor_checks import check_alike, check_tensor
 
 __all__ = ["Prediction", "variational_constant", "variational_weight"]
 
@@ -29,7 +32,9 @@ class Prediction:
         noise: the prediction of :math:`\varepsilon`, of the shape of ``xt``.
 
     Raises:
-        TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`, or the shapes differ.
+        TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`, or ``noise`` is not like ``xt``.
+
+    The values of points are not checked, because this is called inside loops.
 
     >>> import torch
     >>> guess = Prediction(Schedule.linear(T=10), torch.ones(1, 2), 10, torch.zeros(1, 2))
@@ -43,13 +48,7 @@ class Prediction:
     noise: Tensor
 
     def __post_init__(self) -> None:
-        check_tensor("xt", self.xt)
-        check_tensor("noise", self.noise)
-        if self.noise.shape != self.xt.shape:
-            raise ValueError(f"noise must have the shape of xt, {tuple(self.xt.shape)}, got {tuple(self.noise.shape)}")
-        if not isinstance(self.schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {describe(self.schedule)}")
-        self.schedule.check_t(self.t, self.xt)
+        _check(self.schedule, self.xt, self.t, noise=self.noise)
 
     def _at(self, name: str) -> Tensor:
         return self.schedule.at(name, self.t, self.xt)
@@ -80,24 +79,25 @@ class Prediction:
     @classmethod
     def from_x0(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, x0: Tensor) -> Prediction:
         """From a prediction of the data."""
-        at = cls(schedule, xt, t, x0)._at
+        at = _check(schedule, xt, t, x0=x0)
         return cls(schedule, xt, t, (xt - at("sqrt_alpha_bar") * x0) / at("sqrt_one_minus_alpha_bar"))
 
     @classmethod
     def from_mean(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, mean: Tensor) -> Prediction:
         """From the mean of the next step."""
-        at = cls(schedule, xt, t, mean)._at
+        at = _check(schedule, xt, t, mean=mean)
         return cls(schedule, xt, t, (xt - at("sqrt_alpha") * mean) * at("sqrt_one_minus_alpha_bar") / at("beta"))
 
     @classmethod
     def from_score(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, score: Tensor) -> Prediction:
         """From the score."""
-        return cls(schedule, xt, t, -cls(schedule, xt, t, score)._at("sqrt_one_minus_alpha_bar") * score)
+        at = _check(schedule, xt, t, score=score)
+        return cls(schedule, xt, t, -at("sqrt_one_minus_alpha_bar") * score)
 
     @classmethod
     def from_v(cls, schedule: Schedule, xt: Tensor, t: int | Tensor, v: Tensor) -> Prediction:
         """From v."""
-        at = cls(schedule, xt, t, v)._at
+        at = _check(schedule, xt, t, v=v)
         return cls(schedule, xt, t, at("sqrt_alpha_bar") * v + at("sqrt_one_minus_alpha_bar") * xt)
 
 
@@ -112,9 +112,9 @@ def variational_weight(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
         sigma_squared: the table of :math:`\sigma_t^2`: :attr:`~diffusion_notes.ddpm.DDPM.sigma_squared`.
 
     Raises:
-        TypeError, ValueError: the table is none, or has not T + 1 values.
+        TypeError, ValueError: the table is none, or has not T + 1 values, positive and finite from t = 1 on.
     """
-    _check_table(schedule, sigma_squared)
+    sigma_squared = _checked(schedule, sigma_squared)
     inner = schedule.beta[1:].square() / schedule.one_minus_alpha_bar[1:] / schedule.alpha[1:] / (2 * sigma_squared[1:])
     weight = schedule.beta.new_zeros(schedule.T + 1)
     weight[1:] = inner
@@ -130,7 +130,7 @@ def variational_constant(schedule: Schedule, sigma_squared: Tensor, dim: int) ->
     It is zero for t > 1 exactly where :math:`\sigma_t^2 = \tilde\beta_t`. Arguments and errors as in
     :func:`variational_weight`; ``dim`` is D.
     """
-    _check_table(schedule, sigma_squared)
+    sigma_squared = _checked(schedule, sigma_squared)
     check_integer("dim", dim, least=1)
     constant = schedule.beta.new_zeros(schedule.T + 1)
     ratio = schedule.beta_tilde[2:] / sigma_squared[2:]
@@ -139,9 +139,16 @@ def variational_constant(schedule: Schedule, sigma_squared: Tensor, dim: int) ->
     return constant
 
 
-def _check_table(schedule: Schedule, sigma_squared: Tensor) -> None:
-    if not isinstance(schedule, Schedule):
-        raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
-    check_tensor("sigma_squared", sigma_squared)
-    if sigma_squared.shape != schedule.beta.shape:
-        raise ValueError(f"sigma_squared must hold {schedule.T + 1} values, got shape {tuple(sigma_squared.shape)}")
+def _check(schedule: Schedule, xt: Tensor, t: int | Tensor, **prediction: Tensor) -> Callable[[str], Tensor]:
+    """Check what a prediction is made of, and return what gives the entries t of a table."""
+    check_kind("schedule", schedule, Schedule)
+    check_tensor("xt", xt)
+    for name, value in prediction.items():
+        check_alike(name, value, "xt", xt)
+    schedule.check_t(t, xt)
+    return lambda table: schedule.at(table, t, xt)
+
+
+def _checked(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
+    check_kind("schedule", schedule, Schedule)
+    return checked_table("sigma_squared", sigma_squared, schedule.T + 1)

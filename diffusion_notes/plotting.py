@@ -14,6 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from torch import Tensor
 
+from diffusion_notes.checks import check_kind, check_positive, describe
+from diffusion_notes.tensor_checks import check_broadcasts, check_finite, check_has_values, check_points, check_tensor
+
 __all__ = ["plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
 
 _STYLE = {
@@ -34,6 +37,9 @@ def use_style() -> None:
 
 def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
     """A square window on the plane, with equal axes and few ticks."""
+    check_kind("axes", axes, Axes, "matplotlib's Axes")
+    check_positive("extent", extent)
+    check_kind("title", title, str, "text")
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", title=title)
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     return axes
@@ -41,30 +47,38 @@ def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
 
 def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9) -> Axes:
     """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
-    x = x.detach().cpu().numpy()
-    color = {"c": hue.cpu().numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
+    plane(axes, extent, title)
+    check_points("x", x, dim=2, least=1)
+    x = _values("x", x).numpy()
+    if hue is not None:
+        check_tensor("hue", hue)
+        check_broadcasts("hue", hue, "the points'", (len(x),))
+        hue = _values("hue", hue).expand(len(x))
+    color = {"c": hue.numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
     axes.scatter(x[:, 0], x[:, 1], s=min(3.0, 6000 / len(x)), linewidths=0, rasterized=True, **color)
-    return plane(axes, extent, title)
+    return axes
 
 
 def show_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
     """A density as a picture: ``log_prob`` takes points of shape ``(n, 2)`` and returns nats."""
-    points = _grid(200, extent)
-    density = log_prob(points.reshape(-1, 2)).exp().reshape(200, 200).detach().cpu()
+    plane(axes, extent, title)
+    points = _grid(200, extent).reshape(-1, 2)
+    density = _returned("log_prob", log_prob, points, points.shape[:1]).exp().reshape(200, 200)
     # few colours: a smooth picture of the same size would be ten times the file
     shades = plt.get_cmap("Blues", 12)
     window = (-extent, extent, -extent, extent)
     axes.imshow(density.numpy(), extent=window, origin="lower", cmap=shades, vmin=0, interpolation="nearest")
-    return plane(axes, extent, title)
+    return plane(axes, extent, title)  # again, since the picture has moved the window
 
 
 def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
     """A vector field as arrows: ``field`` takes points of shape ``(n, 2)`` and returns ``(n, 2)``."""
+    plane(axes, extent, title)
     points = _grid(17, extent).reshape(-1, 2)
-    arrows = field(points).detach().cpu()
+    arrows = _returned("field", field, points, points.shape)
     look = {"angles": "xy", "scale_units": "xy", "scale": 16, "width": 0.004, "color": "C3"}
     axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **look)
-    return plane(axes, extent, title)
+    return axes
 
 
 # the colours of the films: hsl(200 to 400 degrees, 75 %, 52 %), from blue through purple to orange
@@ -76,8 +90,27 @@ def _grid(count: int, extent: float) -> Tensor:
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
 
 
+def _returned(name: str, f: Callable[[Tensor], Tensor], points: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What a function makes of points, if it is what it should be."""
+    check_kind(name, f, Callable, f"callable as {name}(x)")
+    value = f(points)
+    check_tensor(f"what {name} returns", value)
+    if value.shape != shape:
+        raise ValueError(f"what {name} returns must have shape {tuple(shape)}, got {tuple(value.shape)}")
+    return value.detach().cpu()
+
+
+def _values(name: str, x: Tensor) -> Tensor:
+    check_has_values(name, x)
+    x = x.detach().cpu()
+    check_finite(name, x)
+    return x
+
+
 def show_source(function: Callable) -> None:
     """Print a function as it stands in the package, without its docstring: the page never has a copy of it."""
+    if not (inspect.isroutine(function) or inspect.isclass(function)) or inspect.isbuiltin(function):
+        raise TypeError(f"function must be one written in Python, got {describe(function)}")
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     body = ast.parse("\n".join(lines)).body[0].body
     if ast.get_docstring(ast.parse("\n".join(lines)).body[0]) is not None:

@@ -14,12 +14,14 @@ import torch
 from torch import Generator, nn
 
 from diffusion_notes.checkpoints import load_weights, save_weights
+from diffusion_notes.checks import check_choice, check_integer, check_kind
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.distributions import randn_like
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.tensor_checks import check_generator
 from diffusion_notes.training import train
 from diffusion_notes.vae import VAE
 
@@ -97,8 +99,15 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
     r"""Teach a VAE with one latent the answer, from pairs of z and x that belong together.
 
     The decoder learns :math:`\mathcal N(c(\Phi(z)),\ s^2 I)`, whose :math:`\Phi(z)` is uniform on the spiral, and
-    the encoder to find its way back.
+    the encoder to find its way back. Raises a TypeError or a ValueError unless ``vae`` is such a VAE, ``generator``
+    one on its device, and ``steps`` a number of them.
     """
+    check_kind("vae", vae, VAE)
+    if vae.latents != (1,):
+        raise ValueError(f"vae must have one latent, got {vae.latents}")
+    check_kind("generator", generator, Generator)
+    check_generator("generator", generator, next(vae.parameters()).device)
+    check_integer("steps", steps, least=1)
     roll = SwissRoll()
     optimizer = torch.optim.Adam(vae.parameters(), lr=5e-3)
     annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -133,8 +142,7 @@ def _ddpm(generator: Generator | None, variance: str | torch.Tensor = "beta_tild
 
 def _trained(model: str, kind: str) -> nn.Module:
     kinds = [name.removeprefix(f"{model}_") for name in RECIPES if name.startswith(f"{model}_")]
-    if kind not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
+    check_choice("kind", kind, kinds)
     name = f"{model}_{kind}"
     return _load(_UNTRAINED[name](None), name)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_notes.checks import check_integer, check_points, check_positive
+from diffusion_notes.checks import check_integer, check_kind, check_positive
 from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.tensor_checks import check_has_values, check_points
 
 __all__ = ["band_width", "cell_divergence", "nearest", "off_spiral_share"]
 
@@ -32,11 +33,10 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     tensor([0.2500, 0.7500])
     """
     check_points("x", x, dim=2, least=1)
-    if x.device.type != "meta" and not bool(x.isfinite().all()):
+    check_has_values("x", x)
+    if not bool(x.isfinite().all()):  # here a GPU is halted anyway
         raise ValueError("x must be finite, and some of its entries are not")
-    roll = roll or SwissRoll()
-    if not roll.is_clean:
-        raise ValueError("roll must be a clean one, and this one is diffused")
+    roll = _clean(roll)
     spiral = roll.spiral
     coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
     corners = spiral(coarse)
@@ -60,7 +60,7 @@ def off_spiral_share(x: Tensor, roll: SwissRoll | None = None, further_than: flo
     >>> off_spiral_share(torch.tensor([[0.0, 0.0], [0.0, -0.4712]]))
     0.5
     """
-    further_than = 3 * (roll or SwissRoll()).noise if further_than is None else further_than
+    further_than = 3 * _clean(roll).noise if further_than is None else further_than
     check_positive("further_than", further_than)
     return (nearest(x, roll)[1].norm(dim=-1) > further_than).double().mean().item()
 
@@ -74,7 +74,7 @@ def band_width(x: Tensor, roll: SwissRoll | None = None) -> float:
     >>> round(band_width(SwissRoll().sample(10_000, torch.Generator().manual_seed(0))), 2)
     0.05
     """
-    _, offset = _across(x, roll or SwissRoll())
+    _, offset = _across(x, _clean(roll))
     return offset.abs().median().item() / _MEDIAN_OF_ABSOLUTE_NORMAL
 
 
@@ -93,7 +93,7 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     """
     check_integer("along", along, least=1)
     check_integer("across", across, least=1)
-    roll = roll or SwissRoll()
+    roll = _clean(roll)
     u, offset = _across(x, roll)
     strip = torch.special.ndtr(offset / roll.noise)
     row = (u * along).long().clamp(0, along - 1)
@@ -109,6 +109,14 @@ def _across(x: Tensor, roll: SwissRoll) -> tuple[Tensor, Tensor]:
     u, way = nearest(x, roll)
     ahead = roll.spiral(u + 1e-3) - roll.spiral(u - 1e-3)
     return u, (way[:, 1] * ahead[:, 0] - way[:, 0] * ahead[:, 1]) / ahead.norm(dim=-1)
+
+
+def _clean(roll: SwissRoll | None) -> SwissRoll:
+    roll = SwissRoll() if roll is None else roll
+    check_kind("roll", roll, SwissRoll)
+    if not roll.is_clean:
+        raise ValueError(f"roll must be a clean one, and this one is diffused: got {roll!r}")
+    return roll
 
 
 _COARSE = 200

@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from diffusion_notes.chain import Chain, check_chain
-from diffusion_notes.checks import check_integer, check_points, check_positive
+from diffusion_notes.checks import check_integer, check_positive
 from diffusion_notes.distributions import gaussian
+from diffusion_notes.tensor_checks import (
+    check_broadcasts,
+    check_event,
+    check_finite,
+    check_place,
+    check_points,
+    check_tensor,
+)
 
 __all__ = ["FreePosterior", "ScalarLatent"]
 
@@ -32,8 +40,11 @@ class FreePosterior(nn.Module):
         std: positive, broadcastable to that.
 
     Raises:
-        TypeError: ``chain`` is no chain, or ``mean`` no floating-point tensor.
-        ValueError: the chain is longer than one, or ``mean`` is not of shape ``(n, d)``.
+        TypeError: ``chain`` is no chain, ``mean`` no floating-point tensor, or ``std`` neither that nor a number.
+        ValueError: the chain is longer than one, ``mean`` is not of shape ``(n, d)``, or ``std`` does not fit it
+            or is not positive (checked for numbers and on the CPU).
+
+    Values of points are not checked, because this is called inside loops.
     """
 
     length = 1
@@ -41,7 +52,11 @@ class FreePosterior(nn.Module):
     def __init__(self, chain: Chain, mean: Tensor, std: Tensor | float = 1.0) -> None:
         super().__init__()
         check_chain(chain, length=1)
-        check_points("mean", mean, least=1)
+        check_points("mean", mean, least=1, finite=True)
+        if isinstance(std, Tensor):
+            std = _checked_std(std, mean)
+        else:
+            check_positive("std", std)
         self.chain = chain
         self.mean = nn.Parameter(mean.detach().clone())
         self.log_std = nn.Parameter((torch.ones_like(mean) * std).log().detach())
@@ -52,12 +67,16 @@ class FreePosterior(nn.Module):
 
     def infer(self, z: Tensor, i: int = 1) -> Independent:
         r""":math:`q_n(z)`; ``z`` must be the n points, in order, for which this was made."""
+        check_integer("i", i, least=1, most=1)
+        check_points("z", z)
+        check_place("z", z, "the means", self.mean)
         if len(z) != len(self.mean):
-            raise ValueError(f"there are {len(self.mean)} points, each with its own q, got {len(z)}")
+            raise ValueError(f"z must be the {len(self.mean)} points that have a q of their own, got {len(z)}")
         return gaussian(self.mean, self.log_std.exp())
 
     def generate(self, z: Tensor, i: int = 1) -> Independent:
         """The chain's own."""
+        check_integer("i", i, least=1, most=1)
         return self.chain.generate(z, 1)
 
 
@@ -85,25 +104,33 @@ class ScalarLatent:
 
     def grid(self, like: Tensor) -> Tensor:
         """The nodes, of shape ``(nodes, 1)``, on the device and in the dtype of ``like``."""
+        check_tensor("like", like)
         return torch.linspace(-self.reach, self.reach, self.nodes, dtype=like.dtype, device=like.device).unsqueeze(-1)
 
     def log_joint(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x, z)` for each point and each node, of shape ``(n, nodes)``."""
-        check_points("x", x, least=1)
+        check_points("x", x, least=1, finite=True)
         z = self.grid(x)
         prior = self.chain.prior(z)
         if prior.event_shape != (1,):
             raise ValueError(f"the latent must be a single number, and has shape {tuple(prior.event_shape)}")
-        p = self.chain.generate(z, 1).base_dist
+        p = self.chain.generate(z, 1)
+        check_event("x", x, p)
+        p = p.base_dist
         rows = [gaussian(p.loc, p.scale).log_prob(chunk.unsqueeze(1)) for chunk in x.split(64)]
         return torch.cat(rows) + prior.log_prob(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x) = \log\int p(x, z)\,dz` in nats, of shape ``(n,)``."""
+        check_points("x", x, least=1)
         return torch.cat([self.log_joint(chunk).logsumexp(-1) for chunk in x.split(64)]) + math.log(self.step)
 
     def elbo(self, x: Tensor) -> Tensor:
-        """The bound of each point with the chain's own q, its expectation integrated; of shape ``(n,)``."""
+        """The bound of each point with the chain's own q, its expectation integrated; of shape ``(n,)``.
+
+        What of q lies beyond the grid is left out, so ``reach`` must be large against q. It is not refused, since an
+        integral over the plane also asks about points so far out that they weigh nothing.
+        """
         return self._elbo(self.log_joint(x), self.grid(x), self.chain.infer(x, 1))
 
     def best_gaussian(self, x: Tensor, steps: int = 400) -> FreePosterior:
@@ -112,6 +139,7 @@ class ScalarLatent:
         Found by Adam on the integrated bound, so there is no noise in it. Where the posterior has
         several modes, it is the best one near the highest.
         """
+        check_integer("steps", steps, least=1)
         joint, z = self.log_joint(x).detach(), self.grid(x)
         mode = z[joint.argmax(-1)]
         # as wide as the Gaussian with the posterior's mass and its height
@@ -131,3 +159,13 @@ class ScalarLatent:
     def _elbo(self, joint: Tensor, z: Tensor, q: Independent) -> Tensor:
         log_q = gaussian(q.mean.unsqueeze(1), q.stddev.unsqueeze(1)).log_prob(z)
         return (log_q.exp() * (joint - log_q)).sum(-1) * self.step
+
+
+def _checked_std(std: Tensor, mean: Tensor) -> Tensor:
+    check_tensor("std", std)
+    check_place("std", std, "mean", mean)
+    check_broadcasts("std", std, "mean's", mean.shape)
+    check_finite("std", std)
+    if std.device.type == "cpu" and not bool((std > 0).all()):
+        raise ValueError("std must be positive, and some of its entries are not")
+    return std

@@ -28,8 +28,10 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.checks import check_fits, check_integer, check_positive, check_tensor, checked_alpha_bar
+from diffusion_notes.checks import check_integer, check_positive
 from diffusion_notes.quadrature import integrate_plane, unit_interval
+from diffusion_notes.schedule_checks import check_levels, checked_alpha_bar, checked_level
+from diffusion_notes.tensor_checks import check_generator, check_last_axis, check_tensor, checked_device
 
 __all__ = ["SwissRoll"]
 
@@ -49,7 +51,8 @@ class SwissRoll:
         ValueError: an argument is not positive and finite, or the noise so small against the scale
             that the quadrature would need thousands of nodes.
 
-    Everything is computed in the dtype and on the device of the points given.
+    Everything is computed in the dtype and on the device of the points given. Their values are not checked,
+    because this is called inside loops; those of a noise level are, on the CPU.
 
     >>> roll = SwissRoll()
     >>> roll.log_prob(roll.sample(5)).shape
@@ -115,7 +118,9 @@ class SwissRoll:
         Raises a TypeError or a ValueError unless ``n`` is an integer that is not negative.
         """
         check_integer("n", n, least=0)
+        device = checked_device(device, dtype)
         levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
+        check_generator("generator", generator, device or self.device)
         device = device or self.device or (generator.device if generator is not None else None)
         u = torch.rand(n, *levels, generator=generator, device=device, dtype=dtype)
         normal = torch.randn(n, *levels, 2, generator=generator, device=device, dtype=dtype)
@@ -145,9 +150,10 @@ class SwissRoll:
         This is what a perfect network predicts (Tweedie's formula; Efron 2011). Shapes as in
         :meth:`score`; ``alpha_bar`` as in :meth:`diffuse`.
         """
+        check_last_axis("xt", xt, 2)
         noise = 1 - checked_alpha_bar(alpha_bar)  # in its own precision, then in that of the points
-        root = torch.as_tensor(noise, dtype=xt.dtype, device=xt.device).sqrt().unsqueeze(-1)
-        return -root * self.diffuse(alpha_bar).score(xt)
+        score = self.diffuse(alpha_bar).score(xt)
+        return -torch.as_tensor(noise, dtype=xt.dtype, device=xt.device).sqrt().unsqueeze(-1) * score
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature: no sampling, the same on every run.
@@ -164,12 +170,7 @@ class SwissRoll:
         roll = self._single()
         noise = math.sqrt(1 - roll.alpha_bar * (1 - self.noise**2))
         reach = math.sqrt(roll.alpha_bar) * self.scale * _LAST_ANGLE + 8 * noise
-
-        def weighted(points: Tensor) -> Tensor:
-            value, density = f(points), roll.log_prob(points).exp()
-            return value.to(density.dtype) * density.reshape(-1, *[1] * (value.dim() - 1))
-
-        return integrate_plane(weighted, reach, noise / _STEPS_PER_NOISE, self.device)
+        return integrate_plane(f, reach, noise / _STEPS_PER_NOISE, self.device, lambda x: roll.log_prob(x).exp())
 
     def entropy(self) -> Tensor:
         r""":math:`H(q) = -\mathbb E[\log q(x)]` in nats: one number for each noise level."""
@@ -216,11 +217,9 @@ class SwissRoll:
 
     def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log(weight · exp(−distance²/2v)) of every node, the nodes c(u_k), and the variance v."""
-        check_tensor("x", x)
-        if x.dim() == 0 or x.shape[-1] != 2:
-            raise ValueError(f"x must have shape (..., 2), got {tuple(x.shape)}")
+        check_last_axis("x", x, 2)
         if isinstance(self.alpha_bar, Tensor):
-            check_fits("alpha_bar", self.alpha_bar, x)
+            check_levels(self.alpha_bar, x)
         u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in unit_interval(self._count()))
         spiral, variance = self.spiral(u), self._variance(x)
         # differences, not the expanded square: that would cancel in float32
@@ -235,9 +234,7 @@ class SwissRoll:
 
     def _single(self) -> SwissRoll:
         """The same roll with its one noise level as a number, which lets the quadrature be sized to it."""
-        if isinstance(self.alpha_bar, Tensor) and self.alpha_bar.numel() != 1:
-            raise ValueError(f"one noise level at a time, got alpha_bar of shape {tuple(self.alpha_bar.shape)}")
-        single = SwissRoll(self.noise, self.scale).diffuse(float(self.alpha_bar))
+        single = SwissRoll(self.noise, self.scale).diffuse(checked_level(self.alpha_bar))
         single.device = self.device
         return single
 
@@ -246,4 +243,4 @@ class SwissRoll:
             return f(self)
         clean = SwissRoll(self.noise, self.scale)
         each = [f(clean.diffuse(level)._single()) for level in self.alpha_bar.reshape(-1).unbind()]
-        return torch.stack(each).reshape(self.alpha_bar.shape)
+        return torch.stack(each).reshape(self.alpha_bar.shape) if each else self.alpha_bar.double()

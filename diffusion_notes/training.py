@@ -26,7 +26,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from diffusion_notes.checkpoints import Checkpoint, fingerprint
-from diffusion_notes.checks import check_integer, check_points, check_positive, describe
+from diffusion_notes.checks import check_integer, check_kind, check_number, check_positive, describe
+from diffusion_notes.tensor_checks import check_generator, check_points
 
 __all__ = ["TrainingState", "default_device", "train"]
 
@@ -100,7 +101,7 @@ def train(
         FileNotFoundError: ``checkpoint`` is in a directory that does not exist.
         CheckpointError: the file at ``checkpoint`` cannot be resumed from. It is left as it is.
     """
-    _check(model, data, steps, batch_size, learning_rate, decay, save_every)
+    _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every)
     device = data.device
     if generator is None:
         generator = Generator(device).manual_seed(int(torch.randint(2**62, (), device="cpu")))
@@ -151,17 +152,19 @@ def _annealed(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-def _check(model, data, steps, batch_size, learning_rate, decay, save_every) -> None:
+def _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every) -> None:
     if not callable(getattr(model, "loss", None)) or not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a module with a method loss(x, generator), got {type(model).__name__}")
-    check_points("data", data, least=1)
+        raise TypeError(f"model must be a module with a method loss(x, generator), got {describe(model)}")
+    check_points("data", data, least=1, finite=True)
     for parameter in model.parameters():
         if parameter.device != data.device:
             raise ValueError(f"model and data must be on one device, got {parameter.device} and {data.device}")
     for name, count in (("steps", steps), ("batch_size", batch_size), ("save_every", save_every)):
         check_integer(name, count, least=1)
     check_positive("learning_rate", learning_rate)
-    if isinstance(decay, bool) or not isinstance(decay, (int, float)):
-        raise TypeError(f"decay must be a number, got {describe(decay)}")
+    check_generator("generator", generator, data.device)
+    if checkpoint is not None:
+        check_kind("checkpoint", checkpoint, (str, Path), "a path")
+    check_number("decay", decay)
     if not 0 <= decay < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}")

@@ -19,10 +19,11 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from diffusion_notes.chain import Chain, check_chain
-from diffusion_notes.checks import check_integer, check_points, describe
+from diffusion_notes.checks import check_integer, check_kind
 from diffusion_notes.distributions import draw
 from diffusion_notes.linear_gaussian import Affine
 from diffusion_notes.neural_chain import NeuralChain
+from diffusion_notes.tensor_checks import check_event, check_generator, check_place, check_points
 
 __all__ = ["VAE", "naive_estimate", "naive_spread", "score_function_surrogate"]
 
@@ -54,9 +55,14 @@ def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator |
     for each point. Arguments and errors as in :func:`~diffusion_notes.chain.importance_bound`.
     """
     check_chain(chain, length=1)
-    check_points("x", x, least=1)
+    check_points("x", x, least=1, finite=True)
     check_integer("samples", samples, least=1)
-    log_p = [chain.generate(draw(chain.prior(x), generator), 1).log_prob(x) for _ in range(samples)]
+    check_generator("generator", generator, x.device)
+    log_p = []
+    for _ in range(samples):
+        p = chain.generate(draw(chain.prior(x), generator), 1)
+        check_event("x", x, p)
+        log_p.append(p.log_prob(x))
     return torch.stack(log_p).logsumexp(0) - math.log(samples)
 
 
@@ -74,9 +80,9 @@ def naive_spread(p: Affine, x: Tensor) -> Tensor:
     >>> naive_spread(p, torch.zeros(1, 2)).abs() < 1e-5  # z does not matter, so nothing varies
     tensor([True])
     """
-    if not isinstance(p, Affine):
-        raise TypeError(f"p must be Affine, got {describe(p)}")
-    check_points("x", x, dim=len(p.bias))
+    check_kind("p", p, Affine, "Affine")
+    check_points("x", x, dim=len(p.bias), finite=True)
+    check_place("x", x, "p", p.weight)
     reach = p.weight @ p.weight.T
     noise = p.std**2 * torch.eye(len(p.bias), dtype=x.dtype, device=x.device)
     narrow, wide = (MultivariateNormal(p.bias, reach + n, validate_args=False) for n in (noise / 2, noise))
@@ -92,10 +98,12 @@ def score_function_surrogate(chain: Chain, x: Tensor, generator: Generator | Non
     .. math:: \nabla\,\mathbb E_q[f] = \mathbb E_q\bigl[ f(z)\,\nabla\log q_\phi(z \mid x) + \nabla f(z) \bigr]
 
     (Williams 1992). Only the value of f is used where the trick of :func:`~diffusion_notes.chain.elbo`
-    uses its slope. Arguments and errors as there.
+    uses its slope. Arguments and errors as there. Values are not checked, because this is called at every step
+    of training.
     """
     check_chain(chain, length=1)
     check_points("x", x, least=1)
+    check_generator("generator", generator, x.device)
     q = chain.infer(x, 1)
     z = draw(q, generator).detach()
     log_q = q.log_prob(z)

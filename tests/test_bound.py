@@ -69,7 +69,7 @@ def as_chain(T: int, variance) -> LinearGaussianChain:
     for t, beta in enumerate(ddpm.schedule.beta.tolist()):
         if t > 0:
             keep, remove, sigma2 = written_out(ddpm, t)
-            generative.append(Affine.scalar(keep - remove * slopes(T)[t], math.sqrt(sigma2)))
+            generative.append(Affine.scalar(float(keep - remove * slopes(T)[t]), math.sqrt(sigma2)))
             inference.append(Affine.scalar(math.sqrt(1 - beta), math.sqrt(beta)))
     return LinearGaussianChain(generative, inference)
 
@@ -410,6 +410,20 @@ def test_a_narrow_box_is_the_density_times_its_volume(generator):
     torch.testing.assert_close(single.double(), discretised_log_prob(p, x.double(), 0.01), rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("away", [0.0, 0.3, 5.0, 40.0])
+def test_tiny_boxes_keep_their_digits(dtype, error, away):
+    """Against the difference of two tails in a hundred digits."""
+    with mpmath.workdps(100):
+        for width in (1e-2, 1e-4, 1e-5, 1e-8, 1e-12):
+            x, w = (torch.tensor([[value]], dtype=dtype) for value in (away, width))
+            low, high = (mpmath.mpf(x.item()) + sign * mpmath.mpf(w.item()) / 2 for sign in (-1, 1))
+            exact = mpmath.log((mpmath.erfc(low / mpmath.sqrt(2)) - mpmath.erfc(high / mpmath.sqrt(2))) / 2)
+            p = gaussian(torch.zeros_like(x), torch.ones_like(x))
+            ours = discretised_log_prob(p, x, w.item())
+            assert ours.item() == pytest.approx(float(exact), rel=error, abs=error)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -429,9 +443,13 @@ def test_a_narrow_box_is_the_density_times_its_volume(generator):
                 (lambda d, path, rows=rows: rows(d, path[:-1]), ValueError, "x_0, ..., x_T, 4 tensors, got 3"),
                 (lambda d, path, rows=rows: rows(d, [*path, path[0]]), ValueError, "4 tensors, got 5"),
                 (lambda d, path, rows=rows: rows(d, []), ValueError, "4 tensors, got 0"),
-                (lambda d, path, rows=rows: rows(d, [*path[:-1], "x"]), TypeError, "x3 must be"),
-                (lambda d, path, rows=rows: rows(d, [x[0] for x in path]), ValueError, r"x0 must have shape \(n, D\)"),
-                (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, "the shape of x_0"),
+                (lambda d, path, rows=rows: rows(d, [*path[:-1], "x"]), TypeError, r"path\[3\] must be"),
+                (
+                    lambda d, path, rows=rows: rows(d, [x[0] for x in path]),
+                    ValueError,
+                    r"path\[0\] must have shape \(n, D\)",
+                ),
+                (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, r"the shape of path\[0\]"),
                 (lambda d, path, rows=rows: rows(d, [x[:0] for x in path]), ValueError, "at least 1 points"),
             )
         ),

@@ -130,7 +130,7 @@ def test_a_length_may_be_asked_for():
         (lambda c: elbo(c, torch.zeros(2)), ValueError, r"shape \(n, D\)"),
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 0), ValueError, "samples must be at least 1"),
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 1.5), TypeError, "samples must be an integer"),
-        (lambda c: sample(c, [[0.0]]), TypeError, "x must be"),
+        (lambda c: sample(c, [[0.0]]), TypeError, "like must be"),
         (lambda c: sample("chain", torch.zeros(1, 2)), TypeError, "chain must have"),
     ],
 )

@@ -10,6 +10,7 @@ a new one fails here until it says how it is called.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -38,8 +39,10 @@ from diffusion_notes import (
     pretrained,
     quality,
     scalar_latent,
+    schedule_checks,
     swiss_roll,
     tables,
+    tensor_checks,
     training,
     vae,
 )
@@ -140,7 +143,7 @@ def small_hierarchy(x) -> hierarchical_vae.HierarchicalVAE:
 
 
 def scalar(c) -> scalar_latent.ScalarLatent:
-    return scalar_latent.ScalarLatent(c, nodes=11)
+    return scalar_latent.ScalarLatent(c, nodes=41)
 
 
 def free(x, c) -> scalar_latent.FreePosterior:
@@ -246,10 +249,19 @@ CALLS = {
     "hierarchical_vae.splits": (lambda x, t, c: hierarchical_vae.splits(c, x).repaired, linear_chain),
     "exercises.check": lambda x, t: exercises.check(x.sin(), x),
     "pretrained.put_on_spiral": (lambda x, t, m: pretrained.put_on_spiral(m, torch.Generator(x.device), 2), small_vae),
-    "checks.check_tensor": lambda x, t: checks.check_tensor("x", x),
-    "checks.check_points": lambda x, t: checks.check_points("x", x),
-    "checks.checked_alpha_bar": lambda x, t: checks.checked_alpha_bar(x.sigmoid()),
-    "checks.check_fits": lambda x, t: checks.check_fits("t", t, x),
+    "tensor_checks.check_alike": lambda x, t: tensor_checks.check_alike("x", x, "y", x),
+    "tensor_checks.check_broadcasts": lambda x, t: tensor_checks.check_broadcasts("x", x, "my", (6, 2)),
+    "tensor_checks.check_finite": lambda x, t: tensor_checks.check_finite("x", x),
+    "tensor_checks.check_fits": lambda x, t: tensor_checks.check_fits("t", t, x),
+    "schedule_checks.check_levels": lambda x, t: schedule_checks.check_levels(x.sigmoid()[:, 0], x),
+    "tensor_checks.check_event": lambda x, t: tensor_checks.check_event("x", x, distributions.standard_normal(x)),
+    "tensor_checks.check_returned": lambda x, t: tensor_checks.check_returned("f", x, x),
+    "tensor_checks.check_last_axis": lambda x, t: tensor_checks.check_last_axis("x", x, 2),
+    "tensor_checks.check_place": lambda x, t: tensor_checks.check_place("x", x, "y", x),
+    "tensor_checks.check_points": lambda x, t: tensor_checks.check_points("x", x, finite=True),
+    "tensor_checks.check_tensor": lambda x, t: tensor_checks.check_tensor("x", x),
+    "schedule_checks.check_times": lambda x, t: schedule_checks.check_times(t, x, 0, 10),
+    "schedule_checks.checked_alpha_bar": lambda x, t: schedule_checks.checked_alpha_bar(x.sigmoid()),
     "ddpm.DDPM.settings": (lambda x, t, m: m.settings(), model),
     "checks.describe": lambda x, t: checks.describe(x),
     "swiss_roll.SwissRoll.expect": lambda x, t: Roll().diffuse(x.sigmoid()[0, 0]).expect(torch.sin),
@@ -280,7 +292,10 @@ TAKE_NO_TENSOR = {
     "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",
     "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
     "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
-    "checks.check_integer", "checks.check_positive",
+    "checks.check_choice", "checks.check_inside", "checks.check_integer", "checks.check_kind",
+    "checks.check_number", "checks.check_positive", "checks.checked_json",
+    "tensor_checks.check_generator", "tensor_checks.check_has_values", "tensor_checks.checked_device",
+    "schedule_checks.checked_level", "schedule_checks.checked_table",  # tables, on the CPU by design
     "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
     "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
     "hierarchical_vae.HierarchicalVAE", "neural_chain.NeuralChain",
@@ -297,10 +312,10 @@ NOT_ABOUT_TENSORS = {"diagrams", "plotting", "explorables"}
 Schedule_10 = Schedule.linear(T=10)
 
 
-def public_names() -> set[str]:
+def public_names(without: set[str] = NOT_ABOUT_TENSORS) -> set[str]:
     names = set()
     for info in pkgutil.iter_modules(diffusion_notes.__path__):
-        if info.name in NOT_ABOUT_TENSORS:
+        if info.name in without:
             continue
         module = importlib.import_module(f"diffusion_notes.{info.name}")
         for name in module.__all__:
@@ -310,6 +325,12 @@ def public_names() -> set[str]:
                 own = {n for n, f in vars(thing).items() if callable(getattr(f, "__func__", f)) and n[0] != "_"}
                 names |= {f"{info.name}.{name}.{n}" for n in own}
     return names
+
+
+def resolve(name: str) -> object:
+    """What a public name stands for."""
+    module, *rest = name.split(".")
+    return functools.reduce(getattr, rest, importlib.import_module(f"diffusion_notes.{module}"))
 
 
 def test_every_public_name_is_covered():

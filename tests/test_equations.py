@@ -207,7 +207,7 @@ def test_latex_must_be_a_string(bad):
 
 
 def test_the_chapter_must_be_one_of_the_book():
-    with pytest.raises(ValueError, match="chapter must be one of vae"):
+    with pytest.raises(ValueError, match="chapter must be one of 'vae'"):
         check("1 = 1", "gan")
 
 

@@ -134,13 +134,13 @@ def test_an_explorable_must_be_drawn_without_scripts():
         ({"frames": "frames"}, TypeError, "frames must be an array of numbers"),
         ({"hue": np.zeros(5)}, ValueError, r"hue must have shape \(4,\)"),
         ({"hue": [0, 1, np.inf, 0]}, ValueError, "hue must be finite"),
-        ({"labels": ["a"]}, ValueError, "a label for each of the 3 frames"),
+        ({"labels": ["a"]}, ValueError, "labels must be one for each of the 3 frames"),
         ({"labels": [1, 2, 3]}, TypeError, "labels must be text"),
         ({"alt": " "}, ValueError, "alt must not be empty"),
         ({"alt": None}, TypeError, "alt must be text"),
         ({"slider": ""}, ValueError, "slider must not be empty"),
-        ({"extent": 0}, ValueError, "extent and seconds must be positive"),
-        ({"seconds": -1}, ValueError, "extent and seconds must be positive"),
+        ({"extent": 0}, ValueError, "extent must be positive"),
+        ({"seconds": -1}, ValueError, "seconds must be positive"),
     ],
 )
 def test_bad_input_is_named(change, error, words):

@@ -219,8 +219,12 @@ def test_a_bad_prediction_is_named(make, changed, error, words):
             for case in (
                 (lambda s, f=f: f("linear", s.beta), TypeError, "schedule must be a Schedule"),
                 (lambda s, f=f: f(s, "beta"), TypeError, "sigma_squared must be a floating-point tensor"),
-                (lambda s, f=f: f(s, s.beta[1:]), ValueError, r"sigma_squared must hold 10 values, got shape \(9,\)"),
-                (lambda s, f=f: f(s, s.beta[:, None]), ValueError, "sigma_squared must hold 10 values"),
+                (
+                    lambda s, f=f: f(s, s.beta[1:]),
+                    ValueError,
+                    r"sigma_squared must hold T \+ 1 = 10 values, got .* \(9,\)",
+                ),
+                (lambda s, f=f: f(s, s.beta[:, None]), ValueError, r"sigma_squared must hold T \+ 1 = 10 values"),
             )
         ),
         (lambda s: variational_constant(s, s.beta, 0), ValueError, "dim must be at least 1"),

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections import deque
 
 import pytest
@@ -99,42 +95,6 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert [state.step for state in states] == [20]  # the last state, and no step taken
     assert states[0].loss.isnan()
     assert path.read_bytes() == before
-
-
-SCRIPT = """
-import sys, torch
-sys.path.insert(0, {tests!r})
-from test_training import small_data, small_model
-from diffusion_notes.training import train
-torch.set_num_threads(1)
-model, generator = small_model(), torch.Generator().manual_seed(2)
-for state in train(model, small_data(), steps=400, batch_size=16, generator=generator,
-                   checkpoint={path!r}, save_every=1, progress=False):
-    print(state.step, flush=True)
-"""
-
-
-def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_bits(tmp_path):
-    path = tmp_path / "run.safetensors"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        settings = {"steps": 400, "save_every": 1}
-        straight = run(small_model(), **settings)
-        script = SCRIPT.format(tests=os.path.dirname(__file__), path=str(path))
-        kills = 0
-        for after in (0.02, 0.05, 0.11):  # seconds from the first step: somewhere in the middle of something
-            process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-            process.stdout.readline()
-            time.sleep(after)
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
-            process.stdout.close()
-        assert kills > 0
-        assert path.exists()
-        assert torch.equal(straight, run(small_model(9), seed=9, checkpoint=path, **settings))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def test_the_last_good_state_is_never_written_over(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from diffusion_notes.checks import check_kind
 from diffusion_notes.equations.nodes import Index, Node, Symbol
 from diffusion_notes.equations.reading import expression, read
 
@@ -70,12 +71,15 @@ def contains(latex: str, part: str) -> bool:
             a density whether or not its parameters are written, with its variables in any order.
 
     Raises:
+        TypeError: If one of them is no string.
         NotUnderstood: If one of them is not in the book's notation.
 
     Example:
         >>> contains(r"\beta_t = 1 - \alpha_t", r"\alpha_t"), contains(r"\beta_t = 1 - \alpha_t", r"\beta_t")
         (True, False)
     """
+    check_kind("latex", latex, str, "a string")
+    check_kind("part", part, str, "a string")
     wanted = _plain(expression(part))
     sides = [side for i, s in enumerate(read(latex).statements) for side in s.sides[0 if i else 1 :] if side]
     found = (node for side in sides for node in _plain(side).walk())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from diffusion_notes.checks import check_choice, check_kind
 from diffusion_notes.equations.conditions import Said, allowed, counts_only, earlier, variance
 from diffusion_notes.equations.draws import check_draws
 from diffusion_notes.equations.evaluate import Definitions
 from diffusion_notes.equations.nodes import Node, NotUnderstood
 from diffusion_notes.equations.reading import Display, Statement, read
 from diffusion_notes.equations.step import Fails, Step
-from diffusion_notes.equations.worlds import Undefined
+from diffusion_notes.equations.worlds import CHAINS, Undefined
 
 __all__ = ["Page", "Verdict"]
 
@@ -45,11 +46,22 @@ class Page:
 
     Args:
         context: The chapter: `vae`, `hvae`, `diffusion` or `ddpm`.
+        definitions: What is defined already.
+        last: The side from which the next display may go on.
+
+    Raises:
+        TypeError: If the context is no string, or another argument not what it should be.
+        ValueError: If there is no such chapter.
     """
 
     context: str
     definitions: Definitions = field(default_factory=dict)
     last: Node | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("context", self.context, CHAINS)
+        check_kind("definitions", self.definitions, dict, "a dictionary")
+        check_kind("last", self.last, (Node, type(None)), "a node or None")
 
     def judge(self, latex: str) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
@@ -59,7 +71,11 @@ class Page:
 
         Returns:
             A verdict for each relation; one verdict, if the display cannot be read.
+
+        Raises:
+            TypeError: If `latex` is no string.
         """
+        check_kind("latex", latex, str, "a string")
         try:
             return self._judge(latex)
         except Exception as error:  # whatever goes wrong in here, nothing may be accepted because of it

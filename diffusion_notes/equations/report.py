@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import wrap
 
+from diffusion_notes.checks import check_choice, check_kind
 from diffusion_notes.equations.judge import Page, Verdict
 from diffusion_notes.equations.worlds import CHAINS
 
@@ -68,8 +69,6 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
         ✓ proved: proved symbolically
             \bar\alpha_t = \bar\alpha_{t-1} \alpha_t
     """
-    if not isinstance(latex, str):
-        raise TypeError(f"latex must be a string, such as r'\\alpha_t = 1 - \\beta_t'; got {type(latex).__name__}.")
-    if chapter not in CHAINS:
-        raise ValueError(f"chapter must be one of {', '.join(CHAINS)}; got {chapter!r}.")
+    check_kind("latex", latex, str, r"a string, such as r'\alpha_t = 1 - \beta_t'")
+    check_choice("chapter", chapter, CHAINS)
     return Report(latex, tuple(Page(chapter).judge(latex)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.particles import finite
 from diffusion_notes.explorables.schedules import linear_ends
@@ -53,11 +54,11 @@ class BoundBars(Explorable):
             if table.shape != (T,):
                 raise ValueError(f"{name} must have shape ({T},), got {table.shape}")
             if (table < 0).any():
-                raise ValueError(f"{name} must not be negative")
+                raise ValueError(f"{name} must not be negative, and some of its entries are")
         if (tables["smallest_loss"] == 0).any():
-            raise ValueError("smallest_loss must be positive: it is zero for data that are a point, and nothing else")
+            raise ValueError("smallest_loss must be positive, and some of its entries are not: is the data a point?")
         for name, value in (("prior", prior), ("entropy", entropy)):
-            finite(name, value)
+            check_number(name, value)
         packed = [
             base64.b64encode(np.concatenate(([0.0], table)).astype("<f4").tobytes()).decode("ascii")
             for table in tables.values()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_integer
 from diffusion_notes.explorables.still import BLUE, ORANGE, dots, line, scaled, svg, words
 from diffusion_notes.explorables.weights import WithNetwork
 
@@ -38,10 +39,7 @@ class Field(WithNetwork):
 
     def __init__(self, network: Any, t: int = 60) -> None:
         super().__init__(network)
-        if not isinstance(t, int) or isinstance(t, bool):
-            raise TypeError(f"t must be an integer, got {type(t).__name__}")
-        if not 1 <= t <= self.settings["T"]:
-            raise ValueError(f"t must be from 1 to {self.settings['T']}, got {t}")
+        check_integer("t", t, least=1, most=self.settings["T"])
         self.t = t
 
     def still_picture(self) -> str:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still import dots, svg, words
 
@@ -45,10 +46,7 @@ class Forward(Explorable):
     ).tag(sync=True, state=True)
 
     def __init__(self, position: float = 0.1) -> None:
-        if isinstance(position, bool) or not isinstance(position, int | float):
-            raise TypeError(f"position must be a number, got {type(position).__name__}")
-        if not 0 <= position <= 1:
-            raise ValueError(f"position must be between 0 and 1, got {position}")
+        check_number("position", position, 0, 1)
         super().__init__(position=float(position))
 
     def still_picture(self) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_integer
 from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.particles import finite
 from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, dots, line, svg, words
 
 __all__ = ["ForwardPosterior"]
@@ -56,13 +58,10 @@ class ForwardPosterior(Explorable):
     def __init__(
         self, T: int = 10, t: int = 4, x0: Sequence[float] = (-1.9, 0.2), xt: Sequence[float] = (1.2, -1.5)
     ) -> None:
-        for what, value in (("T", T), ("t", t)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{what} must be an integer, got {type(value).__name__}")
+        check_integer("T", T, least=1)
         if T not in _LENGTHS:
             raise ValueError(f"T must be one of {', '.join(map(str, _LENGTHS))}, got {T}")
-        if not 2 <= t <= T:
-            raise ValueError(f"t must be from 2 to {T}, got {t}")
+        check_integer("t", t, least=2, most=T)
         super().__init__(T=T, t=t, x0=_point("x0", x0), xt=_point("xt", xt))
 
     def still_picture(self) -> str:
@@ -101,10 +100,7 @@ class ForwardPosterior(Explorable):
 
 
 def _point(name: str, value: Sequence[float]) -> list[float]:
-    try:
-        point = np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be two numbers: {error}") from error
+    point = finite(name, value)
     if point.shape != (2,) or not (np.abs(point) <= _REACH).all():
         raise ValueError(f"{name} must be within -3 and 3 across, and within -2.4 and 2.4 up, got {value}")
     return point.tolist()

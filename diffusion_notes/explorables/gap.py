@@ -7,6 +7,7 @@ import math
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still import BLUE, ORANGE, line, scaled, svg, words
 
@@ -23,6 +24,7 @@ class Gap(Explorable):
         x: where it starts.
 
     Raises:
+        TypeError: ``x`` is not a number.
         ValueError: ``x`` is not between -2 and 3.
     """
 
@@ -36,8 +38,7 @@ class Gap(Explorable):
     ).tag(sync=True, state=True)
 
     def __init__(self, x: float = 1.2) -> None:
-        if not -2 <= x <= 3:
-            raise ValueError(f"x must be between -2 and 3, got {x}")
+        check_number("x", x, -2, 3)
         super().__init__(x=float(x))
 
     def still_picture(self) -> str:

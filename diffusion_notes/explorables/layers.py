@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, line, scaled, svg, words
 
@@ -23,6 +24,7 @@ class Layers(Explorable):
         x: the data point at which it starts.
 
     Raises:
+        TypeError: ``a`` or ``x`` is not a number.
         ValueError: ``a`` is not between -0.99 and 0.99, or ``x`` not between -3 and 3.
     """
 
@@ -39,8 +41,7 @@ class Layers(Explorable):
 
     def __init__(self, a: float = 0.5, x: float = 1.2) -> None:
         for name, value, limit in (("a", a, 0.99), ("x", x, 3)):
-            if not -limit <= value <= limit:
-                raise ValueError(f"{name} must be between -{limit} and {limit}, got {value}")
+            check_number(name, value, -limit, limit)
         super().__init__(a=float(a), x=float(x))
 
     def still_picture(self) -> str:

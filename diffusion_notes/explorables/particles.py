@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import check_kind, check_positive, describe
 from diffusion_notes.explorables.base import Explorable
 
 __all__ = ["Particles", "finite"]
@@ -66,15 +67,15 @@ class Particles(Explorable):
             raise ValueError(f"frames must have shape (F, N, 2) with F >= 2 and N >= 1, got {frames.shape}")
         if hue.shape != frames.shape[1:2]:
             raise ValueError(f"hue must have shape {frames.shape[1:2]}, got {hue.shape}")
+        check_kind("labels", labels, (list, tuple), "a list of texts")
         if len(labels) != len(frames):
-            raise ValueError(f"there must be a label for each of the {len(frames)} frames, got {len(labels)}")
+            raise ValueError(f"labels must be one for each of the {len(frames)} frames, got {len(labels)}")
         for what, text in (("alt", alt), ("slider", slider), *(("labels", label) for label in labels)):
-            if not isinstance(text, str):
-                raise TypeError(f"{what} must be text, got {type(text).__name__}")
+            check_kind(what, text, str, "text")
             if not text.strip():
                 raise ValueError(f"{what} must not be empty")
-        if not 0 < extent < np.inf or not 0 < seconds < np.inf:
-            raise ValueError(f"extent and seconds must be positive and finite, got {extent} and {seconds}")
+        check_positive("extent", extent)
+        check_positive("seconds", seconds)
         level = ((frames / extent).clip(-1, 1) + 1) / 2 * (_LEVELS - 1)
         level = level.round().astype(np.uint16)
         self._place = level / (_LEVELS - 1)
@@ -122,12 +123,14 @@ class Particles(Explorable):
 def finite(name: str, value: np.ndarray) -> np.ndarray:
     """An array of finite numbers, or an error that names it."""
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers: {error}") from error
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf":  # texts would be read as numbers, complex ones be cut
+            raise TypeError(f"its dtype is {array.dtype}")
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers, got {describe(value)}: {error}") from error
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite")
-    return array
+        raise ValueError(f"{name} must be finite, and some of its entries are not")
+    return array.astype(np.float64)
 
 
 def _base64(array: np.ndarray) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from diffusion_notes.checks import describe
+
 __all__ = ["linear_ends"]
 
 
@@ -20,7 +22,7 @@ def linear_ends(schedule: Any) -> dict[str, int | float]:
         ValueError: it is not linear.
     """
     if not hasattr(schedule, "beta"):
-        raise TypeError(f"schedule must be a Schedule, got {type(schedule).__name__}")
+        raise TypeError(f"schedule must be a Schedule, got {describe(schedule)}")
     beta = schedule.beta.cpu().numpy()
     if not np.allclose(beta[1:], np.linspace(beta[1], beta[-1], len(beta) - 1), rtol=1e-12):
         raise ValueError("schedule must be linear: the page computes it from its ends")

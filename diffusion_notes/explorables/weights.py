@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
+from diffusion_notes.checks import describe
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.schedules import linear_ends
 
@@ -35,7 +36,7 @@ class WithNetwork(Explorable):
             numbers = [value.detach().cpu().numpy() for value in network.state_dict().values()]
             schedule, data_std = network.schedule, float(network.data_std)
         except AttributeError as error:
-            raise TypeError(f"network must be a NoiseMLP, got {type(network).__name__}") from error
+            raise TypeError(f"network must be a NoiseMLP, got {describe(network)}") from error
         (dim, features), width, depth = numbers[0].shape, numbers[1].shape[0], len(numbers) // 2 - 1
         if dim != 2:
             raise ValueError(f"network must be one for points in the plane, got one for {dim} coordinates")
