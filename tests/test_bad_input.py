@@ -515,6 +515,7 @@ DOUBLE = {
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
+    "tables.Tables.whole",
     "checkpoints.fingerprint", "ddpm.DDPM", "diffusion.Schedule", "diffusion.Schedule.check_t", "exercises.check",
     "linear_gaussian.Affine", "plotting.scatter", "pretrained.swiss_roll_ddpm", "quality.nearest",
     "scalar_latent.FreePosterior", "scalar_latent.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from torch.testing import assert_close
 
 from diffusion_notes.chain import Chain, elbo
 from diffusion_notes.ddpm import DDPM
@@ -217,6 +218,46 @@ def test_the_loss_draws_every_t_equally_often(generator):
     counts = torch.bincount(seen[0], minlength=6)
     assert counts[0] == counts[5] == 0
     assert (abs(counts[1:5] - 10_000) < 400).all()
+
+
+@pytest.mark.parametrize("objective", ["simple", "variational"])
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_t_in_proportion_to_its_weight_has_the_same_loss_and_of_the_bound_less_noise(objective, variance, generator):
+    schedule = Schedule.linear(T=1000)
+    x0 = torch.randn(200_000, 1, dtype=torch.float64, generator=generator)
+
+    def losses(importance):
+        ddpm = DDPM(lambda xt, t: 0.3 * xt, schedule, variance, objective, importance)
+        return torch.stack([ddpm.loss(part, generator) for part in x0.split(500)])
+
+    uniform, drawn = losses(False), losses(True)
+    assert drawn.mean() == pytest.approx(uniform.mean().item(), abs=4 * uniform.std().item() / len(uniform) ** 0.5)
+    if objective == "variational":
+        assert drawn.std() < uniform.std() / 2
+
+
+def test_t_is_drawn_in_proportion_to_its_weight_in_the_bound(generator):
+    schedule = Schedule.linear(T=4, beta_1=0.1, beta_T=0.7)
+    seen = []
+    DDPM(lambda xt, t: seen.append(t) or torch.zeros_like(xt), schedule, "beta", "variational", importance=True).loss(
+        torch.zeros(100_000, 2), generator
+    )
+    weight = schedule.beta / (2 * schedule.alpha * (1 - schedule.alpha_bar))
+    share = torch.bincount(seen[0], minlength=5)[1:] / len(seen[0])
+    assert_close(share, (weight[1:] / weight[1:].sum()).float(), rtol=0, atol=0.006)
+
+
+def test_a_cpu_samples_in_blocks_and_nobody_sees_it(generator):
+    sizes = []
+    ddpm = DDPM(lambda xt, t: sizes.append(len(xt)) or torch.sin(xt), Schedule.linear(T=3))
+    x = torch.randn(5000, 2, dtype=torch.float64, generator=generator)
+    together = ddpm.sample(x, generator.manual_seed(1))
+    assert sum(sizes) == 3 * 5000
+    assert max(sizes) <= 2048
+    noise = [torch.randn(x.shape, dtype=x.dtype, generator=generator) for _ in [generator.manual_seed(1)] * 2]
+    for t, n in ((3, noise[0]), (2, noise[1])):
+        x = ddpm.step(x, t).mean + ddpm.sigma_squared[t].sqrt() * n
+    assert_close(together, ddpm.step(x, 1).mean)
 
 
 @pytest.mark.parametrize(

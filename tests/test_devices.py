@@ -174,6 +174,7 @@ CALLS = {
     "swiss_roll.SwissRoll.score": lambda x, t: Roll().score(x),
     "swiss_roll.SwissRoll.expected_noise": lambda x, t: Roll().expected_noise(x, x.sigmoid()[:, 0]),
     "swiss_roll.SwissRoll.sample": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).sample(3),
+    "tables.Tables.whole": lambda x, t: tables.Tables({"x": x[:, 0]}.__getitem__).whole("x", x),
     "tables.Tables.at": lambda x, t: tables.Tables({"x": x[:, 0]}.__getitem__).at("x", 2, x),
     "diffusion.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
     "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
