@@ -77,7 +77,9 @@ equations: $(READY) ## check every displayed equation of the book
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
 
-bench: $(READY) ## measure how fast the reverse process runs in a page
+bench: $(READY) ## measure: the training, the pages, the reverse process in a page
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/reverse_in_page.py
 
 clean: ## remove what was built, but not what was installed

@@ -147,7 +147,7 @@ def test_the_areas_of_the_bars_are_their_values():
         ({"own_error": np.full(10, np.nan)}, ValueError, "own_error must be finite"),
         ({"own_error": "none"}, TypeError, "own_error must be an array of numbers"),
         ({"prior": math.inf}, ValueError, "prior must be finite"),
-        ({"entropy": "much"}, TypeError, "entropy must be an array of numbers"),
+        ({"entropy": "much"}, TypeError, "entropy must be a number"),
     ],
 )
 def test_what_does_not_fit_the_bound_is_named(change, error, words):
