@@ -40,6 +40,7 @@ _VAE = {"points": 100_000, "steps": 20_000, "batch_size": 512, "learning_rate": 
 RECIPES = {
     "ddpm": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
     "ddpm_variational": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
+    "ddpm_importance": {"points": 100_000, "steps": 30_000, "batch_size": 1024, "learning_rate": 5e-3, "seed": 0},
     "vae_learned": _VAE,
     "vae_sharp": _VAE,
     "vae_guided": _VAE,
@@ -49,17 +50,26 @@ RECIPES = {
 }
 
 
-def swiss_roll_ddpm(variance: str | torch.Tensor = "beta_tilde", objective: str = "simple") -> DDPM:
+def swiss_roll_ddpm(
+    variance: str | torch.Tensor = "beta_tilde", objective: str = "simple", importance: bool = False
+) -> DDPM:
     r"""The DDPM of the swiss roll chapter, trained: T = 1000, :math:`\beta_t` from 1e-4 to 0.02.
 
     Arguments:
         variance: :math:`\sigma_t^2` of the steps, as in :class:`~diffusion_notes.ddpm.DDPM`.
         objective: what it was trained on, ``"simple"`` or ``"variational"`` (with :math:`\sigma_t^2 = \beta_t`).
+        importance: whether t was drawn in proportion to its weight in the variational objective.
+
+    Raises:
+        ValueError: ``importance`` with the simple objective, in which all weights are equal.
 
     >>> sum(parameter.numel() for parameter in swiss_roll_ddpm().parameters())
     11266
     """
-    return _load(_ddpm(None, variance, objective), "ddpm" if objective == "simple" else "ddpm_variational")
+    if importance and objective == "simple":
+        raise ValueError("importance must be False with the simple objective: all its weights are equal")
+    name = "ddpm" if objective == "simple" else "ddpm_importance" if importance else "ddpm_variational"
+    return _load(_ddpm(None, variance, objective, importance), name)
 
 
 def swiss_roll_vae(kind: str) -> VAE:
@@ -126,6 +136,7 @@ _NOISE = 0.05  # the roll's own
 _UNTRAINED = {
     "ddpm": lambda generator: _ddpm(generator),
     "ddpm_variational": lambda generator: _ddpm(generator, "beta", "variational"),
+    "ddpm_importance": lambda generator: _ddpm(generator, "beta", "variational", importance=True),
     "vae_learned": lambda generator: VAE(1, generator=generator),
     "vae_sharp": lambda generator: VAE(2, std=_NOISE, features=16, generator=generator),
     "vae_guided": lambda generator: VAE(1, generator=generator),
@@ -135,9 +146,14 @@ _UNTRAINED = {
 _UNTRAINED["hierarchical_vae_sharp_again"] = _UNTRAINED["hierarchical_vae_sharp"]
 
 
-def _ddpm(generator: Generator | None, variance: str | torch.Tensor = "beta_tilde", objective: str = "simple") -> DDPM:
+def _ddpm(
+    generator: Generator | None,
+    variance: str | torch.Tensor = "beta_tilde",
+    objective: str = "simple",
+    importance: bool = False,
+) -> DDPM:
     schedule = Schedule.linear(T=1000)
-    return DDPM(NoiseMLP(schedule, generator=generator), schedule, variance, objective)
+    return DDPM(NoiseMLP(schedule, generator=generator), schedule, variance, objective, importance)
 
 
 def _trained(model: str, kind: str) -> nn.Module:

@@ -35,6 +35,7 @@ schedule = Schedule.linear(T=1000)
 BUILD = {
     "ddpm": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule),
     "ddpm_variational": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule, "beta", "variational"),
+    "ddpm_importance": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule, "beta", "variational", True),
     "vae_learned": functools.partial(VAE, latent=1, std=None),
     "vae_sharp": functools.partial(VAE, latent=2, std=0.05, features=16),
     "vae_guided": functools.partial(VAE, latent=1),
@@ -45,6 +46,7 @@ BUILD = {
 LOAD = {
     "ddpm": swiss_roll_ddpm,
     "ddpm_variational": functools.partial(swiss_roll_ddpm, "beta", "variational"),
+    "ddpm_importance": functools.partial(swiss_roll_ddpm, "beta", "variational", importance=True),
     "vae_learned": lambda: swiss_roll_vae("learned"),
     "vae_sharp": lambda: swiss_roll_vae("sharp"),
     "vae_guided": lambda: swiss_roll_vae("guided"),
