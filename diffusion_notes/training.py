@@ -76,7 +76,9 @@ def train(
     r"""Minimise ``model.loss`` with Adam, and yield a :class:`TrainingState` after every step.
 
     The learning rate rises over the first twentieth of the steps and then falls to zero along a
-    cosine. The parameters' exponential moving average is kept beside them.
+    cosine. The parameters' exponential moving average is kept beside them. No step looks at a value, so a GPU
+    is never halted. What else helps there is the caller's: ``model.network.compile()`` before the training (with
+    ``mode="reduce-overhead"`` it uses CUDA graphs), and the loop inside ``torch.autocast(...)``.
 
     Arguments:
         model: a module with a method ``loss(x, generator)``, on the device where it is to be trained.

@@ -9,6 +9,7 @@ from collections import deque
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from diffusion_notes.checkpoints import CheckpointError
@@ -284,3 +285,61 @@ def test_bad_input_is_named(change, error, words):
     arguments = {"model": small_model(), "data": small_data(), "steps": 1, "progress": False} | change
     with pytest.raises(error, match=words):
         next(train(arguments.pop("model"), arguments.pop("data"), **arguments))
+
+
+class Looks(TorchDispatchMode):
+    """Counts what would halt a GPU: a value that Python looks at, and a shape that depends on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket.__name__ in ("_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2"):
+            self.seen.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("how", [("beta_tilde",), ("beta", "variational"), ("beta", "variational", True)])
+def test_no_step_of_the_training_or_the_sampler_would_halt_a_gpu(how):
+    schedule, data = Schedule.linear(T=20), small_data()
+    model = DDPM(NoiseMLP(schedule, width=8, depth=2, features=4), schedule, *how)
+    states = train(model, data, steps=10, batch_size=16, progress=False)
+    next(states)  # what is checked and made once is done
+    with Looks() as looks:
+        state = deque(states, maxlen=1).pop()
+    assert looks.seen == []
+    walk = state.average.walk(data)
+    next(walk)
+    with Looks() as looks:
+        deque(walk)
+    assert looks.seen == []
+
+
+def test_a_look_would_be_seen():
+    with Looks() as looks:
+        bool(torch.ones(1) > 0)
+        torch.ones(1).item()
+    assert len(looks.seen) == 2
+
+
+def losses(model) -> torch.Tensor:
+    states = train(
+        model, small_data(), steps=20, batch_size=64, generator=torch.Generator().manual_seed(2), progress=False
+    )
+    return torch.stack([state.loss for state in states])
+
+
+def test_compiled_it_learns_the_same():
+    model = small_model()
+    model.network.compile(backend="aot_eager")  # the graph, without the C++ compiler that a machine may lack
+    torch.testing.assert_close(losses(model), losses(small_model()), rtol=1e-4, atol=0)
+
+
+def test_in_half_precision_it_learns_nearly_the_same_with_whole_parameters():
+    model, whole = small_model(), losses(small_model())
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses(model)
+    assert not torch.equal(half, whole)
+    torch.testing.assert_close(half, whole, rtol=0.05, atol=0)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
