@@ -20,7 +20,8 @@ except ImportError:  # there is none on Windows, and no lock either
     fcntl = None
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
@@ -194,10 +195,11 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
         raise CheckpointError(f"{path} is not a file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    content = path.read_bytes()  # at once: safe_open opens a file twice, and another process may replace it meanwhile
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = dict(json.loads((file.metadata() or {})["diffusion_notes"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        size = int.from_bytes(content[:8], "little")
+        header = dict(json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["diffusion_notes"]))
+        tensors = from_bytes(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
     digest = header.pop("digest", None)  # which the weights of earlier versions have not
