@@ -34,7 +34,7 @@ RECIPES = {
     "t by its weight in the bound": {"objective": "variational", "importance": True},
 }
 SIZE = {"width": 96, "depth": 2, "features": 64}
-HOW = {"steps": 1200, "batch_size": BATCH, "learning_rate": 1e-2, "decay": 0.985}
+HOW = {"steps": 1600, "batch_size": BATCH, "learning_rate": 1e-2, "decay": 0.99}
 
 
 def model(recipe: dict, generator: Generator) -> DDPM:
