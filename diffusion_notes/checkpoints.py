@@ -90,8 +90,7 @@ class Checkpoint:
         if not isinstance(settings, dict) or not isinstance(step, int) or random_state is None:
             raise CheckpointError(f"{self.path} is damaged: it lacks a part of a checkpoint")
         for name in sorted(self.settings.keys() | settings.keys()):
-            mine, theirs = self.settings.get(name), settings.get(name)
-            if mine != theirs:
+            if (theirs := settings.get(name)) != (mine := self.settings.get(name)):
                 raise CheckpointError(f"{self.path} is of another run: its {name} is {theirs!r}, not {mine!r}")
         if not 0 < step <= self.settings.get("steps", step):
             raise CheckpointError(f"{self.path} is damaged: it claims to be at step {step}")
@@ -191,10 +190,10 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
 
 
 def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
-    if path.exists() and not path.is_file():
-        raise CheckpointError(f"{path} is not a file")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file")
     content = path.read_bytes()  # at once: safe_open opens a file twice, and another process may replace it meanwhile
     try:
         size = int.from_bytes(content[:8], "little")
@@ -222,8 +221,8 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
         check_has_values(name, tensor)
     # cloned, since safetensors refuses tensors that share their memory, as tied weights do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
-    content = to_bytes(tensors, metadata={"diffusion_notes": said})
+    header = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
+    content = to_bytes(tensors, metadata={"diffusion_notes": header})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()
     beside = path.with_name(f".{path.name}.part")

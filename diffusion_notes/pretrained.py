@@ -61,11 +61,14 @@ def swiss_roll_ddpm(
         importance: whether t was drawn in proportion to its weight in the variational objective.
 
     Raises:
-        ValueError: ``importance`` with the simple objective, in which all weights are equal.
+        TypeError: an argument is of another kind.
+        ValueError: another objective, or ``importance`` with the simple one, in which all weights are equal.
 
     >>> sum(parameter.numel() for parameter in swiss_roll_ddpm().parameters())
     11266
     """
+    check_choice("objective", objective, ("simple", "variational"))
+    check_kind("importance", importance, bool)
     if importance and objective == "simple":
         raise ValueError("importance must be False with the simple objective: all its weights are equal")
     name = "ddpm" if objective == "simple" else "ddpm_importance" if importance else "ddpm_variational"
