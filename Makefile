@@ -11,7 +11,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab lint format notebooks repository weights equations mutants bench clean
+.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -53,6 +53,9 @@ $(COLAB)/.ready: tests/colab_versions.txt
 	$(PYTHON) -m venv --clear $(COLAB)
 	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/colab_versions.txt
 	@touch $@
+
+test-stability: $(READY) ## run the notebooks' tests twenty times, no two alike (an hour or more; it goes on where it was)
+	$(BIN)/python tools/stability.py
 
 lint: $(READY) ## check the style of the code and of the notebooks
 	$(BIN)/ruff check .
