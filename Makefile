@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COLAB := .venv-colab
+MUTANTS := .venv-mutants
 BOOK := _build/html/index.html
 NOTEBOOKS := $(wildcard book/*.ipynb)
 SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants bench clean
+.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 # said plainly and before anything else, where pip, Sphinx and pytest would each say it in their own way
 writable:
@@ -79,6 +80,15 @@ equations: $(READY) ## check every displayed equation of the book
 
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
+
+mutants-code: $(READY) $(MUTANTS)/.ready ## change the code by one operator or number and see its tests fail: MODULE=chain, or all
+	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants_code.py $(MODULE)
+
+# in its own environment: nothing of the project needs it but this
+$(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
+	$(PYTHON) -m venv --clear $(MUTANTS)
+	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+	@touch $@
 
 bench: $(READY) ## measure: the training, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py

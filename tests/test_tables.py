@@ -48,3 +48,27 @@ def test_first_used_in_inference_mode_it_can_still_be_trained_with():
 def test_bad_input_is_named():
     with pytest.raises(TypeError, match="make must be callable as make"):
         Tables({})
+
+
+@pytest.mark.parametrize("t", [-1, 5])
+def test_there_are_entries_from_0_to_T_only(t):
+    tables, _ = counted()
+    tables.at("third", 0, torch.zeros(2))
+    tables.at("third", 4, torch.zeros(2))
+    with pytest.raises(ValueError, match="t must"):
+        tables.at("third", t, torch.zeros(2))
+
+
+def test_times_on_another_device_are_refused():
+    tables, _ = counted()
+    with pytest.raises(ValueError, match="t must be on the device"):
+        tables.at("third", torch.tensor([1], device="meta"), torch.zeros(2))
+
+
+@pytest.mark.parametrize("fault", [AttributeError, KeyError, TypeError])
+def test_a_name_that_is_no_tables_is_refused(fault):
+    def make(name):
+        raise fault(name)
+
+    with pytest.raises(ValueError, match="name must be that of a table, got str 'none'"):
+        Tables(make).at("none", 1, torch.zeros(2))
