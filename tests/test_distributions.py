@@ -37,6 +37,20 @@ def test_draws_are_reparameterised_and_follow_the_seed():
     torch.testing.assert_close(std.grad, one.detach())  # with mean 0 and std 1, d x / d std is the noise, which is x
 
 
+def test_a_draw_is_the_mean_plus_the_noise_times_sigma(generator):
+    mean, std = torch.randn(4, 2, generator=generator), torch.rand(4, 2, generator=generator)
+    noise = torch.randn(4, 2, generator=torch.Generator().manual_seed(5))
+    drawn = draw(gaussian(mean, std), torch.Generator().manual_seed(5))
+    torch.testing.assert_close(drawn, mean + std * noise, rtol=0, atol=0)
+
+
+def test_no_value_is_looked_at_since_that_would_halt_a_gpu():
+    strange = gaussian(torch.full((1, 2), torch.nan), -torch.ones(1, 2))
+    assert strange.log_prob(torch.full((1, 2), torch.nan)).isnan().all()
+    assert strange.base_dist._validate_args is False
+    assert strange._validate_args is False
+
+
 def test_draws_have_the_moments(generator):
     sample = draw(gaussian(torch.full((200_000, 1), 3.0), torch.full((200_000, 1), 0.5)), generator)
     assert sample.mean().item() == pytest.approx(3, abs=0.005)

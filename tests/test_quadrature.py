@@ -33,3 +33,28 @@ def test_gaussians_over_the_plane(std, a, b):
     torch.testing.assert_close(
         total, torch.tensor([1.0, a, b**2 + std**2], dtype=torch.float64), rtol=1e-11, atol=1e-11
     )
+
+
+def test_the_rule_is_made_once_for_each_count():
+    assert unit_interval(7)[0] is unit_interval(7)[0]
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        unit_interval(0)
+
+
+@pytest.mark.parametrize(("step", "count"), [(1.0, 5), (0.9, 6), (4.0, 2)])
+def test_the_points_are_a_grid_no_coarser_than_was_asked_for(step, count):
+    seen = []
+    integrate_plane(lambda x: seen.append(x) or x[:, 0], reach=2.0, step=step)
+    grid = torch.linspace(-2, 2, count, dtype=torch.float64)
+    torch.testing.assert_close(torch.cat(seen), torch.cartesian_prod(grid, grid))
+
+
+def test_a_weight_is_a_factor():
+    def each(x):
+        return torch.exp(-x.square().sum(-1) / 2) / (2 * math.pi)
+
+    def second_moment(x):
+        return x.unsqueeze(-1) * x.unsqueeze(-2)
+
+    total = integrate_plane(second_moment, reach=9.0, step=0.5, weight=each)
+    torch.testing.assert_close(total, torch.eye(2, dtype=torch.float64), rtol=1e-11, atol=1e-11)
