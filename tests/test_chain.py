@@ -7,6 +7,7 @@ import torch
 from test_linear_gaussian import random_chain
 
 from diffusion_notes.chain import Bound, Chain, check_chain, elbo, importance_bound, sample
+from diffusion_notes.distributions import standard_normal
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 
 float64 = {"dtype": torch.float64}
@@ -102,6 +103,8 @@ def test_the_parts_of_a_bound_have_names():
     assert bound.prior.tolist() == [6, 7]
     assert bound.total.tolist() == [12, 16]
     assert bound.mean == 14
+    with pytest.raises(AttributeError):
+        bound.terms = bound.terms + 1
     assert bound.standard_error.item() == pytest.approx(2)
 
 
@@ -117,6 +120,8 @@ def test_a_length_may_be_asked_for():
     for length in (1, 3):
         with pytest.raises(ValueError, match=f"chain must have length {length}, got 2"):
             check_chain(chain, length=length)
+    with pytest.raises(ValueError, match="length must be at least 1, got 0"):
+        check_chain(chain, length=0)
     for length in (None, 1):
         with pytest.raises(TypeError, match="chain must have length, prior, infer and generate, got Linear"):
             check_chain(torch.nn.Linear(1, 1), length)
@@ -137,3 +142,33 @@ def test_a_length_may_be_asked_for():
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call(random_chain([2, 1], 0))
+
+
+class Sized:
+    """A chain of standard Gaussians whose generative step i makes points with that many coordinates."""
+
+    def __init__(self, *dims):
+        self.dims, self.length = dims, len(dims)
+
+    def prior(self, like):
+        return standard_normal(like)
+
+    def infer(self, z, i):
+        return standard_normal(z)
+
+    def generate(self, z, i):
+        return standard_normal(z.new_zeros(len(z), self.dims[i - 1]))
+
+
+@pytest.mark.parametrize(("dims", "name"), [((2, 1, 1), "x"), ((1, 2, 1), "z"), ((1, 1, 2), "z")])
+def test_a_step_that_makes_points_of_another_size_is_told_which(dims, name):
+    elbo(Sized(1, 1, 1), torch.zeros(4, 1))
+    with pytest.raises(ValueError, match=rf"^{name} must have shape \(\.\.\., 2\), as what the model makes"):
+        elbo(Sized(*dims), torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize("length", [1, 1000])
+def test_a_long_chain_has_its_length(length):
+    check_chain(Sized(*[1] * length), int(str(length)))  # equal to it, and not the same object
+    with pytest.raises(ValueError, match=f"chain must have length {length + 1}, got {length}"):
+        check_chain(Sized(*[1] * length), length + 1)
