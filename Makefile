@@ -90,7 +90,7 @@ $(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
 	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
 	@touch $@
 
-bench: $(READY) ## measure: the training, the pages, the reverse process in a page
+bench: book ## measure: the training, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/reverse_in_page.py

@@ -221,8 +221,8 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
         check_has_values(name, tensor)
     # cloned, since safetensors refuses tensors that share their memory, as tied weights do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    header = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
-    content = to_bytes(tensors, metadata={"diffusion_notes": header})
+    said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
+    content = to_bytes(tensors, metadata={"diffusion_notes": said})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
     path = path.resolve()
     beside = path.with_name(f".{path.name}.part")

@@ -4,13 +4,15 @@
 
 cosmic-ray makes the changes, in a copy of the project, and runs the module's own tests and its examples on each. A
 sitting that is interrupted goes on where it was, until the module or its tests change. Of the arithmetic operators
-only the nearest relatives are tried, since hardly a test lets a product pass for a shift of bits; and never "|", which
-stands in annotations, where it is not evaluated. What survives is listed in the record, to be killed or explained.
+only the nearest relatives are tried, since hardly a test lets a product pass for a shift of bits; and none for "|",
+which nearly always stands in an annotation, where it is not evaluated. What survives is listed in the record, to be
+killed or explained.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ MATHS = (
     "bound", "chain", "ddpm", "diffusion", "distributions", "hierarchical_vae", "linear_gaussian", "neural_chain",
     "parameterisations", "quadrature", "quality", "scalar_latent", "swiss_roll", "tables", "vae",
 )  # fmt: skip
+OPTIONS = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
 LEFT_OUT = [
     r"core/ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Mul_Add|Div_Mul|Pow_Mul|FloorDiv_Div|Mod_Mul)",
     r"core/ReplaceUnaryOperator_(?!USub_UAdd|Delete_Not|Delete_USub)",
@@ -62,28 +65,39 @@ def sources_of(module: str) -> str:
 
 def examine(module: str) -> dict:
     """Try all the mutants of a module that have not been tried."""
-    source, name = ROOT / "diffusion_notes" / f"{module}.py", sources_of(module)
-    session = SESSIONS / f"{module}-{name}.sqlite"
-    tests = f"{sys.executable} -m pytest -q -x -p no:cacheprovider tests/test_{module}.py diffusion_notes/{module}.py"
+    session = SESSIONS / f"{module}-{sources_of(module)}.sqlite"
+    tests = [sys.executable, *OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
     with tempfile.TemporaryDirectory() as folder:
         project = copy(Path(folder) / "copy")
-        start = time.perf_counter()
-        before = subprocess.run(tests.split(), cwd=project, capture_output=True, text=True, check=False)
-        if before.returncode:
-            raise SystemExit(f"the tests of {module} fail before anything is changed:\n{before.stdout}{before.stderr}")
-        timeout = 30 + 10 * (time.perf_counter() - start)
+        timeout = 30 + 10 * seconds(tests, project)
         configuration = project / "mutants.toml"
-        text = CONFIGURATION.format(module=module, timeout=timeout, command=tests, left_out=json.dumps(LEFT_OUT))
+        command = shlex.join(tests)
+        text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
         configuration.write_text(text, encoding="utf-8")
+
+        def cosmic_ray(tool: str, *arguments: str | Path) -> str:
+            command = [TOOLS / tool, *arguments]
+            return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
+
         SESSIONS.mkdir(parents=True, exist_ok=True)
         if not session.exists():
-            subprocess.run([TOOLS / "cosmic-ray", "init", configuration, session], cwd=project, check=True)
-            subprocess.run([TOOLS / "cr-filter-operators", session, configuration], cwd=project, check=True)
-        subprocess.run([TOOLS / "cosmic-ray", "exec", configuration, session], cwd=project, check=True)
-        dump = subprocess.run(
-            [TOOLS / "cosmic-ray", "dump", session], cwd=project, check=True, capture_output=True, text=True
-        )
-    return {"sources": name} | verdict([json.loads(line) for line in dump.stdout.splitlines()], source)
+            whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
+            whole.unlink(missing_ok=True)
+            cosmic_ray("cosmic-ray", "init", configuration, whole)
+            cosmic_ray("cr-filter-operators", whole, configuration)
+            whole.rename(session)
+        cosmic_ray("cosmic-ray", "exec", configuration, session)
+        tried = [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
+    return {"sources": sources_of(module)} | verdict(tried, ROOT / "diffusion_notes" / f"{module}.py")
+
+
+def seconds(tests: list[str], project: Path) -> float:
+    """How long the tests take before anything is changed."""
+    start = time.perf_counter()
+    done = subprocess.run(tests, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
+    return time.perf_counter() - start
 
 
 def verdict(tried: list, source: Path) -> dict:
