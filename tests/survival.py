@@ -12,6 +12,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -20,9 +21,13 @@ import torch
 from test_training import small_data, small_model
 
 from diffusion_notes.checkpoints import _read
-from diffusion_notes.training import train
+from diffusion_notes.training import tqdm, train
 
 STEPS = 400
+# tqdm's own lock is shared with forks, and whoever is killed while holding it holds it for ever; its thread that
+# watches the bars could hold any lock at the moment of a fork
+tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0
 
 
 def run(path, *, steps=STEPS, save_every=1):
