@@ -90,6 +90,9 @@ $(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
 	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
 	@touch $@
 
+ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (an hour or more; it goes on where it was)
+	$(BIN)/python benchmarks/ladder.py
+
 bench: book ## measure: the training, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/pages.py

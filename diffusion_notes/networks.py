@@ -14,7 +14,7 @@ from diffusion_notes.diffusion import Schedule
 from diffusion_notes.distributions import gaussian
 from diffusion_notes.tensor_checks import check_generator, check_last_axis, check_place, check_points
 
-__all__ = ["GaussianMLP", "NoiseMLP"]
+__all__ = ["GaussianMLP", "NoiseMLP", "time_waves"]
 
 
 class NoiseMLP(nn.Module):
@@ -81,10 +81,7 @@ class NoiseMLP(nn.Module):
         noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
         signal = 1 - noise
         variance = signal * data_std**2 + noise
-        half_log_snr = (signal / noise).log() / 2
-        wave = math.pi / 8 * torch.arange(1, 1 + _TIME_WAVES, dtype=torch.float64, device="cpu")
-        phase = half_log_snr.unsqueeze(-1) * wave
-        time = torch.cat((half_log_snr.unsqueeze(-1) / 4, phase.sin(), phase.cos()), -1)
+        time = time_waves(schedule)
         tables = {"time": time, "linear": noise.sqrt() / variance, "left_over": data_std * (signal / variance).sqrt()}
         for name, table in tables.items():
             table = table if table.dim() == 2 else table.unsqueeze(-1)
@@ -118,6 +115,23 @@ class NoiseMLP(nn.Module):
         time = time.expand(*xt.shape[:-1], -1)
         inputs = torch.cat((xt, wave.sin(), wave.cos(), time), -1)
         return linear * xt + left_over * self.layers(inputs)
+
+
+def time_waves(schedule: Schedule) -> Tensor:
+    r"""What a network sees of t: half the log signal-to-noise ratio, and waves of it; ``(T + 1, 9)``, in float64.
+
+    Raises:
+        TypeError: ``schedule`` is no :class:`~diffusion_notes.diffusion.Schedule`.
+
+    >>> time_waves(Schedule.linear(T=10)).shape
+    torch.Size([11, 9])
+    """
+    check_kind("schedule", schedule, Schedule)
+    noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
+    half_log_snr = ((1 - noise) / noise).log() / 2
+    wave = math.pi / 8 * torch.arange(1, 1 + _TIME_WAVES, dtype=torch.float64, device="cpu")
+    phase = half_log_snr.unsqueeze(-1) * wave
+    return torch.cat((half_log_snr.unsqueeze(-1) / 4, phase.sin(), phase.cos()), -1)
 
 
 class GaussianMLP(nn.Module):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_notes.checks import check_integer, check_kind, check_positive
+from diffusion_notes.checks import check_integer, check_kind, check_positive, describe
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.tensor_checks import check_has_values, check_points
 
-__all__ = ["band_width", "cell_divergence", "nearest", "off_spiral_share"]
+__all__ = ["band_width", "cell_divergence", "chi_square_divergence", "nearest", "off_spiral_share"]
 
 
 def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
@@ -98,10 +98,36 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     strip = torch.special.ndtr(offset / roll.noise)
     row = (u * along).long().clamp(0, along - 1)
     column = (strip * across).long().clamp(0, across - 1)
-    count = torch.bincount(row * across + column, minlength=along * across).double()
-    expected = len(x) / (along * across)
-    chi_square = ((count - expected).square() / expected).sum().item()
-    return (chi_square - (along * across - 1)) / (2 * len(x))
+    return chi_square_divergence(row * across + column, along * across)
+
+
+def chi_square_divergence(cell: Tensor, cells: int) -> float:
+    r"""The KL divergence in nats of points from a law in which all cells are equally probable, from their counts.
+
+    .. math:: \frac{\chi^2 - \mathrm{df}}{2n}, \qquad \mathrm{df} = \text{cells} - 1 .
+
+    Arguments:
+        cell: the number of each point's cell, from 0; an integer tensor of shape ``(n,)``, n ≥ 1.
+        cells: how many there are.
+
+    Raises:
+        TypeError: ``cell`` is no integer tensor, or ``cells`` no integer.
+        ValueError: ``cell`` is empty, not of shape ``(n,)``, or holds a number that is no cell's.
+
+    >>> chi_square_divergence(torch.tensor([0, 0, 0, 0]), 2)  # (4 - 1) / 8
+    0.375
+    """
+    check_integer("cells", cells, least=1)
+    if not isinstance(cell, Tensor) or cell.dtype != torch.long:
+        raise TypeError(f"cell must be a tensor of int64, got {describe(cell)}")
+    if cell.dim() != 1 or not len(cell):
+        raise ValueError(f"cell must be of shape (n,) with n at least 1, got {describe(cell)}")
+    check_has_values("cell", cell)
+    if not bool(((cell >= 0) & (cell < cells)).all()):
+        raise ValueError(f"cell must lie in 0, ..., {cells - 1}, and some of its entries do not")
+    count = torch.bincount(cell, minlength=cells).double()
+    expected = len(cell) / cells
+    return (((count - expected).square() / expected).sum().item() - (cells - 1)) / (2 * len(cell))
 
 
 def _across(x: Tensor, roll: SwissRoll) -> tuple[Tensor, Tensor]:

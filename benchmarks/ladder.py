@@ -1,0 +1,133 @@
+"""The ladder from the VAE to DDPM: run what has not been run, and store the results with the package.
+
+    python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...]
+
+Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
+processes may share it. With seeds that are not in the plan, nothing is stored: what comes out is printed beside what
+is stored, to see whether it can be reproduced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from torch import Generator
+
+from diffusion_notes.best_levels import doubt, levels_between
+from diffusion_notes.rungs import DATA, LADDER, RUNGS, climb, measure
+from diffusion_notes.stored import RESULTS, provenance, results
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "_build" / "ladder"
+SEEDS = range(5)
+SLOW = ("four layers", "shared network", "last latent noise", "inference fixed", "hierarchical VAE")
+SEVERAL = ("VAE", "four layers", "shared network", "own networks, 4", "own networks, 32", "learned forward, 4")
+# which rungs are run, on what, with which budget
+PLAN = [
+    *[("swiss roll", "time", name) for name in LADDER],
+    *[("clusters", "time", name) for name in LADDER],
+    *[("swiss roll", "time", name) for name in RUNGS if name not in LADDER],
+    *[("swiss roll", "parameters", name) for name in SEVERAL],
+    *[("swiss roll", "steps", name) for name in SLOW],
+    *[("swiss roll", "four times", name) for name in LADDER],
+    *[("clusters", "time", name) for name in RUNGS if name not in LADDER],
+]
+
+
+def store(name: str, found: dict) -> None:
+    """Write results to where the package finds them."""
+    text = json.dumps({"provenance": provenance("make ladder")} | found)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def know_levels() -> None:
+    """What is known of the data at each noise level, by quadrature."""
+    levels = levels_between(320)
+    found = {
+        name: {
+            "levels": levels.tolist(),
+            "doubts": doubt(data, levels).tolist(),
+            "second moment": data.expect(lambda x: x.square().sum(-1)).item(),
+            "entropy": data.entropy().item(),
+        }
+        for name, data in DATA.items()
+    }
+    store("levels", found)
+
+
+def run(data: str, budget: str, name: str, seed: int) -> dict:
+    """One run: trained and measured."""
+    chain, spent = climb(RUNGS[name], data, budget, seed)
+    found = measure(chain, data, Generator().manual_seed(1000 + seed))
+    return {"data": data, "budget": budget, "rung": name, "seed": seed} | spent | found
+
+
+def stored_runs() -> dict[str, dict]:
+    """The runs that have been made: those in the package, and those that wait in the folder."""
+    known = results("ladder")["runs"] if (RESULTS / "ladder.json").exists() else []
+    known += [json.loads(path.read_text(encoding="utf-8")) for path in RUNS.glob("*.json")]
+    return {key(one["data"], one["budget"], one["rung"], one["seed"]): one for one in known}
+
+
+def key(data: str, budget: str, name: str, seed: int) -> str:
+    """The name of a run, and of its file."""
+    return f"{data}, {budget}, {name}, {seed}"
+
+
+def planned(seeds: range = SEEDS) -> Iterator[tuple[str, str, str, int]]:
+    """All the runs of the plan, in their order."""
+    for data, budget, name in PLAN:
+        for seed in seeds:
+            yield data, budget, name, seed
+
+
+def gather() -> None:
+    """Bring the runs of the plan that there are into the file of the package."""
+    known = stored_runs()
+    runs = [known[key(*one)] for one in planned() if key(*one) in known]
+    for one in runs:
+        if one["seed"]:
+            one.pop("samples", None)
+    store("ladder", {"runs": runs})
+
+
+def again(names: list[str], seeds: list[int]) -> None:
+    """The same with other seeds, beside what is stored."""
+    known = stored_runs().values()
+    for data, budget, name in PLAN:
+        if name in names:
+            before = [one["gap"] for one in known if (one["data"], one["budget"], one["rung"]) == (data, budget, name)]
+            after = [run(data, budget, name, seed)["gap"] for seed in seeds]
+            spread = stdev(before) if len(before) > 1 else float("nan")
+            found = ", ".join(f"{gap:.4f}" for gap in after)
+            print(f"{data}, {budget}, {name}: gap {found}; stored {mean(before):.4f} ± {spread:.4f}", flush=True)
+
+
+def main() -> None:
+    """Run what is missing, or other seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rungs", nargs="*", default=list(RUNGS), choices=list(RUNGS), metavar="NAME")
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
+    RUNS.mkdir(parents=True, exist_ok=True)
+    if not (RESULTS / "levels.json").exists():
+        know_levels()
+    if not set(chosen.seeds) <= set(SEEDS):
+        again(chosen.rungs, chosen.seeds)
+        return
+    for one in planned(chosen.seeds):
+        if one[2] in chosen.rungs and key(*one) not in stored_runs():
+            text = json.dumps(run(*one))
+            (RUNS / f"{key(*one)}.json").write_text(text, encoding="utf-8")
+            print(key(*one), flush=True)
+    gather()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+r"""From the VAE to DDPM, one difference at a time: a chain of latents with a switch for each of them.
+
+Every rung is a :class:`~diffusion_notes.chain.Chain`, so the bound of each is computed by the one function
+:func:`~diffusion_notes.chain.elbo`. All rungs start from the same place, the forward process of a schedule and
+the steps that undo it for Gaussian data, and their networks learn what is to be added to that:
+
+.. math::
+    q_\phi(z_i \mid z_{i-1}) &= \mathcal N\bigl(\sqrt{\alpha_i}\,z_{i-1} + \sqrt{\beta_i}\,f_\phi(z_{i-1}, i),\
+        \beta_i\,e^{2 g_\phi(z_{i-1}, i)} I\bigr), \\
+    p_\theta(z_{i-1} \mid z_i) &= \mathcal N\bigl(\mu_\theta(z_i, i),\ s_i^2\,e^{2 h_\theta(z_i, i)} I\bigr).
+
+With :math:`f_\phi = g_\phi = 0` for good, q is the forward process of DDPM; with L = 1 and both learned, the
+chain is a VAE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import Independent, kl_divergence
+
+from diffusion_notes.chain import elbo
+from diffusion_notes.checks import check_choice, check_integer, check_kind, check_positive
+from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
+from diffusion_notes.layerwise import StepMLP
+from diffusion_notes.parameterisations import Prediction, variational_weight
+from diffusion_notes.tensor_checks import check_generator, check_points
+
+__all__ = ["CHOICES", "LadderChain", "Rung"]
+
+CHOICES = {
+    "inference": ("learned", "fixed"),
+    "last": ("informative", "noise"),
+    "networks": ("own", "shared"),
+    "objective": ("bound", "layer", "weighted", "simple"),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The switches of a rung. As they stand they are those of DDPM.
+
+    Arguments:
+        layers: L, the number of latents.
+        inference: whether q is ``"learned"`` or the ``"fixed"`` forward process.
+        last: whether the last latent may be ``"informative"``, or is driven to ``"noise"``: the schedule ends
+            there, and the last step of a learned q is not learned.
+        networks: whether each step has its ``"own"`` network, or one is ``"shared"`` by all (in p, and in q).
+        latent: the number of coordinates of a latent, 1 or 2.
+        objective: what it is trained on: the whole ``"bound"``, one random ``"layer"`` of it for each point, the same
+            with the layers ``"weighted"`` by how much they weigh in the bound, or the ``"simple"`` loss of DDPM.
+
+    Raises:
+        TypeError, ValueError: a switch is not in one of its positions; or the objective is ``"simple"`` or
+            ``"weighted"``, which know the layers of DDPM only, with a q that is learned (it would learn to make the
+            prediction easy: the simple loss is no bound) or with latents smaller than the data.
+
+    >>> Rung(layers=1, inference="learned", last="informative", networks="own", objective="bound").is_vae
+    True
+    """
+
+    layers: int = 1000
+    inference: str = "fixed"
+    last: str = "noise"
+    networks: str = "shared"
+    latent: int = 2
+    objective: str = "simple"
+
+    def __post_init__(self) -> None:
+        check_integer("layers", self.layers, least=1)
+        check_integer("latent", self.latent, least=1, most=_DIM)
+        for name, choices in CHOICES.items():
+            check_choice(name, getattr(self, name), choices)
+        if self.objective in ("weighted", "simple") and (self.inference == "learned" or self.latent < _DIM):
+            raise ValueError(f"objective must not be {self.objective!r} unless inference is 'fixed' and latent 2")
+
+    @property
+    def is_vae(self) -> bool:
+        """Whether this is the chain of length one with a learned and informative q."""
+        return self.layers == 1 and self.inference == "learned" and self.last == "informative"
+
+
+class LadderChain(nn.Module):
+    """The chain of a rung.
+
+    Arguments:
+        rung: its switches.
+        schedule: the noise levels where it starts from, and stays if q is fixed; as many as there are layers.
+        width: of all its networks: see :class:`~diffusion_notes.layerwise.StepMLP`.
+        data_std: the standard deviation of a coordinate of the data.
+        generator: draws the initial weights; on the CPU.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: the schedule has not as many steps as there are layers, or a size is not positive.
+
+    Values of points are not checked, because this is called inside loops.
+
+    >>> chain = LadderChain(Rung(layers=3), Schedule.linear(T=3))
+    >>> elbo(chain, torch.zeros(5, 2)).terms.shape
+    torch.Size([4, 5])
+    """
+
+    def __init__(
+        self,
+        rung: Rung,
+        schedule: Schedule,
+        width: int = 64,
+        data_std: float = 0.7,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        check_kind("rung", rung, Rung)
+        check_kind("schedule", schedule, Schedule)
+        check_positive("data_std", data_std)
+        check_generator("generator", generator, torch.device("cpu"))
+        if rung.layers != schedule.T:
+            raise ValueError(f"schedule must have {rung.layers} steps, as rung has layers, got {schedule.T}")
+        self.rung, self.schedule, self.length, self.data_std = rung, schedule, rung.layers, data_std
+        self.q = ForwardProcess(schedule)
+        how = {"shared": rung.networks == "shared", "width": width, "generator": generator}
+        self.decoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
+        if rung.latent < _DIM:  # the step to the data has other sizes than those between latents
+            self.bottom = StepMLP(schedule, rung.latent, 2 * _DIM, **how | {"shared": True})
+        if rung.inference == "learned":
+            self.encoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
+        if rung.inference == "learned" and rung.latent < _DIM:
+            self.top = StepMLP(schedule, _DIM, 2 * rung.latent, **how | {"shared": True})
+        signal, noise = schedule.alpha_bar * data_std**2, schedule.one_minus_alpha_bar.clamp(min=1e-12)
+        # undoing a step for data N(0, data_std²): the noise is linear in z, and what is left of it has a known size
+        linear, left_over = noise.sqrt() / (signal + noise), (signal / (signal + noise)).sqrt()
+        doubt = data_std**2 * noise / (signal + noise)  # Var(x_0 | z_i)
+        std = (schedule.beta_tilde + schedule.from_x0.square() * doubt).sqrt()
+        uniform = (schedule.beta > 0) / schedule.T
+        weight = variational_weight(schedule, std.square())
+        # half of the draws are uniform, so that no layer is left out
+        chance = (uniform + weight / weight.sum()) / 2 if rung.objective == "weighted" else uniform
+        tables = {"linear": linear, "left_over": left_over, "std": std, "chance": chance, "up_to": chance.cumsum(0)}
+        for name, table in tables.items():
+            self.register_buffer(name, table.to(torch.get_default_dtype()).unsqueeze(-1), persistent=False)
+
+    def settings(self) -> dict[str, str]:
+        """What a training run cannot be resumed without, beside the parameters."""
+        return {"rung": str(asdict(self.rung)), "schedule": str(self.schedule.beta.tolist())}
+
+    @property
+    def cost(self) -> int:
+        """The multiplications and additions that a step of the training takes for a point, forward; about."""
+        whole = self.rung.objective == "bound"
+        cost = self.decoder.parameters_of_a_step * (self.length if whole else 1)
+        return cost + (self.encoder.parameters_of_a_step * self.length if self.rung.inference == "learned" else 0)
+
+    def prior(self, like: Tensor) -> Independent:
+        r""":math:`p(z_L) = \mathcal N(0, I)`, for as many points as ``like`` has."""
+        check_points("like", like)
+        return standard_normal(like.new_zeros(len(like), self.rung.latent))
+
+    def infer(self, z: Tensor, i: int) -> Independent:
+        r""":math:`q_\phi(z_i \mid z_{i-1} = z)`, for i from 1 to L; :math:`z_0` is the data."""
+        check_integer("i", i, least=1, most=self.length)
+        check_points("z", z, dim=_DIM if i == 1 else self.rung.latent)
+        p = self.q.step(z[:, : self.rung.latent], i)  # smaller latents see the first coordinate, if q is fixed
+        learned = self.rung.inference == "learned" and (i < self.length or self.rung.last == "informative")
+        if not learned:
+            return p
+        network = self.top if i == 1 and self.rung.latent < _DIM else self.encoder
+        shift, stretch = network(z, i).chunk(2, -1)
+        return gaussian(p.mean + p.stddev * shift, p.stddev * _bounded(stretch).exp())
+
+    def generate(self, z: Tensor, i: int) -> Independent:
+        r""":math:`p_\theta(z_{i-1} \mid z_i = z)`, for i from 1 to L."""
+        check_integer("i", i, least=1, most=self.length)
+        check_points("z", z, dim=self.rung.latent)
+        return self._from_bottom(z) if i == 1 and self.rung.latent < _DIM else self._step(z, i)
+
+    def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """What the rung is trained on, in nats but for ``"simple"``, from one batch; errors as in ``chain.elbo``.
+
+        The values of ``"bound"`` and ``"layer"`` have the same expectation, up to the constant :math:`L_T` where q is
+        fixed.
+        """
+        check_points("x", x, dim=_DIM, least=1)
+        check_generator("generator", generator, x.device)
+        if self.rung.objective == "bound":
+            return -elbo(self, x, generator).mean
+        u = torch.rand(x.shape[:1], generator=generator, device=x.device, dtype=x.dtype)
+        i = torch.searchsorted(self.up_to.squeeze(-1), u, right=True).clamp(max=self.length)
+        if self.rung.inference == "learned":
+            return self._layer_of_path(x, i, generator)
+        noise = randn_like(x[:, : self.rung.latent], generator)
+        at, z0 = self.schedule.at, x[:, : self.rung.latent]
+        z = at("sqrt_alpha_bar", i, x) * z0 + at("sqrt_one_minus_alpha_bar", i, x) * noise
+        if self.rung.objective == "simple":
+            return (noise - self._noise(z, i)[0]).square().sum(-1).mean()
+        return (self._layer(x, z0, z, i) / self.chance[i].squeeze(-1)).mean()
+
+    def _layer(self, x: Tensor, z0: Tensor, z: Tensor, i: Tensor) -> Tensor:
+        """The term of the negative bound that belongs to layer i, for each point: a KL, or the reconstruction."""
+        p = self._step(z, i)
+        last = self._from_bottom(z) if self.rung.latent < _DIM else p
+        reconstruction = -last.log_prob(x)
+        if self.length == 1:
+            return reconstruction
+        return torch.where(i == 1, reconstruction, kl_divergence(self.q.posterior(z, z0, i.clamp(min=2)), p))
+
+    def _layer_of_path(self, x: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
+        """The negative bound with one random step of p in place of all: q must be walked whole."""
+        path, log_q = [x], torch.zeros_like(x[:, 0])
+        for k in range(1, self.length + 1):
+            q = self.infer(path[-1], k)
+            path.append(draw(q, generator))
+            log_q = log_q + q.log_prob(path[-1])
+        first, latents = path[1], torch.stack(path[1:])
+        if self.rung.latent < _DIM:
+            bottom = self._from_bottom(first).log_prob(x)
+            below = torch.stack([torch.zeros_like(first), *path[1:-1]])
+        else:
+            bottom, below = 0, torch.stack(path[:-1])
+        point = torch.arange(len(x), device=x.device)
+        log_p = self._step(latents[i - 1, point], i).log_prob(below[i - 1, point])
+        if self.rung.latent < _DIM:
+            log_p = torch.where(i == 1, bottom, log_p)
+        return (log_q - self.length * log_p - self.prior(x).log_prob(path[-1])).mean()
+
+    def _noise(self, z: Tensor, i: int | Tensor) -> tuple[Tensor, Tensor]:
+        """The noise that is predicted in z, and by how much the standard deviation is stretched, in logarithms."""
+        out, stretch = self.decoder(z, i).chunk(2, -1)
+        return self.linear[i] * z + self.left_over[i] * out, _bounded(stretch)
+
+    def _step(self, z: Tensor, i: int | Tensor) -> Independent:
+        noise, stretch = self._noise(z, i)
+        mean = Prediction(self.schedule, z, i, noise).mean
+        return gaussian(mean, self.std[i] * stretch.exp())
+
+    def _from_bottom(self, z: Tensor) -> Independent:
+        mean, stretch = self.bottom(z, 1).chunk(2, -1)
+        return gaussian(self.data_std * mean, self.data_std * _bounded(stretch).exp())
+
+
+def _bounded(stretch: Tensor) -> Tensor:
+    """At most a factor of e⁴ either way: a density without bound would be the end of a training run."""
+    return 4 * (stretch / 4).tanh()
+
+
+_DIM = 2
