@@ -18,7 +18,8 @@ from statistics import mean, stdev
 import torch
 from torch import Generator
 
-from diffusion_notes.best_levels import doubt, levels_between
+from diffusion_notes.best_levels import best_bound, doubt, levels_between
+from diffusion_notes.diffusion import Schedule
 from diffusion_notes.rungs import DATA, LADDER, RUNGS, climb, measure
 from diffusion_notes.stored import RESULTS, provenance, results
 
@@ -46,17 +47,18 @@ def store(name: str, found: dict) -> None:
 
 
 def know_levels() -> None:
-    """What is known of the data at each noise level, by quadrature."""
-    levels = levels_between(320)
-    found = {
-        name: {
+    """What is known of the data at each noise level, by quadrature; and the best bound of the schedule of DDPM."""
+    levels, ddpm = levels_between(320), Schedule.linear(T=1000).alpha_bar[1:]
+    found = {}
+    for name, data in DATA.items():
+        second = data.expect(lambda x: x.square().sum(-1)).item()
+        found[name] = {
             "levels": levels.tolist(),
             "doubts": doubt(data, levels).tolist(),
-            "second moment": data.expect(lambda x: x.square().sum(-1)).item(),
+            "second moment": second,
             "entropy": data.entropy().item(),
+            "best bound of DDPM": best_bound(ddpm, doubt(data, ddpm), second),
         }
-        for name, data in DATA.items()
-    }
     store("levels", found)
 
 

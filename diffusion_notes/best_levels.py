@@ -24,9 +24,9 @@ from torch import Tensor
 
 from diffusion_notes.checks import check_inside, check_integer, check_kind, check_positive, describe
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.tensor_checks import check_alike, check_tensor
+from diffusion_notes.tensor_checks import check_has_values, check_tensor
 
-__all__ = ["Known", "best_schedule", "doubt", "levels_between", "prices", "tail"]
+__all__ = ["Known", "best_bound", "best_schedule", "doubt", "levels_between"]
 
 
 @runtime_checkable
@@ -79,91 +79,91 @@ def doubt(data: Known, levels: Tensor) -> Tensor:
     return torch.tensor(each, dtype=torch.float64, device="cpu")
 
 
-def prices(levels: Tensor, doubts: Tensor) -> Tensor:
-    r"""What each step costs in nats: ``(N + 1, N)``, from level t (column) down to level s (row), and inf unless s < t.
-
-    Rows 1 to N are the levels. Row 0 is the data: the price of the last step is
-    :math:`-\mathbb E \log p(x_0|x_t) = \frac D2\log(2\pi e\,v)`, a density's, and may be negative.
+def best_schedule(
+    levels: Tensor, doubts: Tensor, layers: int, second_moment: float | None = None
+) -> tuple[Schedule, float]:
+    r"""The cheapest schedule of that many layers, and its best bound without the term :math:`L_T`, in nats.
 
     Arguments:
-        levels: N falling values of :math:`\bar\alpha`, as of :func:`levels_between`.
+        levels: the levels to choose from: N falling values of :math:`\bar\alpha_t`, as of :func:`levels_between`.
         doubts: those of :func:`doubt`, for the same levels.
+        layers: L, how many are to be visited; at most as many as there are.
+        second_moment: :math:`\mathbb E\lVert x_0 \rVert^2`; the cheapest end is then chosen too, by what :math:`L_T`
+            costs there. Without it the last level is the end.
 
     Raises:
-        TypeError: an argument is no floating-point tensor.
-        ValueError: ``levels`` do not fall within (0, 1), or ``doubts`` is of another shape or not positive.
+        TypeError: an argument is of another kind.
+        ValueError: ``levels`` do not fall within (0, 1), ``doubts`` do not fit them or are not positive, ``layers``
+            is less than 1 or more than N, or ``second_moment`` is not positive.
     """
-    levels = _checked(levels)
-    check_alike("doubts", doubts, "levels", levels)
-    if not bool((doubts > 0).all()):
-        raise ValueError("doubts must be positive, and some of its entries are not")
+    levels, doubts = _both(levels, doubts)
+    check_integer("layers", layers, least=1, most=len(levels))
+    last, between = _prices(levels, doubts)
+    total, before = last, []
+    for _ in range(layers - 1):
+        total, choice = (total[:, None] + between).min(0)
+        before.append(choice)
+    end = len(levels) - 1
+    if second_moment is not None:
+        check_positive("second_moment", second_moment)
+        end = int((total + _tail(levels, second_moment)).argmin())
+    visited = [end]
+    for choice in reversed(before):
+        visited.append(int(choice[visited[-1]]))
+    alpha_bar = torch.cat((levels.new_ones(1), levels[visited[::-1]]))
+    return Schedule(torch.cat((levels.new_zeros(1), 1 - alpha_bar[1:] / alpha_bar[:-1]))), total[end].item()
+
+
+def best_bound(levels: Tensor, doubts: Tensor, second_moment: float) -> float:
+    r"""The least that a diffusion model can reach that visits all these levels: :math:`-\text{ELBO}`, in nats.
+
+    Its steps have the perfect mean, and the best variance that does not depend on the point. Arguments and errors as
+    in :func:`best_schedule`.
+    """
+    levels, doubts = _both(levels, doubts)
+    check_positive("second_moment", second_moment)
+    last, between = _prices(levels, doubts)
+    return (last[0] + between.diagonal(1).sum() + _tail(levels, second_moment)[-1]).item()
+
+
+def _prices(levels: Tensor, doubts: Tensor) -> tuple[Tensor, Tensor]:
+    r"""What it costs to go from each level to the data, ``(N,)``, and from level t (column) to s (row), ``(N, N)``.
+
+    The first is :math:`-\mathbb E \log p(x_0|x_t) = \frac D2\log(2\pi e\,v)`, a density's, and may be negative. The
+    second is infinite unless s is the lower of the two.
+    """
     t, s = levels, levels[:, None]
-    beta = 1 - t / s  # of the one big step from s to t; negative where t lies above s
+    beta = (1 - t / s).clamp(min=0)  # of the one big step from s to t
     beta_tilde = (1 - s) / (1 - t) * beta
     weight = s.sqrt() * beta / (1 - t)
     more = weight.square() * doubts / _DIM / beta_tilde
     between = torch.where(beta > 0, _DIM / 2 * more.log1p(), math.inf)
-    last = _DIM / 2 * (2 * math.pi * math.e * doubts / _DIM).log()
-    return torch.cat((last[None], between))
+    return _DIM / 2 * (2 * math.pi * math.e * doubts / _DIM).log(), between
 
 
-def tail(levels: Tensor, second_moment: float) -> Tensor:
-    r""":math:`\mathbb E\,D_{KL}(q(x_t|x_0) \,\Vert\, \mathcal N(0, I))` at each level: it is :math:`L_T` at the last.
-
-    Arguments:
-        levels: falling values of :math:`\bar\alpha`.
-        second_moment: :math:`\mathbb E\lVert x_0 \rVert^2`.
-
-    Raises:
-        TypeError, ValueError: as in :func:`doubt`, or ``second_moment`` is not positive and finite.
-    """
-    levels = _checked(levels)
-    check_positive("second_moment", second_moment)
+def _tail(levels: Tensor, second_moment: float) -> Tensor:
+    r""":math:`\mathbb E\,D_{KL}(q(x_t|x_0) \,\Vert\, \mathcal N(0, I))` at each level: :math:`L_T` at the last."""
     return (levels * (second_moment - _DIM) - _DIM * (-levels).log1p()) / 2
 
 
-def best_schedule(price: Tensor, levels: Tensor, layers: int, end: Tensor | None = None) -> tuple[Schedule, float]:
-    """The cheapest schedule of that many layers, and the bound that it allows: -ELBO in nats, without the tail.
-
-    Arguments:
-        price: what the steps cost: :func:`prices`.
-        levels: the levels to choose from.
-        layers: L, how many are to be visited; at most as many as there are.
-        end: what it costs to end at each level, :func:`tail`; the cheapest end is then chosen and its cost is
-            part of the result. Without it the last level is the end.
-
-    Raises:
-        TypeError: an argument is no floating-point tensor, or ``layers`` no integer.
-        ValueError: the shapes do not fit, or ``layers`` is less than 1 or more than there are levels.
-    """
+def _both(levels: Tensor, doubts: Tensor) -> tuple[Tensor, Tensor]:
+    check_tensor("doubts", doubts)
     levels = _checked(levels)
-    count = len(levels)
-    check_tensor("price", price)
-    if price.shape != (count + 1, count):
-        raise ValueError(f"price must have shape {(count + 1, count)}, got {tuple(price.shape)}")
-    check_integer("layers", layers, least=1, most=count)
-    if end is not None:
-        check_alike("end", end, "levels", levels)
-    total, before = price[0], []
-    for _ in range(layers - 1):
-        total, choice = (total[:, None] + price[1:]).min(0)
-        before.append(choice)
-    place = count - 1 if end is None else int((total + end).argmin())
-    cost = (total if end is None else total + end)[place].item()
-    visited = [place]
-    for choice in reversed(before):
-        visited.append(int(choice[visited[-1]]))
-    alpha_bar = torch.cat((levels.new_ones(1), levels[visited[::-1]]))
-    return Schedule(torch.cat((levels.new_zeros(1), 1 - alpha_bar[1:] / alpha_bar[:-1]))), cost
+    check_has_values("doubts", doubts)
+    if doubts.shape != levels.shape or not bool(((doubts > 0) & (doubts < math.inf)).all()):
+        raise ValueError(f"doubts must be {len(levels)} positive numbers, as levels, got {describe(doubts)}")
+    return levels, doubts.detach().to("cpu").double()
 
 
 def _checked(levels: Tensor) -> Tensor:
+    """Levels in float64 on the CPU, where looking is free."""
     check_tensor("levels", levels)
-    if levels.dim() != 1 or not len(levels) or not bool(((levels > 0) & (levels < 1)).all()):
-        raise ValueError(f"levels must be of shape (N,) with values strictly between 0 and 1, got {describe(levels)}")
-    if not bool((levels.diff() < 0).all()):
-        raise ValueError("levels must fall, and these do not")
-    return levels
+    check_has_values("levels", levels)
+    table = levels.detach().to("cpu").double()
+    within = table.dim() == 1 and bool(((table > 0) & (table < 1)).all()) and bool((table.diff() < 0).all())
+    if not within or not len(table):
+        raise ValueError(f"levels must fall, and lie strictly between 0 and 1, got {describe(levels)}")
+    return table
 
 
 _DIM = 2

@@ -18,10 +18,9 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from diffusion_notes.checks import check_inside, check_integer
+from diffusion_notes.checks import check_inside, check_integer, check_number
 from diffusion_notes.quadrature import integrate_plane
 from diffusion_notes.quality import chi_square_divergence
-from diffusion_notes.schedule_checks import checked_level
 from diffusion_notes.tensor_checks import (
     check_finite,
     check_generator,
@@ -47,7 +46,8 @@ class Clusters:
         TypeError: ``noise`` is no number.
         ValueError: it does not lie strictly between 0.02 and 0.1: the clusters would touch.
 
-    Everything is computed in the dtype and on the device of the points given, whose values are not checked.
+    Everything is computed in the dtype and on the device of the points given. Their values are not checked,
+    because this is called inside loops.
 
     >>> clusters = Clusters()
     >>> round(clusters.entropy().item(), 4) == round(math.log(8) + math.log(2 * math.pi * math.e * 0.08**2), 4)
@@ -62,15 +62,16 @@ class Clusters:
         diffused = "" if self.alpha_bar == 1 else f".diffuse({self.alpha_bar})"
         return f"Clusters(noise={self.noise:g}){diffused}"
 
-    def diffuse(self, alpha_bar: float | Tensor) -> Clusters:
+    def diffuse(self, alpha_bar: float) -> Clusters:
         r"""The distribution of :math:`x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon`.
 
         Raises:
-            TypeError: ``alpha_bar`` is neither a number nor a tensor.
-            ValueError: it lies outside [0, 1], or is more than one number.
+            TypeError: ``alpha_bar`` is no number.
+            ValueError: it lies outside [0, 1].
         """
+        check_number("alpha_bar", alpha_bar, 0, 1)
         diffused = Clusters(self.noise)
-        diffused.alpha_bar = self.alpha_bar * checked_level(alpha_bar)
+        diffused.alpha_bar = self.alpha_bar * float(alpha_bar)
         return diffused
 
     def sample(
@@ -104,7 +105,7 @@ class Clusters:
         check_last_axis("x", x, 2)
         each = self._mixture(x).component_distribution
         share = each.log_prob(x.unsqueeze(-2)).softmax(-1)
-        return (share @ each.mean - x) / self._variance
+        return ((share.unsqueeze(-1) * each.mean).sum(-2) - x) / self._variance
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature, as ``SwissRoll.expect``.

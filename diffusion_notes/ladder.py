@@ -75,7 +75,8 @@ class Rung:
         for name, choices in CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         if self.objective in ("weighted", "simple") and (self.inference == "learned" or self.latent < _DIM):
-            raise ValueError(f"objective must not be {self.objective!r} unless inference is 'fixed' and latent 2")
+            needs = f"objective {self.objective!r} must have inference 'fixed' and latent 2"
+            raise ValueError(f"{needs}, got inference {self.inference!r} and latent {self.latent}")
 
     @property
     def is_vae(self) -> bool:

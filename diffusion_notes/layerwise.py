@@ -22,13 +22,13 @@ __all__ = ["StepMLP"]
 
 
 class StepMLP(nn.Module):
-    r"""A perceptron with two hidden layers for each step i = 1, ..., L of a chain, or one for all of them.
+    r"""A perceptron with two hidden layers for each step t = 1, ..., T of a chain, or one for all of them.
 
     It sees the point, random Fourier features of it, and waves of the step's log signal-to-noise ratio, as
     :class:`~diffusion_notes.networks.NoiseMLP` does. Its last layer starts at zero.
 
     Arguments:
-        schedule: says L, and the noise level of each step.
+        schedule: says T, and the noise level of each step.
         dim_in: the number of coordinates of a point.
         dim_out: the number of outputs.
         shared: one perceptron for all steps, or one for each.
@@ -83,20 +83,20 @@ class StepMLP(nn.Module):
         """How many parameters one evaluation uses: about as many multiplications and additions."""
         return sum(parameter[0].numel() for parameter in self.parameters())
 
-    def forward(self, z: Tensor, i: int | Tensor) -> Tensor:
-        """The outputs for points ``z`` of shape ``(n, dim_in)`` at step ``i``: an integer, or a tensor ``(n,)``.
+    def forward(self, z: Tensor, t: int | Tensor) -> Tensor:
+        """The outputs for points ``z`` of shape ``(n, dim_in)`` at step ``t``: an integer, or a tensor ``(n,)``.
 
         With networks of their own, a tensor of steps halts a GPU once, to see how many points each step has.
         """
         check_last_axis("z", z, len(self.frequency))
         check_place("z", z, "the weights", self.frequency)
-        self.schedule.check_t(i, z, look=False)
+        self.schedule.check_t(t, z, look=False)
         wave = z @ self.frequency
-        h = torch.cat((z, wave.sin(), wave.cos(), self.time[i].expand(len(z), -1)), -1)
-        if self.shared or isinstance(i, int):
-            place = 0 if self.shared else i - 1
+        h = torch.cat((z, wave.sin(), wave.cos(), self.time[t].expand(len(z), -1)), -1)
+        if self.shared or isinstance(t, int):
+            place = 0 if self.shared else t - 1
             return self._perceptron(h, [(w[place], b[place]) for w, b in self._layers()])
-        order, counts = i.argsort(), torch.bincount(i - 1, minlength=self.schedule.T).tolist()
+        order, counts = t.argsort(), torch.bincount(t - 1, minlength=self.schedule.T).tolist()
         # the points of a step together, each group with its own weights: gathering weights for each point is far slower
         each = zip(*[zip(w.unbind(), b.unbind(), strict=True) for w, b in self._layers()], strict=True)
         groups = zip(h[order].split(counts), each, strict=True)

@@ -101,7 +101,7 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     return chi_square_divergence(row * across + column, along * across)
 
 
-def chi_square_divergence(cell: Tensor, cells: int) -> float:
+def chi_square_divergence(cell: torch.LongTensor, cells: int) -> float:
     r"""The KL divergence in nats of points from a law in which all cells are equally probable, from their counts.
 
     .. math:: \frac{\chi^2 - \mathrm{df}}{2n}, \qquad \mathrm{df} = \text{cells} - 1 .

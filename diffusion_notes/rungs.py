@@ -14,8 +14,8 @@ from itertools import islice
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.best_levels import best_schedule, prices, tail
-from diffusion_notes.chain import Chain, elbo, importance_bound, sample
+from diffusion_notes.best_levels import best_schedule
+from diffusion_notes.chain import Chain, check_chain, elbo, importance_bound, sample
 from diffusion_notes.checks import check_choice, check_integer, check_kind
 from diffusion_notes.clusters import Clusters
 from diffusion_notes.diffusion import Schedule
@@ -23,6 +23,7 @@ from diffusion_notes.ladder import LadderChain, Rung
 from diffusion_notes.quality import cell_divergence
 from diffusion_notes.stored import results
 from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.tensor_checks import check_generator, check_points
 from diffusion_notes.training import train
 
 __all__ = ["BUDGETS", "DATA", "LADDER", "RUNGS", "climb", "gradient_noise", "measure", "schedule_of", "steps_and_width"]
@@ -87,8 +88,7 @@ def _schedule(layers: int, last: str, data: str) -> Schedule:
         return Schedule.linear(T=1000)
     known = results("levels")[data]
     levels, doubts = (torch.tensor(known[name], dtype=torch.float64, device="cpu") for name in ("levels", "doubts"))
-    end = tail(levels, known["second moment"]) if last == "informative" else None
-    return best_schedule(prices(levels, doubts), levels, layers, end)[0]
+    return best_schedule(levels, doubts, layers, known["second moment"] if last == "informative" else None)[0]
 
 
 def steps_and_width(rung: Rung, budget: str = "time") -> tuple[int, int]:
@@ -156,6 +156,8 @@ def gradient_noise(chain: LadderChain, points: Tensor, generator: Generator | No
     Of the parameters of p alone, since not every rung has others. The mean's square is corrected for the noise in it.
     """
     check_kind("chain", chain, LadderChain)
+    check_points("points", points, dim=2, least=1, finite=True)
+    check_generator("generator", generator, points.device)
     check_integer("draws", draws, least=2)
     parameters = [p for name, p in chain.named_parameters() if not name.startswith(("encoder", "top"))]
     rows = []
@@ -176,7 +178,9 @@ def measure(chain: Chain, data: str, generator: Generator | None = None) -> dict
     The gap is :math:`\mathbb E[\log q(x) - \text{bound}]`, on points of its own. It is no less than zero on average,
     and its noise goes away with itself, since both terms are taken at the same points.
     """
+    check_chain(chain)
     check_choice("data", data, tuple(DATA))
+    check_generator("generator", generator)
     truth = DATA[data]
     x = truth.sample(10_000 if chain.length <= 128 else 4000, generator)
     bound, few = elbo(chain, x, generator), x[:500]

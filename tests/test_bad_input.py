@@ -29,7 +29,9 @@ from test_devices import CALLS, Schedule_10, linear_chain, public_names, resolve
 from torch import nn
 
 from diffusion_notes import (
+    best_levels,
     checkpoints,
+    clusters,
     ddpm,
     diagrams,
     diffusion,
@@ -38,6 +40,8 @@ from diffusion_notes import (
     exercises,
     explorables,
     hierarchical_vae,
+    ladder,
+    layerwise,
     linear_gaussian,
     networks,
     neural_chain,
@@ -45,7 +49,9 @@ from diffusion_notes import (
     plotting,
     pretrained,
     quadrature,
+    rungs,
     scalar_latent,
+    stored,
     swiss_roll,
     tables,
     vae,
@@ -78,8 +84,29 @@ def table(x):
     return Schedule_10.beta + 0.1
 
 
+LEVELS = best_levels.levels_between(10)
+DOUBTS = 0.5 * (1 - LEVELS)
+RUNG = ladder.Rung(3)
+
+
 # How those are called that the other table leaves out, since they take no tensor or are not about tensors.
 MORE = {
+    "best_levels.best_bound": lambda x, t: best_levels.best_bound(LEVELS, DOUBTS, 1.0),
+    "best_levels.best_schedule": lambda x, t: best_levels.best_schedule(LEVELS, DOUBTS, 3, 1.0),
+    "best_levels.doubt": lambda x, t: best_levels.doubt(clusters.Clusters(), LEVELS),
+    "best_levels.levels_between": lambda x, t: best_levels.levels_between(10),
+    "clusters.Clusters": lambda x, t: clusters.Clusters(),
+    "clusters.Clusters.expect": lambda x, t: clusters.Clusters().expect(torch.sin),
+    "ladder.LadderChain": lambda x, t: ladder.LadderChain(RUNG, diffusion.Schedule.linear(3)),
+    "ladder.Rung": lambda x, t: ladder.Rung(),
+    "layerwise.StepMLP": lambda x, t: layerwise.StepMLP(Schedule_10, 2, 4),
+    "networks.time_waves": lambda x, t: networks.time_waves(Schedule_10),
+    "rungs.climb": lambda x, t: rungs.climb(RUNG, "clusters"),
+    "rungs.measure": lambda x, t: rungs.measure(ladder.LadderChain(RUNG, diffusion.Schedule.linear(3)), "clusters"),
+    "rungs.schedule_of": lambda x, t: rungs.schedule_of(RUNG, "clusters"),
+    "rungs.steps_and_width": lambda x, t: rungs.steps_and_width(RUNG),
+    "stored.provenance": lambda x, t: stored.provenance("make ladder"),
+    "stored.results": lambda x, t: stored.results("levels"),
     "checkpoints.Checkpoint": lambda x, t: checkpoints.Checkpoint("run", {"steps": 3}),
     "checkpoints.Checkpoint.load": lambda x, t: saved(x, lambda c, m: c.load(m, m, optimizer(m), torch.Generator())),
     "checkpoints.Checkpoint.save": lambda x, t: saved(x, lambda c, m: c.save(1, m, m, optimizer(m), torch.Generator())),
@@ -142,6 +169,7 @@ MORE = {
 # Made by the package, for its callers to read; or not to be called at all.
 NOT_CALLED = {
     "bound.Terms", "chain.Bound", "hierarchical_vae.Splits", "training.TrainingState",
+    "best_levels.Known", "best_levels.Known.diffuse", "best_levels.Known.expect", "best_levels.Known.score",
     "equations.Report", "equations.Verdict", "checkpoints.CheckpointError",
     "chain.Chain", "chain.Chain.prior", "chain.Chain.infer", "chain.Chain.generate",
     "explorables.Explorable",
@@ -245,6 +273,7 @@ FITS = {
     "Tensor": TENSORS, "torch.Tensor": TENSORS, "int": {"three"}, "float": {"half", "three"}, "str": {"text"},
     "None": {"none"}, "bool": set(MIXED), "object": set(MIXED), "dict": {"dict"}, "Path": set(), "Callable": {"class"},
     "Sequence": {"list", "lists"}, "tuple": set(), "Mapping": {"dict"}, "torch.device": set(), "torch.dtype": set(),
+    "torch.LongTensor": {"integers"},
     "np.ndarray": {"half", "three", "yes", "list", "lists", "array", "array of integers", "scalar of numpy", "tensor",
                    "scalar tensor", "integers", "integer of numpy", "bytes tensor", "booleans"},
     "Any": set(),
@@ -309,6 +338,7 @@ def test_what_is_of_another_kind_is_refused(name, parameter):
 
 # Numbers of which zero, or what is negative, are good.
 ZERO = {
+    ("clusters.Clusters.diffuse", "alpha_bar"), ("clusters.Clusters.sample", "n"), ("rungs.climb", "seed"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
     ("neural_chain.NeuralChain", "depth"), ("neural_chain.NeuralChain", "features"),
     ("explorables.Forward", "position"),
@@ -345,13 +375,17 @@ TOO_LARGE = {
     ("explorables.Field", "t"): 11, ("explorables.Forward", "position"): 1.01, ("explorables.Gap", "x"): 3.01,
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
     ("explorables.Layers", "a"): 1.0, ("explorables.Layers", "x"): 3.01, ("training.train", "decay"): 1.0,
-    ("swiss_roll.SwissRoll", "scale"): 0.51, ("swiss_roll.SwissRoll.diffuse", "alpha_bar"): 1.01,
+    ("swiss_roll.SwissRoll", "scale"): 0.51, ("clusters.Clusters", "noise"): 0.1,
+    ("ladder.Rung", "latent"): 3,
+    ("clusters.Clusters.diffuse", "alpha_bar"): 1.01, ("best_levels.best_schedule", "layers"): 11,
+    ("best_levels.levels_between", "first"): 1.0, ("best_levels.levels_between", "last"): 1.0,
+    ("swiss_roll.SwissRoll.diffuse", "alpha_bar"): 1.01,
     ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"): 1.01, ("chain.check_chain", "length"): 3,
     ("swiss_roll.SwissRoll.smallest_loss", "alpha_bar"): 1.01,
 } | {
     (n, p): 11 for n, p in EVERY if "times" in kinds(n, p)
 } | {
-    (n, p): 11 if n.startswith("ddpm.") else 3 for n, p in EVERY if p == "i"
+    (n, p): 11 if n.startswith(("ddpm.", "ladder.")) else 3 for n, p in EVERY if p == "i"
 }  # fmt: skip
 
 
@@ -365,6 +399,19 @@ BETA, ARRAY = Schedule_10.beta, np.ones(10)
 WRONG = {
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
+    ("best_levels.best_schedule", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2, LEVELS[None]],
+    ("best_levels.best_schedule", "doubts"): [DOUBTS[1:], -DOUBTS, DOUBTS * math.inf],
+    ("best_levels.best_bound", "levels"): [LEVELS.flip(0)],
+    ("best_levels.best_bound", "doubts"): [DOUBTS[1:], DOUBTS * 0],
+    ("best_levels.doubt", "levels"): [1 - LEVELS, LEVELS * 0],
+    ("clusters.Clusters.sample", "dtype"): [torch.long, float],
+    ("ladder.LadderChain", "schedule"): [Schedule_10],
+    ("ladder.Rung", "objective"): ["elbo"], ("ladder.Rung", "inference"): ["free", "learned"],
+    ("ladder.Rung", "last"): ["first"], ("ladder.Rung", "networks"): ["none"], ("ladder.Rung", "latent"): [1],
+    ("quality.chi_square_divergence", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
+    ("rungs.climb", "data"): ["moons"], ("rungs.climb", "budget"): ["none"], ("rungs.measure", "data"): ["moons"],
+    ("rungs.schedule_of", "data"): ["moons"], ("rungs.steps_and_width", "budget"): ["none"],
+    ("rungs.measure", "chain"): [RUNG], ("stored.results", "name"): ["moons"],
     ("diffusion.Schedule", "beta"): [
         torch.tensor(beta)
         for beta in ([0.0, 0.5, 1.0], [0.0, -0.1], [0.0, 0.0], [0.1, 0.1], [0.0, 0.1, math.nan], [0.0])
@@ -431,7 +478,12 @@ def test_times_that_do_not_exist_are_refused(name, data):
     least = 2 if name.endswith("posterior") else 1
     t = torch.full((6,), 5)
     t[data.draw(st.integers(0, 5))] = data.draw(st.integers(-(2**40), least - 1) | st.integers(11, 2**40))
-    if name in {"diffusion.Schedule.at", "tables.Tables.at", "networks.NoiseMLP.forward"}:  # they are for loops
+    if name in {
+        "diffusion.Schedule.at",
+        "tables.Tables.at",
+        "networks.NoiseMLP.forward",
+        "layerwise.StepMLP.forward",
+    }:  # they are for loops
         assert "not checked, because this is called inside loops" in documentation(name)
     else:
         refuses(recorded(name)[0], "t", t)
@@ -477,6 +529,12 @@ RETURNS = {
     "ddpm.DDPM.generate": same("z"), "ddpm.DDPM.infer": same("z"), "ddpm.DDPM.loss": lambda a: (),
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
     "ddpm.DDPM.walk": same("xT"),
+    "best_levels.doubt": lambda a: a.levels.shape,
+    "clusters.Clusters.log_prob": each("x"), "clusters.Clusters.score": same("x"),
+    "clusters.Clusters.cell_divergence": lambda a: (),
+    "ladder.LadderChain.generate": same("z"), "ladder.LadderChain.infer": same("z"),
+    "ladder.LadderChain.loss": lambda a: (), "ladder.LadderChain.prior": many("like", 2),
+    "layerwise.StepMLP.forward": many("z", 4), "rungs.gradient_noise": lambda a: (),
     "diffusion.ForwardProcess.marginal": same("x0"), "diffusion.ForwardProcess.posterior": same("xt"),
     "diffusion.ForwardProcess.step": same("x"), "diffusion.ForwardProcess.walk": same("x0"),
     "diffusion.Schedule.at": lambda a: (*a.t.shape, 1), "tables.Tables.at": lambda a: (1,),
@@ -510,11 +568,13 @@ RETURNS = {
 }  # fmt: skip
 # What comes back there in double precision whatever is given: sums over a fine grid, and tables.
 DOUBLE = {
+    "best_levels.doubt",
     "swiss_roll.SwissRoll.smallest_loss", "parameterisations.variational_constant",
     "parameterisations.variational_weight",
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
+    "best_levels.best_bound", "best_levels.best_schedule",
     "tables.Tables.whole",
     "checkpoints.fingerprint", "ddpm.DDPM", "diffusion.Schedule", "diffusion.Schedule.check_t", "exercises.check",
     "linear_gaussian.Affine", "plotting.scatter", "pretrained.swiss_roll_ddpm", "quality.nearest",
@@ -612,6 +672,8 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 
 # These are called inside loops, where looking would halt a GPU every time. What is not a number shows in the result.
 IN_LOOPS = {
+    "clusters.Clusters.log_prob", "clusters.Clusters.score", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
+    "ladder.LadderChain.loss", "layerwise.StepMLP.forward",
     "chain.elbo", "ddpm.DDPM.generate", "ddpm.DDPM.infer", "ddpm.DDPM.loss", "ddpm.DDPM.step",
     "diffusion.ForwardProcess.marginal", "diffusion.ForwardProcess.posterior", "diffusion.ForwardProcess.step",
     "diffusion.ForwardProcess.walk", "distributions.gaussian", "linear_gaussian.LinearGaussianChain.generate",

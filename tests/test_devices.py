@@ -28,16 +28,19 @@ from diffusion_notes import (
     chain,
     checkpoints,
     checks,
+    clusters,
     ddpm,
     diffusion,
     distributions,
     exercises,
     hierarchical_vae,
+    ladder,
     linear_gaussian,
     networks,
     parameterisations,
     pretrained,
     quality,
+    rungs,
     scalar_latent,
     schedule_checks,
     swiss_roll,
@@ -142,6 +145,18 @@ def small_hierarchy(x) -> hierarchical_vae.HierarchicalVAE:
     return hierarchical_vae.HierarchicalVAE([2, 1], std=0.1, width=4, depth=1, features=2).to(x.device)
 
 
+def rungs_of_all_kinds(x) -> list[ladder.LadderChain]:
+    """Chains of ten layers on the device of ``x``."""
+    switches = [("fixed", "shared", 2, "layer"), ("learned", "shared", 1, "layer"), ("fixed", "shared", 1, "bound")]
+    switches += [("fixed", "shared", 2, "weighted"), ("learned", "own", 2, "bound"), ("fixed", "shared", 2, "simple")]
+    return [
+        ladder.LadderChain(ladder.Rung(10, inference, "noise", networks, latent, objective), Schedule_10, 4).to(
+            x.device
+        )
+        for inference, networks, latent, objective in switches
+    ]
+
+
 def scalar(c) -> scalar_latent.ScalarLatent:
     return scalar_latent.ScalarLatent(c, nodes=41)
 
@@ -208,6 +223,7 @@ CALLS = {
     "parameterisations.Prediction.from_mean": lambda x, t: every_name(x, t, "from_mean"),
     "parameterisations.Prediction.from_score": lambda x, t: every_name(x, t, "from_score"),
     "parameterisations.Prediction.from_v": lambda x, t: every_name(x, t, "from_v"),
+    "quality.chi_square_divergence": lambda x, t: quality.chi_square_divergence(t, 11),
     "quality.nearest": lambda x, t: quality.nearest(x),
     "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
     "quality.band_width": lambda x, t: quality.band_width(x),
@@ -265,6 +281,18 @@ CALLS = {
     "schedule_checks.checked_alpha_bar": lambda x, t: schedule_checks.checked_alpha_bar(x.sigmoid()),
     "ddpm.DDPM.settings": (lambda x, t, m: m.settings(), model),
     "checks.describe": lambda x, t: checks.describe(x),
+    "clusters.Clusters.diffuse": lambda x, t: clusters.Clusters().diffuse(0.5).log_prob(x),
+    "clusters.Clusters.log_prob": lambda x, t: clusters.Clusters().log_prob(x),
+    "clusters.Clusters.score": lambda x, t: clusters.Clusters().score(x),
+    "clusters.Clusters.sample": lambda x, t: clusters.Clusters().sample(3, device=x.device),
+    "clusters.Clusters.cell_divergence": lambda x, t: clusters.Clusters().cell_divergence(x),
+    "layerwise.StepMLP.forward": (lambda x, t, m: m[0].decoder(x, t - 1), rungs_of_all_kinds),
+    "ladder.LadderChain.settings": (lambda x, t, m: m[0].settings(), rungs_of_all_kinds),
+    "ladder.LadderChain.prior": (lambda x, t, m: m[0].prior(x).log_prob(x), rungs_of_all_kinds),
+    "ladder.LadderChain.infer": (lambda x, t, m: m[0].infer(x, 2).log_prob(x), rungs_of_all_kinds),
+    "ladder.LadderChain.generate": (lambda x, t, m: m[0].generate(x, 2).log_prob(x), rungs_of_all_kinds),
+    "ladder.LadderChain.loss": (lambda x, t, m: [each.loss(x).backward() for each in m], rungs_of_all_kinds),
+    "rungs.gradient_noise": (lambda x, t, m: rungs.gradient_noise(m[0], x, draws=2), rungs_of_all_kinds),
     "swiss_roll.SwissRoll.expect": lambda x, t: Roll().diffuse(x.sigmoid()[0, 0]).expect(torch.sin),
     "swiss_roll.SwissRoll.entropy": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).entropy(),
     "swiss_roll.SwissRoll.smallest_loss": lambda x, t: Roll().smallest_loss(x.sigmoid()[:2, 0]),
@@ -275,6 +303,9 @@ NEEDS_VALUES = {
     "quality.off_spiral_share",
     "quality.band_width",
     "quality.cell_divergence",
+    "quality.chi_square_divergence",
+    "clusters.Clusters.cell_divergence",
+    "rungs.gradient_noise",
     "checkpoints.fingerprint",
     "swiss_roll.SwissRoll.expect",
     "swiss_roll.SwissRoll.entropy",
@@ -302,6 +333,13 @@ TAKE_NO_TENSOR = {
     "hierarchical_vae.HierarchicalVAE", "neural_chain.NeuralChain",
     "tables.Tables", "hierarchical_vae.Splits", "networks.GaussianMLP",
     "networks.GaussianMLP.extra_repr", "scalar_latent.ScalarLatent", "vae.VAE",
+    "best_levels.Known", "best_levels.Known.diffuse", "best_levels.Known.score", "best_levels.Known.expect",
+    "best_levels.best_bound", "best_levels.best_schedule", "best_levels.doubt",  # tables, on the CPU by design
+    "best_levels.levels_between", "networks.time_waves",  # tables, on the CPU by design
+    "clusters.Clusters", "clusters.Clusters.expect", "clusters.Clusters.entropy", "layerwise.StepMLP",
+    "layerwise.StepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
+    "rungs.BUDGETS", "rungs.DATA", "rungs.LADDER", "rungs.RUNGS", "rungs.climb", "rungs.measure", "rungs.schedule_of",
+    "rungs.steps_and_width", "stored.RESULTS", "stored.provenance", "stored.results",
     "parameterisations.variational_constant", "parameterisations.variational_weight",  # tables, on the CPU by design
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
     "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",

@@ -1,0 +1,175 @@
+"""The experiment of the ladder: budgets that are kept, levels that are the best, measures that find a known gap."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from itertools import pairwise
+
+import pytest
+import torch
+from notebooks import ROOT
+
+from diffusion_notes import rungs
+from diffusion_notes.best_levels import best_schedule, doubt, levels_between
+from diffusion_notes.clusters import Clusters
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.ladder import LadderChain, Rung
+from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.rungs import (
+    BUDGETS,
+    DATA,
+    LADDER,
+    RUNGS,
+    climb,
+    gradient_noise,
+    measure,
+    schedule_of,
+    steps_and_width,
+)
+from diffusion_notes.stored import results
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import ladder
+
+
+def test_each_rung_of_the_ladder_differs_from_the_last_in_one_switch():
+    changed = [{k for k, v in asdict(RUNGS[a]).items() if v != asdict(RUNGS[b])[k]} for a, b in pairwise(LADDER)]
+    assert all(len(switches) == 1 for switches in changed)
+    assert set().union(*changed) == set(asdict(Rung()))
+    assert RUNGS["VAE"].is_vae
+    assert RUNGS["DDPM"] == Rung()
+    assert len({str(rung) for rung in RUNGS.values()}) == len(RUNGS)
+
+
+def test_what_is_known_of_the_levels_is_what_the_quadrature_gives():
+    known, some = results("levels"), [40, 150, 319]
+    for name, data in DATA.items():
+        levels = torch.tensor(known[name]["levels"], dtype=torch.float64)
+        torch.testing.assert_close(levels, levels_between(320))
+        found = torch.tensor(known[name]["doubts"], dtype=torch.float64)[some]
+        torch.testing.assert_close(found, doubt(data, levels[some]), rtol=1e-6, atol=1e-12)
+        assert known[name]["entropy"] == pytest.approx(data.entropy().item(), abs=1e-6)
+        assert known[name]["second moment"] == pytest.approx(data.expect(lambda x: x.square().sum(-1)).item())
+
+
+def test_the_schedule_of_a_rung_is_the_cheapest():
+    known = results("levels")["clusters"]
+    levels, doubts = (torch.tensor(known[key], dtype=torch.float64) for key in ("levels", "doubts"))
+    for last, second in (("noise", None), ("informative", known["second moment"])):
+        best, _ = best_schedule(levels, doubts, 3, second)
+        assert torch.equal(schedule_of(Rung(3, last=last), "clusters").beta, best.beta)
+    assert torch.equal(schedule_of(Rung(), "swiss roll").beta, Schedule.linear(T=1000).beta)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", list(RUNGS))
+def test_no_rung_spends_more_than_its_budget(name, budget):
+    def spent(rung):
+        steps, width = steps_and_width(rung, budget)
+        chain = LadderChain(rung, Schedule.linear(T=rung.layers), width)
+        return steps, steps * chain.cost, sum(p.numel() for p in chain.parameters())
+
+    steps, cost, parameters = spent(RUNGS[name])
+    most_steps, most, all_parameters = spent(Rung())
+    if budget == "steps":
+        assert steps == most_steps == 4000
+    else:
+        assert cost <= most
+        assert cost > 0.97 * most
+    if budget == "parameters":
+        assert parameters <= all_parameters
+
+
+def test_a_rung_is_climbed_the_same_way_each_time(monkeypatch):
+    monkeypatch.setattr(rungs, "_STEPS", 100)
+    rung = Rung(2, "learned", "noise", "own", objective="bound")
+    for data in DATA:
+        (one, spent), (again, _) = climb(rung, data, seed=3), climb(rung, data, seed=3)
+        assert spent["steps"] == steps_and_width(rung)[0]
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
+
+
+def linear_chain(gain: float) -> LinearGaussianChain:
+    """A chain whose q is wrong by a known amount, for data that it does not fit at all."""
+    eye, zero = torch.eye(2), torch.zeros(2)
+    p = Affine(0.5 * eye, zero, torch.tensor(0.5))
+    return LinearGaussianChain([p], [Affine(gain * eye, zero, torch.tensor(0.6))])
+
+
+def test_the_gap_is_the_distance_of_the_bound_to_the_entropy():
+    """Measured on points, beside the exact bound of a linear-Gaussian chain and the exact entropy."""
+    chain = linear_chain(0.7)
+    found = measure(chain, "clusters", torch.Generator().manual_seed(0))
+    x = Clusters().sample(100_000, torch.Generator().manual_seed(1))
+    exactly = -Clusters().entropy() - chain.exact_elbo(x).total.mean()
+    assert abs(found["gap"] - exactly) < 4.5 * found["error"] + 0.01
+    assert sum(found["terms"].values()) == pytest.approx(chain.exact_elbo(x).total.mean().item(), abs=0.1)
+    assert found["importance gap"] < found["gap"]
+    at_most = (Clusters().log_prob(x) - chain.log_prob(x)).mean()  # what is left when q is perfect
+    assert found["importance gap"] > at_most - 4.5 * found["importance error"]
+    assert found["KL"] > 0.5
+    assert len(found["samples"]) == 300
+
+
+def test_the_noise_of_a_gradient_falls_with_the_batch():
+    chain = LadderChain(Rung(4), Schedule.cosine(T=4), 8, generator=torch.Generator().manual_seed(0))
+    points = DATA["clusters"].sample(1000, torch.Generator().manual_seed(1))
+    torch.nn.init.normal_(chain.decoder.weights[2], generator=torch.Generator().manual_seed(2))
+    one = gradient_noise(chain, points, torch.Generator().manual_seed(3), draws=200)
+
+    loss = chain.loss
+    # the average of four: the same mean, a quarter of the variance
+    chain.loss = lambda x, generator: sum(loss(x, generator) for _ in range(4)) / 4
+    four = gradient_noise(chain, points, torch.Generator().manual_seed(4), draws=200)
+    assert one / four == pytest.approx(4, rel=0.35)
+
+
+@pytest.fixture
+def _elsewhere(tmp_path, monkeypatch):
+    """Results and runs in a folder of the test, with a plan of two small runs."""
+    monkeypatch.setattr(ladder, "RESULTS", tmp_path)
+    monkeypatch.setattr(ladder, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(ladder, "results", lambda name: json.loads((tmp_path / f"{name}.json").read_text()))
+    monkeypatch.setattr(ladder, "PLAN", [("clusters", "time", "VAE"), ("swiss roll", "time", "DDPM")])
+    (tmp_path / "levels.json").write_text("{}")
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
+    ran = []
+
+    def run(*one):
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        ran.append(one)
+        return {"data": one[0], "budget": one[1], "rung": one[2], "seed": one[3], "gap": 0.1, "samples": [[0.0, 0.0]]}
+
+    monkeypatch.setattr(ladder, "run", run)
+    monkeypatch.setattr(sys, "argv", ["ladder.py", "--seeds", "0", "1"])
+    with pytest.raises(KeyboardInterrupt):
+        ladder.main()
+    assert len(ran) == 3
+    ran_before, ran[:] = list(ran), []
+    ladder.main()
+    assert ran_before + ran == list(ladder.planned([0, 1]))
+    stored = json.loads((tmp_path / "ladder.json").read_text())
+    assert [one["seed"] for one in stored["runs"]] == [0, 1, 0, 1]
+    assert ["samples" in one for one in stored["runs"]] == [True, False, True, False]
+    ran.clear()
+    for file in (tmp_path / "runs").iterdir():  # what is in the package is not run again
+        file.unlink()
+    ladder.main()
+    assert not ran
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ladder, "run", lambda *one: {"gap": 0.25})
+    stored = [{"data": "clusters", "budget": "time", "rung": "VAE", "seed": k, "gap": k / 10} for k in range(3)]
+    (tmp_path / "ladder.json").write_text(json.dumps({"runs": stored}))
+    monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "7"])
+    ladder.main()
+    assert capsys.readouterr().out == "clusters, time, VAE: gap 0.2500; stored 0.1000 ± 0.1000\n"
+    assert not list((tmp_path / "runs").iterdir())
