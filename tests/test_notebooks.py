@@ -167,3 +167,25 @@ def test_running_a_notebook_keeps_its_metadata(tmp_path):
     assert read(path).cells[0].metadata == {"tags": ["remove-cell"]}
     assert printed(path) == "1\n"
     nbformat.validate(read(path))
+
+
+PICTURES = re.findall(r"^\| (\w+) \| (\S+) \| `(\S+)` \|$", (ROOT / "tests" / "pictures.md").read_text(), re.M)
+
+
+@each_notebook
+def test_beside_every_picture_stands_something_that_is_compared(path):
+    """Of what nbval does not see: pictures and widgets."""
+    cells = {cell.id: cell for cell in code_cells(path)}
+    unseen = {"image/png", "image/svg+xml", "text/html"}
+    pictures = [
+        name for name, cell in cells.items() if any(unseen & set(output.get("data", ())) for output in cell.outputs)
+    ]
+    said = {name: instead for notebook, name, instead in PICTURES if notebook == path.stem}
+    assert set(said) == set(pictures)
+    for instead in said.values():
+        if instead.endswith(".py"):
+            assert (ROOT / instead).is_file()
+        else:
+            text = "".join(output.get("text", "") for output in cells[instead].outputs)
+            assert re.search(r"\d", text), f"{instead} prints no number"
+            assert not {"nbval-ignore-output", "nbval-skip"} & set(cells[instead].metadata.get("tags", ()))
