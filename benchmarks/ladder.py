@@ -26,17 +26,23 @@ from diffusion_notes.stored import RESULTS, provenance, results
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "_build" / "ladder"
 SEEDS = range(5)
-SLOW = ("four layers", "shared network", "last latent noise", "inference fixed", "hierarchical VAE")
-SEVERAL = ("VAE", "four layers", "shared network", "own networks, 4", "own networks, 32", "learned forward, 4")
+# those that take fewer steps than DDPM if the work is equal
+SLOW = ("VAE, one coordinate", "VAE", "hierarchical VAE", "four layers", "shared network", "last latent noise",
+        "inference fixed")  # fmt: skip
+LEARNED = ("learned forward, 4", "learned forward, 8")
+NARROW = ("VAE", "four layers", "shared network", "own networks, 4", "own networks, 32", "learned forward, 4")
+ELSEWHERE = (*LEARNED, "diffusion, 8", "VAE, fixed encoder", "VAE, fixed encoder, one coordinate")
 # which rungs are run, on what, with which budget
 PLAN = [
     *[("swiss roll", "time", name) for name in LADDER],
     *[("clusters", "time", name) for name in LADDER],
-    *[("swiss roll", "time", name) for name in RUNGS if name not in LADDER],
-    *[("swiss roll", "parameters", name) for name in SEVERAL],
     *[("swiss roll", "steps", name) for name in SLOW],
+    *[("swiss roll", "time", name) for name in RUNGS if name not in LADDER],
+    *[("clusters", "time", name) for name in ELSEWHERE],
+    *[("swiss roll", "parameters", name) for name in NARROW],
+    *[("clusters", "steps", name) for name in SLOW],
+    *[("swiss roll", "steps", name) for name in LEARNED],
     *[("swiss roll", "four times", name) for name in LADDER],
-    *[("clusters", "time", name) for name in RUNGS if name not in LADDER],
 ]
 
 
