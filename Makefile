@@ -12,7 +12,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code bench clean
+.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code ladder bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24

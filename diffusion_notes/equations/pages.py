@@ -11,7 +11,10 @@ from diffusion_notes.equations.judge import Page, Verdict
 
 __all__ = ["Equation", "chapter", "displays", "judge_page"]
 
-STEMS = {"vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion"}
+STEMS = {
+    "vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion",
+    "ladder": "ddpm",
+}  # fmt: skip
 TITLES = {
     "hvae": r"hvae|hierarch|two layers|several layers",
     "ddpm": r"ddpm|denoising|predict\w* the noise|epsilon|ε",
