@@ -42,7 +42,7 @@ PLAN = [
     *[("swiss roll", "parameters", name) for name in NARROW],
     *[("clusters", "steps", name) for name in SLOW],
     *[("swiss roll", "steps", name) for name in LEARNED],
-    *[("swiss roll", "four times", name) for name in LADDER],
+    *[("swiss roll", "four times", name) for name in ("DDPM", "1000 layers", "32 layers", "VAE")],
 ]
 
 
@@ -99,7 +99,7 @@ def gather() -> None:
     known = stored_runs()
     runs = [known[key(*one)] for one in planned() if key(*one) in known]
     for one in runs:
-        if one["seed"]:
+        if one["seed"] or one["budget"] != "time":  # the page shows no others
             one.pop("samples", None)
     store("ladder", {"runs": runs})
 
