@@ -196,8 +196,8 @@ def test_a_tensor_of_noise_levels_is_a_batch(generator):
     torch.testing.assert_close(SwissRoll().expected_noise(x, levels)[:, 1], noise)
 
 
-@settings(max_examples=6)  # the thinnest of them takes seconds
-@given(st.floats(0.03, 0.3), st.floats(0.05, 0.3))
+@settings(max_examples=5)  # the thinnest of them takes seconds
+@given(st.floats(0.05, 0.3), st.floats(0.05, 0.3))
 def test_other_rolls_integrate_to_one(noise, scale):
     total = SwissRoll(noise, scale).expect(lambda x: torch.ones_like(x[:, 0]))
     assert total.item() == pytest.approx(1, abs=1e-7)
