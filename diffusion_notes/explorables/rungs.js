@@ -8,7 +8,7 @@ const SWITCHES = {
   latent: "Latent size",
   objective: "Trained on",
 };
-const POSITIONS = { bound: "whole bound", layer: "one layer", weighted: "weighted layer", simple: "simple loss" };
+const POSITIONS = { layer: "one layer", weighted: "by weight", simple: "simple loss" };
 const position = (value) => POSITIONS[value] ?? String(value);
 const TERMS = ["reconstruction", "layers", "prior"];
 const REACH = 1.8; // the coordinate at the border of a panel
@@ -59,26 +59,23 @@ function comparison(a, b) {
       ? "with one seed, its error is not known"
       : times < 2
         ? "less than twice its error, so this may be chance"
-        : `${significant(times, 2)} times its error${nats < 0 ? ", and it is a loss" : ""}`;
-  const [differ, buy] =
-    names.length === 1
-      ? ["one switch", "What this one difference buys"]
-      : [`${names.length} switches`, "What these differences buy together"];
+        : `${nats < 0 ? "which is a loss, " : ""}${significant(times, 2)} times its error`;
+  const one = names.length === 1;
+  const differ = one ? "one switch" : `${names.length} switches`;
+  const buy = one ? "What this one difference buys" : "What these differences buy together";
   return `They differ in ${differ}: ${names.map(change).join(", ")}. ${buy}: ${given([nats, error])} nats, ${verdict}.`;
 }
 
 // Round numbers along an axis, about four.
 function ticksBetween(low, high) {
-  const rough = (high - low) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((times) => times * power >= rough);
+  const power = 10 ** Math.floor(Math.log10((high - low) / 4));
+  const step = power * [1, 2, 5, 10].find((times) => 4 * times * power >= high - low);
   const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first + 1;
   return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(3)));
 }
 
 const COLOURS = { A: BLUE, B: ORANGE };
-const LOWER = { A: 1.4, B: 2.4 }; // where the bars of a row stand below its top
 
 function drawSamples(picture, now) {
   for (const [side, middle] of [["A", -1.05 * REACH], ["B", 1.05 * REACH]]) {
@@ -88,8 +85,7 @@ function drawSamples(picture, now) {
     for (const tick of [-1, 0, 1]) picture.text(digits(tick, 0), middle + tick, -REACH, { align: "center", dy: 16 });
     const points = hundredths(now[side].samples);
     const inside = points.filter((point) => point.every((value) => Math.abs(value) < REACH));
-    const radius = picture.width / 340;
-    for (const [x, y] of inside) picture.dot(middle + x, y, { colour: COLOURS[side], radius });
+    for (const [x, y] of inside) picture.dot(middle + x, y, { colour: COLOURS[side], radius: picture.width / 340 });
     const lost = points.length - inside.length;
     if (lost) picture.text(`${lost} outside`, right, -REACH, { align: "right", dx: -6, dy: -8 });
   }
@@ -98,7 +94,7 @@ function drawSamples(picture, now) {
 // Two bars from zero, those of A and B, below the place `top`; what they are worth stands where `beside` says.
 function drawBars(picture, now, top, value, beside) {
   for (const [side, rung] of Object.entries(now)) {
-    const [y, [mean, error]] = [top - LOWER[side], value(rung)];
+    const [y, [mean, error]] = [top - (side === "A" ? 1.4 : 2.4), value(rung)];
     picture.line([0, mean], [y, y], { colour: COLOURS[side], width: 12 });
     if (error) {
       picture.line([mean - error, mean + error], [y, y]);
@@ -122,9 +118,8 @@ function drawCosts(picture, now) {
   picture.axis(ticksBetween(0, picture.range[1]), "nats");
 }
 
-const whole = (terms) => terms.reduce((a, b) => a + b);
-
 function drawTerms(picture, now) {
+  const whole = (terms) => terms.reduce((a, b) => a + b);
   const values = Object.values(now).flatMap(({ terms }) => [...terms, whole(terms)]);
   picture.range = [Math.min(0, ...values), Math.max(0, ...values), 0, 12];
   ["reconstruction", "layers", "prior", "the bound"].forEach((title, i) => {
@@ -135,16 +130,17 @@ function drawTerms(picture, now) {
     });
   });
   picture.line([0, 0], [0, 12], { width: 1 });
-  picture.axis(ticksBetween(...picture.range), "nats");
+  picture.axis(ticksBetween(...picture.range), "nats: the bound is the sum of the terms");
 }
 
-// The switches of both sides, a row for each: select[side][name], and the node that holds them.
+// The switches of both sides, a row for each: selects[side][name], labels[name], and the node that holds them.
 function switchboard(all, turn) {
-  const selects = { A: {}, B: {} };
+  const [selects, labels] = [{ A: {}, B: {} }, {}];
   const node = element("div", { className: "switches" });
   for (const side of ["", "A", "B"]) node.append(element("span", { textContent: side, ariaHidden: "true" }));
   for (const [name, words] of Object.entries(SWITCHES)) {
-    node.append(element("span", { textContent: words, ariaHidden: "true" }));
+    labels[name] = element("span", { textContent: words, ariaHidden: "true" });
+    node.append(labels[name]);
     const values = [...new Set(all.map((rung) => rung.switches[name]))].sort((a, b) => a - b);
     for (const side of ["A", "B"]) {
       const input = element("select", { ariaLabel: `${words} of ${side}` });
@@ -154,14 +150,16 @@ function switchboard(all, turn) {
       node.append(input);
     }
   }
-  return { selects, node };
+  return { selects, labels, node };
 }
 
 const GRID = `
-[data-explorable] .switches { display: grid; grid-template-columns: auto 1fr 1fr; align-items: center; flex: 1 1 100%;
+[data-explorable] .switches { display: grid; grid-template-columns: 6.6rem 1fr 1fr; align-items: center; flex: 1 1 100%;
   gap: 0.2rem 0.6rem; min-width: 0; }
 [data-explorable] .switches select { width: 100%; min-width: 0; padding: 0 0.4rem; }
-[data-explorable] .switches span:nth-child(-n + 3) { font-weight: 600; }
+[data-explorable] .switches span:is(:nth-child(-n + 3), .differs) { font-weight: 700; }
+[data-explorable] .controls { margin-bottom: 0.6rem; }
+[data-explorable] .says { white-space: pre-line; }
 `;
 
 function render({ model, el }) {
@@ -180,14 +178,14 @@ function render({ model, el }) {
     const wanted = { ...now[side].switches, [name]: value };
     now[side] = nearest(here(), wanted, name);
     const others = differing(now[side].switches, wanted).map((other) => SWITCHES[other].toLowerCase());
-    update(others.length ? `No run differs in this alone, so ${others.join(", ")} of ${side} changed with it. ` : "");
+    update(others.length ? `No run differs in this alone, so this of ${side} changed too: ${others.join(", ")}.\n` : "");
   }
 
   function changeData() {
     const before = { ...now };
     for (const side of ["A", "B"]) now[side] = named(before[side].name);
     const moved = ["A", "B"].filter((side) => now[side].name !== before[side].name);
-    const note = (side) => `${before[side].name} was not run with these data: ${side} is the nearest that was. `;
+    const note = (side) => `${before[side].name} was not run with these data: ${side} is the nearest that was.\n`;
     update(moved.map(note).join(""));
   }
 
@@ -209,15 +207,17 @@ function render({ model, el }) {
 
   function update(note = "") {
     for (const side of ["A", "B"]) showSwitches(side);
+    const changed = differing(now.A.switches, now.B.switches);
+    for (const of in SWITCHES) board.labels[of].className = changed.includes(of) ? "differs" : "";
     const seeds = now.A.seeds === now.B.seeds ? now.A.seeds : `${now.A.seeds} and ${now.B.seeds}`;
-    const error = ` ± is one standard error, over ${seeds} seeds.`;
-    says.textContent = note + [cost("A", now.A), cost("B", now.B), comparison(now.A, now.B)].join(" ") + error;
+    const error = seeds === 1 ? "" : ` ± is one standard error, over ${seeds} seeds.`;
+    says.textContent = note + [cost("A", now.A), cost("B", now.B), comparison(now.A, now.B)].join("\n") + error;
     for (const picture of pictures) picture.redraw();
   }
 
-  const kinds = [...new Set(all.map((rung) => rung.data))];
   const same = (values) => Object.fromEntries([...new Set(values)].map((value) => [value, value]));
-  const data = choice("Data", same(kinds), model.get("data"), changeData);
+  const data = choice("Data", same(all.map((rung) => rung.data)), model.get("data"), changeData);
+  data.node.hidden = data.input.length === 1;
   const rungs = {};
   for (const side of ["A", "B"]) {
     const names = same(all.map((rung) => rung.name));
@@ -227,12 +227,12 @@ function render({ model, el }) {
   const board = switchboard(all, turn);
   const alike = button("Make B the same as A", () => ((now.B = now.A), update()));
   const samples = { aspect: 2, range: [-2.1, 2.1, -1, 1].map((x) => REACH * x), margin: [2, 2, 22, 2] };
-  const costs = "Bars from zero, in nats: how far the negative bounds of A and B are above the entropy, and the KL of their samples.";
-  const terms = "Bars in nats, to the left and right of zero: the three terms of the bounds of A and B, and their sum, the bound.";
+  const costs = "Bars in nats: how far the negative bounds of A and B are above the entropy, and the KL of their samples.";
+  const terms = "Bars in nats, left and right of zero: the three terms of the bounds of A and B, and their sum, the bound.";
   const pictures = [
     new Picture(model.get("alt"), samples, (picture) => drawSamples(picture, now)),
     new Picture(costs, { height: 180, margin: [4, 112, 36, 22] }, (picture) => drawCosts(picture, now)),
-    new Picture(terms, { height: 240, margin: [4, 58, 36, 104] }, (picture) => drawTerms(picture, now)),
+    new Picture(terms, { height: 240, margin: [4, 58, 36, 116] }, (picture) => drawTerms(picture, now)),
   ];
   const says = saying();
   const hint =

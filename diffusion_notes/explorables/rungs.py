@@ -150,8 +150,8 @@ def _mean_and_error(name: str, of: Sequence[Mapping]) -> list[float | None]:
     values = [_entry(one, name) for one in of]
     for value in values:
         check_number(f"{name} in runs", value)
-    error = round(stdev(values) / len(values) ** 0.5, 5) if len(values) > 1 else None
-    return [round(mean(values), 5), error]
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return [None if number is None else round(number, 7) for number in (mean(values), error)]
 
 
 def _entry(run: Mapping, name: str) -> object:
