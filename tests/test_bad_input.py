@@ -19,6 +19,7 @@ from contextlib import contextmanager, redirect_stdout
 from types import SimpleNamespace
 from unittest import mock
 
+import made_runs
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -87,6 +88,7 @@ def table(x):
 LEVELS = best_levels.levels_between(10)
 DOUBTS = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
+MADE = made_runs.made_runs(seeds=2)
 
 
 # How those are called that the other table leaves out, since they take no tensor or are not about tensors.
@@ -139,6 +141,7 @@ MORE = {
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT),
+    "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, made_runs.SWITCHES),
     "hierarchical_vae.HierarchicalVAE": lambda x, t: hierarchical_vae.HierarchicalVAE([2, 1], std=0.1),
     "linear_gaussian.Affine": lambda x, t: linear_gaussian.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
     "linear_gaussian.LinearGaussianChain": lambda x, t: linear_chain(x),
@@ -435,6 +438,10 @@ WRONG = {
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
     ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.1, 0.0), (math.nan, 0.0)],
     ("explorables.ForwardPosterior", "xt"): [(0.0, 2.5), (0.0, math.inf)],
+    ("explorables.Rungs", "runs"): [[], (), MADE + MADE, [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}]],
+    ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": made_runs.SWITCHES["VAE"] | {"last": None}}],
+    ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none"],
+    ("explorables.Rungs", "a"): ["GAN"], ("explorables.Rungs", "b"): ["diffusion, 128"],
     ("hierarchical_vae.HierarchicalVAE", "latents"): [[], [0], [1.0], [2, True]],
     ("neural_chain.NeuralChain", "latents"): [[], [-1], ["2"]],
     ("bound.as_walked", "path"): [[], [torch.zeros(6, 2)] * 10, [torch.zeros(6, 2)] * 10 + [torch.zeros(6, 1)]],

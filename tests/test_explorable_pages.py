@@ -12,6 +12,7 @@ import pytest
 import torch
 from browser import check_whole, number
 from javascript import run
+from made_runs import SWITCHES, made_runs
 from notebooks import NOTEBOOKS, read
 
 from diffusion_notes.diffusion import Schedule
@@ -24,6 +25,7 @@ from diffusion_notes.explorables import (
     Gap,
     Layers,
     Reverse,
+    Rungs,
 )
 from diffusion_notes.hierarchical_vae import splits
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
@@ -49,6 +51,7 @@ ALL = {
     "gap": Gap,
     "layers": Layers,
     "reverse": lambda: Reverse(NETWORK),
+    "rungs": lambda: Rungs(made_runs(), SWITCHES),
 }
 
 each = pytest.mark.parametrize("name", ALL)

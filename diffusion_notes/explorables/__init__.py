@@ -15,6 +15,7 @@ from diffusion_notes.explorables.gap import Gap
 from diffusion_notes.explorables.layers import Layers
 from diffusion_notes.explorables.particles import Particles
 from diffusion_notes.explorables.reverse import Reverse
+from diffusion_notes.explorables.rungs import Rungs
 
 __all__ = [
     "BoundBars",
@@ -26,4 +27,5 @@ __all__ = [
     "Layers",
     "Particles",
     "Reverse",
+    "Rungs",
 ]

@@ -1,0 +1,249 @@
+// Two rungs of the ladder side by side: their samples, what their bounds cost, and what the difference between them buys.
+
+const SWITCHES = {
+  layers: "Layers",
+  inference: "Inference",
+  last: "Last latent",
+  networks: "Networks",
+  latent: "Latent size",
+  objective: "Trained on",
+};
+const POSITIONS = { layer: "one layer", weighted: "by weight", simple: "simple loss" };
+const position = (value) => POSITIONS[value] ?? String(value);
+const TERMS = ["reconstruction", "layers", "prior"];
+const REACH = 1.8; // the coordinate at the border of a panel
+
+// The switches in which two rungs differ. Their positions come from a list in the page too, so that numbers may be texts.
+function differing(one, other) {
+  return Object.keys(SWITCHES).filter((name) => String(one[name]) !== String(other[name]));
+}
+
+// The rung that differs from what is wanted in the fewest switches, then least in its depth; the switch `fixed` must not.
+function nearest(rungs, wanted, fixed) {
+  const deeper = (rung) => Math.abs(Math.log(rung.switches.layers / wanted.layers)) / 100; // less than one switch
+  const distance = (rung) => differing(rung.switches, wanted).length + deeper(rung);
+  const allowed = rungs.filter((rung) => !differing(rung.switches, wanted).includes(fixed));
+  return allowed.reduce((best, rung) => (best && distance(best) <= distance(rung) ? best : rung), undefined);
+}
+
+// By how many nats the bound of `b` is nearer to the entropy than that of `a`, with the error of this, and in units of it.
+function bought(a, b) {
+  const nats = a.gap[0] - b.gap[0];
+  const error = a.gap[1] === null || b.gap[1] === null ? null : Math.hypot(a.gap[1], b.gap[1]);
+  return { nats, error, times: error ? Math.abs(nats) / error : null };
+}
+
+// Points that a page holds as text, in hundredths.
+function hundredths(base64) {
+  const whole = new Int16Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  return Array.from({ length: whole.length / 2 }, (_, i) => [whole[2 * i] / 100, whole[2 * i + 1] / 100]);
+}
+
+const three = (value) => digits(value, 3);
+const given = ([mean, error]) => three(mean) + (error === null ? "" : ` ± ${three(error)}`);
+
+// What one rung costs, and what it took.
+function cost(side, rung) {
+  const took = `${rung.steps} steps of training in ${rung.seconds} s`;
+  return `${side}, ${rung.name}: ${given(rung.gap)} nats above the entropy, KL ${given(rung.KL)}, ${took}.`;
+}
+
+// What differs between two rungs, what it buys, and whether that is more than its error.
+function comparison(a, b) {
+  const names = differing(a.switches, b.switches);
+  if (!names.length) return "A and B are the same: turn one switch of B.";
+  const change = (name) => `${SWITCHES[name].toLowerCase()} ${position(a.switches[name])} → ${position(b.switches[name])}`;
+  const { nats, error, times } = bought(a, b);
+  const verdict =
+    times === null
+      ? "with one seed, its error is not known"
+      : times < 2
+        ? "less than twice its error, so this may be chance"
+        : `${nats < 0 ? "which is a loss, " : ""}${significant(times, 2)} times its error`;
+  const one = names.length === 1;
+  const differ = one ? "one switch" : `${names.length} switches`;
+  const buy = one ? "What this one difference buys" : "What these differences buy together";
+  return `They differ in ${differ}: ${names.map(change).join(", ")}. ${buy}: ${given([nats, error])} nats, ${verdict}.`;
+}
+
+// Round numbers along an axis, about four.
+function ticksBetween(low, high) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 4));
+  const step = power * [1, 2, 5, 10].find((times) => 4 * times * power >= high - low);
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(3)));
+}
+
+const COLOURS = { A: BLUE, B: ORANGE };
+
+function drawSamples(picture, now) {
+  for (const [side, middle] of [["A", -1.05 * REACH], ["B", 1.05 * REACH]]) {
+    const [left, right] = [middle - REACH, middle + REACH];
+    picture.line([left, right, right, left, left], [-REACH, -REACH, REACH, REACH, -REACH], { width: 1 });
+    picture.text(side, left, REACH, { colour: COLOURS[side], dx: 8, dy: 18 });
+    for (const tick of [-1, 0, 1]) picture.text(digits(tick, 0), middle + tick, -REACH, { align: "center", dy: 16 });
+    const points = hundredths(now[side].samples);
+    const inside = points.filter((point) => point.every((value) => Math.abs(value) < REACH));
+    for (const [x, y] of inside) picture.dot(middle + x, y, { colour: COLOURS[side], radius: picture.width / 340 });
+    const lost = points.length - inside.length;
+    if (lost) picture.text(`${lost} outside`, right, -REACH, { align: "right", dx: -6, dy: -8 });
+  }
+}
+
+// Two bars from zero, those of A and B, below the place `top`; what they are worth stands where `beside` says.
+function drawBars(picture, now, top, value, beside) {
+  for (const [side, rung] of Object.entries(now)) {
+    const [y, [mean, error]] = [top - (side === "A" ? 1.4 : 2.4), value(rung)];
+    picture.line([0, mean], [y, y], { colour: COLOURS[side], width: 12 });
+    if (error) {
+      picture.line([mean - error, mean + error], [y, y]);
+      for (const end of [mean - error, mean + error]) picture.line([end, end], [y - 0.25, y + 0.25]);
+    }
+    beside(side, given([mean, error]), mean + error, y);
+  }
+}
+
+function drawCosts(picture, now) {
+  const rows = { gap: "the negative bound, above the entropy", KL: "KL of the samples from the data" };
+  const ends = Object.keys(rows).flatMap((row) => Object.values(now).map((rung) => rung[row][0] + rung[row][1]));
+  picture.range = [0, Math.max(...ends), 0, 6];
+  Object.entries(rows).forEach(([row, title], i) => {
+    picture.text(title, 0, 6 - 3 * i - 0.5, { dy: 5 });
+    drawBars(picture, now, 6 - 3 * i, (rung) => rung[row], (side, said, end, y) => {
+      picture.text(side, 0, y, { colour: COLOURS[side], align: "right", dx: -8, dy: 5 });
+      picture.text(said, end, y, { dx: 8, dy: 5 });
+    });
+  });
+  picture.axis(ticksBetween(0, picture.range[1]), "nats");
+}
+
+function drawTerms(picture, now) {
+  const whole = (terms) => terms.reduce((a, b) => a + b);
+  const values = Object.values(now).flatMap(({ terms }) => [...terms, whole(terms)]);
+  picture.range = [Math.min(0, ...values), Math.max(0, ...values), 0, 12];
+  ["reconstruction", "layers", "prior", "the bound"].forEach((title, i) => {
+    const value = ({ terms }) => [i < 3 ? terms[i] : whole(terms), null];
+    picture.text(title, picture.range[0], 12 - 3 * i - 1.9, { align: "right", dx: -8, dy: 5 });
+    drawBars(picture, now, 12 - 3 * i, value, (side, said, _, y) => {
+      picture.text(said, picture.range[1], y, { colour: COLOURS[side], align: "right", dx: 54, dy: 5 });
+    });
+  });
+  picture.line([0, 0], [0, 12], { width: 1 });
+  picture.axis(ticksBetween(...picture.range), "nats: the bound is the sum of the terms");
+}
+
+// The switches of both sides, a row for each: selects[side][name], labels[name], and the node that holds them.
+function switchboard(all, turn) {
+  const [selects, labels] = [{ A: {}, B: {} }, {}];
+  const node = element("div", { className: "switches" });
+  for (const side of ["", "A", "B"]) node.append(element("span", { textContent: side, ariaHidden: "true" }));
+  for (const [name, words] of Object.entries(SWITCHES)) {
+    labels[name] = element("span", { textContent: words, ariaHidden: "true" });
+    node.append(labels[name]);
+    const values = [...new Set(all.map((rung) => rung.switches[name]))].sort((a, b) => a - b);
+    for (const side of ["A", "B"]) {
+      const input = element("select", { ariaLabel: `${words} of ${side}` });
+      for (const value of values) input.append(new Option(position(value), value));
+      input.addEventListener("change", () => turn(side, name, input.value));
+      selects[side][name] = input;
+      node.append(input);
+    }
+  }
+  return { selects, labels, node };
+}
+
+const GRID = `
+[data-explorable] .switches { display: grid; grid-template-columns: 6.6rem 1fr 1fr; align-items: center; flex: 1 1 100%;
+  gap: 0.2rem 0.6rem; min-width: 0; }
+[data-explorable] .switches select { width: 100%; min-width: 0; padding: 0 0.4rem; }
+[data-explorable] .switches span:is(:nth-child(-n + 3), .differs) { font-weight: 700; }
+[data-explorable] .controls { margin-bottom: 0.6rem; }
+[data-explorable] .says { white-space: pre-line; }
+`;
+
+function render({ model, el }) {
+  const all = model.get("rungs");
+  const now = {};
+  const here = () => all.filter((rung) => rung.data === data.value);
+
+  // A rung by its name; where it was not run with these data, the nearest that was.
+  function named(name) {
+    const { switches } = all.find((rung) => rung.name === name);
+    return here().find((rung) => rung.name === name) ?? nearest(here(), switches);
+  }
+
+  // Not every combination was run: the nearest is taken that has the switch where the reader puts it.
+  function turn(side, name, value) {
+    const wanted = { ...now[side].switches, [name]: value };
+    now[side] = nearest(here(), wanted, name);
+    const others = differing(now[side].switches, wanted).map((other) => SWITCHES[other].toLowerCase());
+    update(others.length ? `No run differs in this alone, so this of ${side} changed too: ${others.join(", ")}.\n` : "");
+  }
+
+  function changeData() {
+    const before = { ...now };
+    for (const side of ["A", "B"]) now[side] = named(before[side].name);
+    const moved = ["A", "B"].filter((side) => now[side].name !== before[side].name);
+    const note = (side) => `${before[side].name} was not run with these data: ${side} is the nearest that was.\n`;
+    update(moved.map(note).join(""));
+  }
+
+  function showSwitches(side) {
+    const { name, switches } = now[side];
+    for (const option of rungs[side].input.options) option.disabled = !here().some((rung) => rung.name === option.value);
+    rungs[side].value = name;
+    for (const [of, input] of Object.entries(board.selects[side])) {
+      for (const option of input.options) {
+        const wanted = { ...switches, [of]: option.value };
+        const found = nearest(here(), wanted, of);
+        const others = found ? differing(found.switches, wanted).length : 0;
+        option.disabled = !found;
+        option.textContent = position(option.value) + (others ? ` (+${others})` : "");
+      }
+      input.value = switches[of];
+    }
+  }
+
+  function update(note = "") {
+    for (const side of ["A", "B"]) showSwitches(side);
+    const changed = differing(now.A.switches, now.B.switches);
+    for (const of in SWITCHES) board.labels[of].className = changed.includes(of) ? "differs" : "";
+    const seeds = now.A.seeds === now.B.seeds ? now.A.seeds : `${now.A.seeds} and ${now.B.seeds}`;
+    const error = seeds === 1 ? "" : ` ± is one standard error, over ${seeds} seeds.`;
+    says.textContent = note + [cost("A", now.A), cost("B", now.B), comparison(now.A, now.B)].join("\n") + error;
+    for (const picture of pictures) picture.redraw();
+  }
+
+  const same = (values) => Object.fromEntries([...new Set(values)].map((value) => [value, value]));
+  const data = choice("Data", same(all.map((rung) => rung.data)), model.get("data"), changeData);
+  data.node.hidden = data.input.length === 1;
+  const rungs = {};
+  for (const side of ["A", "B"]) {
+    const names = same(all.map((rung) => rung.name));
+    rungs[side] = choice(side, names, model.get(side.toLowerCase()), (name) => ((now[side] = named(name)), update()));
+    now[side] = named(rungs[side].value);
+  }
+  const board = switchboard(all, turn);
+  const alike = button("Make B the same as A", () => ((now.B = now.A), update()));
+  const samples = { aspect: 2, range: [-2.1, 2.1, -1, 1].map((x) => REACH * x), margin: [2, 2, 22, 2] };
+  const costs = "Bars in nats: how far the negative bounds of A and B are above the entropy, and the KL of their samples.";
+  const terms = "Bars in nats, left and right of zero: the three terms of the bounds of A and B, and their sum, the bound.";
+  const pictures = [
+    new Picture(model.get("alt"), samples, (picture) => drawSamples(picture, now)),
+    new Picture(costs, { height: 180, margin: [4, 112, 36, 22] }, (picture) => drawCosts(picture, now)),
+    new Picture(terms, { height: 240, margin: [4, 58, 36, 116] }, (picture) => drawTerms(picture, now)),
+  ];
+  const says = saying();
+  const hint =
+    "Make B the same as A, and turn one switch of B: what does this one difference buy? Not every combination was run: " +
+    "a (+2) says that two other switches have to change too. Which difference is larger than its error?";
+  const controls = [rungs.A, rungs.B, board, alike, data];
+  const stop = assemble(el, "rungs", { hint, pictures, controls, says });
+  el.querySelector("style").append(GRID);
+  el.querySelector(".try").after(el.querySelector(".controls")); // what they do is seen below them
+  update();
+  return stop;
+}
+
+export default { render };

@@ -1,0 +1,160 @@
+"""Two rungs of the ladder from the VAE to DDPM, side by side."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+
+import numpy as np
+import traitlets
+
+from diffusion_notes.checks import check_choice, check_integer, check_kind, check_number, describe
+from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.particles import finite
+from diffusion_notes.explorables.still import BLUE, ORANGE, dots, svg, words
+
+__all__ = ["Rungs"]
+
+SWITCHES = ("layers", "inference", "last", "networks", "latent", "objective")
+_TERMS = ("reconstruction", "layers", "prior")
+_REACH = 1.8  # the coordinate at the border of a panel of the still picture
+
+
+class Rungs(Explorable):
+    """Set the switches of two rungs, and see what the difference between them buys.
+
+    Arguments:
+        runs: of the experiment, as they are stored: each a dictionary with its ``"data"``, ``"budget"``, ``"rung"`` and
+            ``"seed"``, with ``"steps"``, ``"seconds"``, ``"gap"``, ``"KL"`` and ``"terms"``, and with the ``"samples"``
+            of seed 0. They are averaged over the seeds here.
+        switches: those of each rung, by the rung's name, in the order in which they are listed.
+        data: what it begins with; the others that were run with this budget can be chosen.
+        budget: that of the runs that are shown.
+        a, b: the names of the two rungs it begins with.
+
+    Raises:
+        TypeError: an argument, or something in it, is of another kind.
+        ValueError: a run lacks something, is not finite, is there twice, or is of a rung without switches; a rung
+            has no run with seed 0; or there is no run of ``a`` or ``b`` on these data with this budget.
+    """
+
+    name = "rungs"
+    parts = ("drawing",)
+
+    rungs = traitlets.List(traitlets.Dict()).tag(sync=True, state=True)
+    data = traitlets.Unicode().tag(sync=True, state=True)
+    a = traitlets.Unicode().tag(sync=True, state=True)
+    b = traitlets.Unicode().tag(sync=True, state=True)
+    alt = traitlets.Unicode(
+        "Samples of two rungs side by side, as dots in the plane on the same axes: A on the left, B on the right. "
+        "What is seen of the shape of the data tells how good a rung is."
+    ).tag(sync=True, state=True)
+
+    def __init__(
+        self,
+        runs: Sequence[Mapping],
+        switches: Mapping[str, Mapping],
+        *,
+        data: str = "swiss roll",
+        budget: str = "time",
+        a: str = "VAE",
+        b: str = "DDPM",
+    ) -> None:
+        known = _checked_switches(switches)
+        grouped = _grouped(runs, known)
+        check_choice("budget", budget, dict.fromkeys(key[1] for key in grouped))
+        shown = {(kind, name): those for (kind, spent, name), those in grouped.items() if spent == budget}
+        kinds = list(dict.fromkeys(kind for kind, _ in shown))
+        check_choice("data", data, kinds)
+        for side, name in (("a", a), ("b", b)):
+            check_choice(side, name, [each for kind, each in shown if kind == data])
+        rungs = [
+            {"data": kind, "name": name, "switches": known[name]} | _averaged(name, shown[kind, name])
+            for kind in kinds
+            for name in known
+            if (kind, name) in shown
+        ]
+        super().__init__(rungs=rungs, data=data, a=a, b=b)
+
+    def still_picture(self) -> str:
+        """The samples of the two, and what their bounds cost."""
+        shapes = []
+        for name, left, colour in ((self.a, 0, BLUE), (self.b, 300, ORANGE)):
+            rung = next(each for each in self.rungs if (each["data"], each["name"]) == (self.data, name))
+            points = np.frombuffer(base64.b64decode(rung["samples"]), "<i2").reshape(-1, 2) / 100
+            x, y = points[(abs(points) < _REACH).all(1)].T * 150 / _REACH
+            shapes.append(dots(left + 150 + x, 150 - y, colour, 3))
+            shapes.append(words(left + 150, 322, name))
+            shapes.append(words(left + 150, 344, f"{rung['gap'][0]:.3f} nats above the entropy"))
+        return svg(self.alt, (600, 350), *shapes)
+
+
+def _checked_switches(switches: Mapping[str, Mapping]) -> dict[str, dict]:
+    check_kind("switches", switches, Mapping, "a dictionary of rungs")
+    for name, those in switches.items():
+        check_kind("switches", name, str, "a dictionary with the names of rungs")
+        check_kind("switches", those, Mapping, "a dictionary of dictionaries")
+        if set(those) != set(SWITCHES):
+            raise ValueError(f"switches of {name!r} must be {', '.join(SWITCHES)}, got {', '.join(map(str, those))}")
+        for switch, value in those.items():
+            check_kind("switches", value, (int, str), f"made of numbers and texts in {switch!r} of {name!r}")
+    return {name: {switch: those[switch] for switch in SWITCHES} for name, those in switches.items()}
+
+
+def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[tuple[str, str, str], dict[int, Mapping]]:
+    """The runs by data, budget and rung, and then by seed."""
+    check_kind("runs", runs, (list, tuple), "a list of runs")
+    if not runs:
+        raise ValueError("runs must not be empty, got none")
+    grouped: dict[tuple[str, str, str], dict[int, Mapping]] = {}
+    for run in runs:
+        check_kind("runs", run, Mapping, "a list of dictionaries")
+        key = tuple(_entry(run, name) for name in ("data", "budget", "rung"))
+        for text in key:
+            check_kind("runs", text, str, "named by texts")
+        if key[2] not in known:
+            raise ValueError(f"runs must be of rungs in switches, got one of {key[2]!r}")
+        seed = _entry(run, "seed")
+        check_integer("seed of runs", seed, least=0)
+        if seed in grouped.setdefault(key, {}):
+            raise ValueError(f"runs must not repeat themselves, got seed {seed} of {key[2]!r} twice")
+        grouped[key][seed] = run
+    return grouped
+
+
+def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
+    """What is drawn of a rung: means and standard errors over the seeds, and the samples of seed 0."""
+    if 0 not in runs:
+        raise ValueError(f"runs must hold seed 0 of each rung, got only {sorted(runs)} of {name!r}")
+    samples = finite("samples in runs", _entry(runs[0], "samples"))
+    if samples.ndim != 2 or samples.shape[1] != 2:
+        raise ValueError(f"samples in runs must have shape (N, 2), got {samples.shape} of {name!r}")
+    hundredths = (samples * 100).round().clip(-32767, 32767).astype("<i2")
+    terms = [_entry(run, "terms") for run in runs.values()]
+    for those in terms:
+        check_kind("terms in runs", those, Mapping, "a dictionary")
+    return {
+        "gap": _mean_and_error("gap", runs.values()),
+        "KL": _mean_and_error("KL", runs.values()),
+        "terms": [_mean_and_error(term, terms)[0] for term in _TERMS],
+        "steps": round(_mean_and_error("steps", runs.values())[0]),
+        "seconds": round(_mean_and_error("seconds", runs.values())[0]),
+        "seeds": len(runs),
+        "samples": base64.b64encode(hundredths.tobytes()).decode("ascii"),
+    }
+
+
+def _mean_and_error(name: str, of: Sequence[Mapping]) -> list[float | None]:
+    """The mean, and its standard error; of a single run it is not known."""
+    values = [_entry(one, name) for one in of]
+    for value in values:
+        check_number(f"{name} in runs", value)
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return [None if number is None else round(number, 7) for number in (mean(values), error)]
+
+
+def _entry(run: Mapping, name: str) -> object:
+    if name not in run:
+        raise ValueError(f"runs must each have {name!r}, got {describe(dict(run))}")
+    return run[name]

@@ -1,0 +1,396 @@
+"""Two rungs side by side: the averages, the numbers in the page, and what every control does."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from browser import check_whole
+from javascript import run
+from made_runs import MADE, SWITCHES, made_runs
+
+from diffusion_notes.explorables import Rungs
+from diffusion_notes.explorables.rungs import SWITCHES as NAMES
+from diffusion_notes.ladder import Rung
+
+SCRIPTS = ("drawing", "rungs")
+RUNS = made_runs()
+each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+def rungs(**change) -> Rungs:
+    return Rungs(**{"runs": RUNS, "switches": SWITCHES} | change)
+
+
+def those(data: str, name: str, budget: str = "time") -> list[dict]:
+    return [each for each in RUNS if (each["data"], each["budget"], each["rung"]) == (data, budget, name)]
+
+
+def shown(data: str, name: str, widget: Rungs | None = None) -> dict:
+    return next(each for each in (widget or rungs()).rungs if (each["data"], each["name"]) == (data, name))
+
+
+def truth(name: str, data: str = "swiss roll", key: str = "gap") -> tuple[float, float]:
+    values = np.array([each[key] for each in those(data, name)])
+    return values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+
+
+def differ(one: str, other: str) -> list[str]:
+    return [switch for switch, value in SWITCHES[one].items() if SWITCHES[other][switch] != value]
+
+
+# The averages
+
+
+def test_the_switches_are_those_of_a_rung():
+    assert list(NAMES) == list(Rung.__dataclass_fields__)
+    assert run("return Object.keys(SWITCHES)", *SCRIPTS) == list(NAMES)
+
+
+@pytest.mark.parametrize("data", MADE)
+def test_what_is_shown_are_means_and_standard_errors_over_the_seeds(data):
+    for name in MADE[data]:
+        found, runs = shown(data, name), those(data, name)
+        for key in ("gap", "KL"):
+            assert found[key] == pytest.approx(truth(name, data, key), abs=5.1e-8)
+        terms = [np.mean([each["terms"][term] for each in runs]) for term in ("reconstruction", "layers", "prior")]
+        assert found["terms"] == pytest.approx(terms, abs=5.1e-8)
+        assert (found["seeds"], found["switches"]) == (3, SWITCHES[name])
+        assert (found["steps"], found["seconds"]) == (2444, 4)  # of 4000, 2000, 1333, and of 3.2, 4.2, 5.2
+
+
+def test_only_the_budget_that_is_asked_for_is_shown():
+    widget = rungs(budget="steps", a="VAE", b="four layers")
+    assert [each["name"] for each in widget.rungs] == ["VAE, one coordinate", "VAE", "four layers"]
+    expected = np.mean([each["gap"] for each in those("swiss roll", "VAE", "steps")])
+    assert shown("swiss roll", "VAE", widget)["gap"][0] == pytest.approx(expected, abs=5.1e-8)
+
+
+def test_the_order_is_that_of_the_switches_whatever_that_of_the_runs():
+    expected = {data: [name for name in SWITCHES if name in names] for data, names in MADE.items()}
+    widget = rungs(runs=sorted(RUNS, key=lambda each: each["seed"], reverse=True))
+    assert {data: [each["name"] for each in widget.rungs if each["data"] == data] for data in MADE} == expected
+
+
+def test_the_samples_are_those_of_seed_0_to_the_hundredth():
+    found = run("return hundredths(text)", *SCRIPTS, text=shown("swiss roll", "DDPM")["samples"])
+    assert found == those("swiss roll", "DDPM")[0]["samples"]
+
+
+def test_one_seed_has_no_error():
+    one = shown("clusters", "VAE", rungs(runs=made_runs(seeds=1)))
+    assert (one["gap"][1], one["seeds"]) == (None, 1)
+
+
+def test_the_runs_of_thirty_rungs_are_light():
+    names = list(SWITCHES)[:30]
+    runs = [
+        each | {"rung": name, "data": data} for name in names for data in MADE for each in those("swiss roll", "DDPM")
+    ]
+    widget = rungs(runs=runs)
+    assert len(widget.rungs) == 60
+    assert len(json.dumps(widget.state())) < 150_000
+
+
+def changed(key: str, value: object) -> list[dict]:
+    runs = copy.deepcopy(RUNS)
+    runs[0][key] = value
+    return runs
+
+
+def without(key: str) -> list[dict]:
+    return [{name: value for name, value in each.items() if name != key} for each in RUNS]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"runs": None}, TypeError, "runs must be a list of runs"),
+        ({"runs": []}, ValueError, "runs must not be empty"),
+        ({"runs": [1]}, TypeError, "runs must be a list of dictionaries, got int 1"),
+        ({"runs": without("rung")}, ValueError, "runs must each have 'rung', got dict"),
+        ({"runs": without("samples")}, ValueError, "runs must each have 'samples'"),
+        ({"runs": without("KL")}, ValueError, "runs must each have 'KL'"),
+        ({"runs": changed("gap", math.nan)}, ValueError, "gap in runs must be finite"),
+        ({"runs": changed("gap", "small")}, TypeError, "gap in runs must be a number"),
+        ({"runs": changed("terms", 3)}, TypeError, "terms in runs must be a dictionary"),
+        ({"runs": changed("terms", {"prior": 1.0})}, ValueError, "runs must each have 'reconstruction'"),
+        ({"runs": changed("seed", 0.5)}, TypeError, "seed of runs must be an integer"),
+        ({"runs": changed("seed", 1)}, ValueError, "runs must not repeat themselves, got seed 1"),
+        ({"runs": changed("seed", 9)}, ValueError, r"must hold seed 0 of each rung, got only \[1, 2, 9\]"),
+        ({"runs": changed("samples", [[1.0], [2.0]])}, ValueError, r"samples in runs must have shape \(N, 2\)"),
+        ({"runs": changed("samples", [[1.0, math.inf]])}, ValueError, "samples in runs must be finite"),
+        ({"runs": changed("rung", "GAN")}, ValueError, "runs must be of rungs in switches, got one of 'GAN'"),
+        ({"runs": changed("data", 3)}, TypeError, "runs must be named by texts"),
+        ({"switches": SWITCHES | {"VAE": {"layers": 1}}}, ValueError, "switches of 'VAE' must be layers, inference"),
+        ({"switches": SWITCHES | {"VAE": 3}}, TypeError, "switches must be a dictionary of dictionaries"),
+        ({"switches": SWITCHES | {3: {}}}, TypeError, "switches must be a dictionary with the names of rungs"),
+        ({"switches": SWITCHES | {"VAE": SWITCHES["VAE"] | {"last": None}}}, TypeError, "in 'last' of 'VAE'"),
+        ({"data": "moons"}, ValueError, "data must be one of 'swiss roll', 'clusters'"),
+        ({"data": "clusters", "budget": "steps"}, ValueError, "data must be one of 'swiss roll', got 'clusters'"),
+        ({"budget": "money"}, ValueError, "budget must be one of 'time', 'steps'"),
+        ({"a": "GAN"}, ValueError, "a must be one of 'VAE, one coordinate'"),
+        ({"data": "clusters", "b": "hierarchical VAE"}, ValueError, "b must be one of"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, error, words):
+    with pytest.raises(error, match=words):
+        rungs(**change)
+
+
+# The numbers in the page
+
+
+def test_the_nearest_run_changes_the_fewest_switches():
+    """Against all of them looked through here, from every rung, by every switch, to every position."""
+    listed = [{"name": name, "switches": SWITCHES[name]} for name in MADE["swiss roll"]]
+    values = {switch: list(dict.fromkeys(one["switches"][switch] for one in listed)) for switch in NAMES}
+    found = run(
+        """return listed.map((from) => Object.entries(values).map(([name, all]) =>
+             all.map((value) => nearest(listed, { ...from.switches, [name]: String(value) }, name).name)));""",
+        *SCRIPTS,
+        listed=listed,
+        values=values,
+    )
+    for start, by_switch in zip(MADE["swiss roll"], found, strict=True):
+        for switch, ends in zip(NAMES, by_switch, strict=True):
+            for value, end in zip(values[switch], ends, strict=True):
+                wanted = SWITCHES[start] | {switch: value}
+
+                def distance(name, wanted=wanted):
+                    other = SWITCHES[name]
+                    depth = abs(math.log(other["layers"] / wanted["layers"]))
+                    return sum(other[each] != wanted[each] for each in NAMES), round(depth, 9)
+
+                allowed = [name for name in MADE["swiss roll"] if SWITCHES[name][switch] == value]
+                assert end == min(allowed, key=distance), (start, switch, value)
+
+
+def test_of_two_as_near_the_one_as_deep_is_taken_and_none_of_none():
+    at = {"inference": "fixed", "last": "noise", "networks": "shared", "latent": 2}
+    listed = [{"name": n, "switches": at | {"layers": n, "objective": "layer"}} for n in (1000, 2, 8, 4)]
+    wanted = at | {"layers": 5, "objective": "bound"}
+    code = "return [nearest(listed, wanted).name, nearest(listed, wanted, 'objective') ?? null]"
+    assert run(code, *SCRIPTS, listed=listed, wanted=wanted) == [4, None]
+
+
+@pytest.mark.parametrize("pair", [("VAE", "DDPM"), ("DDPM", "VAE"), ("four layers", "shared network")])
+def test_what_is_bought_is_the_difference_of_the_means_with_its_error(pair):
+    found = run("return bought(a, b)", *SCRIPTS, **dict(zip("ab", (shown("swiss roll", n) for n in pair), strict=True)))
+    (a, a_error), (b, b_error) = (truth(name) for name in pair)
+    error = math.sqrt(a_error**2 + b_error**2)
+    assert found == pytest.approx({"nats": a - b, "error": error, "times": abs(a - b) / error}, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        ((0.3, 0.003), (0.1, 0.004), "0.200 ± 0.005 nats, 40 times its error."),
+        ((0.1, 0.003), (0.3, 0.004), "−0.200 ± 0.005 nats, which is a loss, 40 times its error."),
+        ((0.1, 0.003), (0.1099, 0.004), "−0.010 ± 0.005 nats, less than twice its error, so this may be chance."),
+        ((0.1099, 0.003), (0.1, 0.004), "0.010 ± 0.005 nats, less than twice its error, so this may be chance."),
+        ((0.1101, 0.003), (0.1, 0.004), "0.010 ± 0.005 nats, 2.0 times its error."),
+        ((0.3, None), (0.1, 0.004), "0.200 nats, with one seed, its error is not known."),
+    ],
+)
+def test_the_verdict_compares_with_twice_the_error(a, b, said):
+    one, other = ({"gap": gap, "switches": SWITCHES[name]} for gap, name in ((a, "DDPM"), (b, "1000 layers")))
+    found = run("return comparison(a, b)", *SCRIPTS, a=one, b=other)
+    expected = "They differ in one switch: trained on simple loss → one layer. What this one difference buys: "
+    assert found == expected + said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 0.404, [0, 0.2, 0.4]),
+        (0, 0.06, [0, 0.02, 0.04, 0.06]),
+        (-4.1, 3.1, [-4, -2, 0, 2]),
+        (0, 4, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_the_ticks_are_round(low, high, ticks):
+    assert run("return ticksBetween(low, high)", *SCRIPTS, low=low, high=high) == ticks
+
+
+# In a browser
+
+
+def says(page) -> list[str]:
+    return page.locator("output").inner_text().split("\n")
+
+
+def picture(page, which: int) -> str:
+    return page.locator("canvas").nth(which).evaluate("canvas => canvas.toDataURL()")
+
+
+def select(page, name: str):
+    return page.get_by_role("combobox", name=name, exact=True)
+
+
+def position(page, side: str) -> list[str]:
+    rows = ("Layers", "Inference", "Last latent", "Networks", "Latent size", "Trained on")
+    return [select(page, f"{row} of {side}").input_value() for row in rows]
+
+
+def cost(side: str, name: str, data: str = "swiss roll") -> str:
+    gap, kl = ("{:.3f} ± {:.3f}".format(*truth(name, data, key)) for key in ("gap", "KL"))
+    return f"{side}, {name}: {gap} nats above the entropy, KL {kl}, 2444 steps of training in 4 s."
+
+
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
+def test_it_begins_with_the_vae_and_ddpm_and_is_whole(show, scheme, width):
+    page = show(rungs(), scheme, width)
+    assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
+    (a, a_error), (b, b_error) = truth("VAE"), truth("DDPM")
+    assert "They differ in 5 switches: layers 1 → 1000, inference learned → fixed" in says(page)[2]
+    assert f"buy together: {a - b:.3f} ± {math.hypot(a_error, b_error):.3f} nats".replace("-", "−") in says(page)[2]
+    assert says(page)[2].endswith("± is one standard error, over 3 seeds.")
+    for side, name in (("A", "VAE"), ("B", "DDPM")):
+        assert position(page, side) == [str(value) for value in SWITCHES[name].values()]
+    check_whole(page, width)
+
+
+def test_a_rung_is_chosen_by_its_name_with_the_keyboard(show):
+    page = show(rungs())
+    before = [picture(page, which) for which in range(3)]
+    select(page, "A").focus()
+    page.keyboard.press("ArrowDown")
+    assert select(page, "A").input_value() == "four layers"
+    assert says(page)[0] == cost("A", "four layers")
+    assert position(page, "A") == [str(value) for value in SWITCHES["four layers"].values()]
+    assert position(page, "B") == [str(value) for value in SWITCHES["DDPM"].values()]
+    assert all(picture(page, which) != before[which] for which in range(3))
+
+
+def test_all_controls_are_reached_with_the_keyboard_in_their_order(show):
+    page = show(rungs())
+    reached = []
+    for _ in range(16):
+        page.keyboard.press("Tab")
+        named = "document.activeElement.ariaLabel ?? (document.activeElement.labels?.[0]?.firstChild ?? document.activeElement).textContent"
+        reached.append(page.evaluate(named))
+    rows = ("Layers", "Inference", "Last latent", "Networks", "Latent size", "Trained on")
+    switches = [f"{row} of {side}" for row in rows for side in "AB"]
+    assert reached == ["A", "B", *switches, "Make B the same as A", "Data"]
+
+
+def test_b_is_made_like_a_and_one_switch_is_turned(show):
+    page = show(rungs(a="four layers"))
+    page.get_by_role("button", name="Make B the same as A").press("Enter")
+    assert position(page, "B") == position(page, "A")
+    assert select(page, "B").input_value() == "four layers"
+    assert says(page)[2].startswith("A and B are the same")
+    bold = "[...document.querySelectorAll('.differs')].map(e => e.textContent)"
+    assert page.evaluate(bold) == []
+    select(page, "Networks of B").focus()
+    page.keyboard.press("ArrowDown")
+    assert select(page, "B").input_value() == "shared network"
+    difference = truth("four layers")[0] - truth("shared network")[0]
+    expected = f"They differ in one switch: networks own → shared. What this one difference buys: {difference:.3f} ±"
+    assert says(page)[2].startswith(expected.replace("-", "−"))
+    assert page.evaluate(bold) == ["Networks"]
+    assert position(page, "A") == [str(value) for value in SWITCHES["four layers"].values()]
+
+
+def test_a_switch_that_needs_others_says_so_before_and_after(show):
+    page = show(rungs())
+    options = select(page, "Inference of B").locator("option").all_inner_texts()
+    more = len(differ("DDPM", "learned forward, 8")) - 1
+    assert (options, more) == ([f"learned (+{more})", "fixed"], 2)
+    select(page, "Inference of B").select_option("learned")
+    assert select(page, "B").input_value() == "learned forward, 8"
+    assert says(page)[0] == "No run differs in this alone, so this of B changed too: layers, trained on."
+    assert says(page)[2] == cost("B", "learned forward, 8")
+    assert select(page, "Inference of B").locator("option").all_inner_texts()[0] == "learned"
+    select(page, "Layers of A").select_option("2")
+    assert len(says(page)) == 3  # this was run in this alone, so nothing is said of others
+
+
+def test_other_data_show_their_own_runs_or_the_nearest(show):
+    page = show(rungs(a="hierarchical VAE"))
+    before = [picture(page, which) for which in range(3)]
+    select(page, "Data").select_option("clusters")
+    assert says(page)[0] == "hierarchical VAE was not run with these data: A is the nearest that was."
+    assert says(page)[1:3] == [cost("A", "VAE", "clusters"), cost("B", "DDPM", "clusters")]
+    assert all(picture(page, which) != before[which] for which in range(3))
+    disabled = "[...document.querySelector('select').options].filter(o => o.disabled).map(o => o.value)"
+    assert set(page.evaluate(disabled)) == set(MADE["swiss roll"]) - set(MADE["clusters"])
+    assert select(page, "Layers of A").locator("option[value='8']").is_disabled()
+    select(page, "Data").select_option("swiss roll")
+    assert page.evaluate(disabled) == []
+    assert says(page)[0] == cost("A", "VAE")
+
+
+def test_there_is_no_choice_of_data_where_there_are_no_others(show):
+    page = show(rungs(budget="steps", a="VAE", b="four layers"))
+    assert page.get_by_text("Data", exact=True).is_hidden()
+
+
+def test_with_one_seed_nothing_is_said_of_errors(show):
+    page = show(rungs(runs=made_runs(seeds=1)))
+    assert "±" not in " ".join(says(page))
+    assert page.complaints == []
+
+
+def test_a_name_is_only_text(show):
+    evil = "</script><img src=x onerror=alert(1)>"
+    runs = [each | {"rung": evil} for each in those("swiss roll", "DDPM")] + those("swiss roll", "VAE")
+    page = show(rungs(runs=runs, switches=SWITCHES | {evil: SWITCHES["DDPM"]}, b=evil))
+    assert page.locator("img").count() == 0
+    assert evil in says(page)[1]
+
+
+def pixels(page, left: float, right: float, colour: str) -> int:
+    """How many pixels of the samples' picture, between two shares of its width, are nearly of a colour."""
+    return page.locator("canvas").first.evaluate(
+        """(canvas, [left, right, colour]) => {
+          const context = canvas.getContext("2d"), probe = document.createElement("canvas").getContext("2d");
+          probe.fillStyle = colour, probe.fillRect(0, 0, 1, 1);
+          const [r, g, b] = probe.getImageData(0, 0, 1, 1).data, [from, to] = [left, right].map((x) => x * canvas.width);
+          const { data } = context.getImageData(from, 24, to - from, canvas.height - 24);
+          let count = 0;
+          for (let i = 0; i < data.length; i += 4) {
+            if (data[i + 3] > 200 && Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 60) count++;
+          }
+          return count; }""",
+        [left, right, colour],
+    )
+
+
+def test_a_is_drawn_on_the_left_and_b_on_the_right_on_the_same_axes(show):
+    blue, orange = "hsl(212, 75%, 52%)", "hsl(28, 85%, 48%)"
+    page = show(rungs())
+    assert pixels(page, 0, 0.5, blue) > 500
+    assert pixels(page, 0.5, 1, orange) > 500
+    assert pixels(page, 0, 0.5, orange) == pixels(page, 0.5, 1, blue) == 0
+
+
+# The still picture
+
+
+def test_the_still_picture_has_the_samples_and_the_nats_of_both():
+    picture = ElementTree.fromstring(rungs(b="32 layers").still_picture())
+    drawn = [path.attrib["d"].count("M") for path in picture.iter("path")]
+    inside = [sum(max(map(abs, p)) < 1.8 for p in those("swiss roll", n)[0]["samples"]) for n in ("VAE", "32 layers")]
+    assert drawn == inside
+    texts = [text.text for text in picture.iter("text")]
+    names = ("VAE", "32 layers")
+    assert texts == [line for n in names for line in (n, f"{truth(n)[0]:.3f} nats above the entropy")]
+
+
+def test_the_still_picture_is_the_right_way_up():
+    runs = changed("samples", [[0.9, 0.9]])
+    picture = ElementTree.fromstring(rungs(runs=runs, a=runs[0]["rung"]).still_picture())
+    assert next(picture.iter("path")).attrib["d"] == "M225,75h0"
+
+
+def test_the_samples_are_small_whole_numbers():
+    raw = base64.b64decode(shown("clusters", "VAE")["samples"])
+    assert np.frombuffer(raw, "<i2").shape == (600,)
