@@ -3,16 +3,93 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from notebooks import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 import mutants_code
+from fork_tests import CLIENT, serving
 
 SOURCE = ROOT / "diffusion_notes" / "tables.py"
+
+
+RIGHT, WRONG = "return 42", "return 41"
+ENDLESS = """
+    with open("running", "w") as file:
+        print(os.getpid(), file=file)
+    while True:
+        pass
+"""
+
+
+def ask(folder, body):
+    """Have the tests of a folder run by the server, with that in its code."""
+    (folder / "answers.py").write_text(f"import os\n\ndef answer():\n    {body.strip()}\n", encoding="utf-8")
+    test = "from answers import answer\n\ndef test_answer():\n    assert answer() == 42\n"
+    (folder / "test_answers.py").write_text(test, encoding="utf-8")
+    command = ["sh", "-c", f"{shlex.join(CLIENT)}; exit $?"]  # the shell is in the place of cosmic-ray
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def seen(look):
+    """Wait until something is there, which it is soon."""
+    for _ in range(3000):
+        if found := look():
+            return found
+        time.sleep(0.02)
+    return pytest.fail("it never came")
+
+
+def started(folder):
+    """The process that runs the tests, which never end."""
+    return int(seen(lambda: (folder / "running").exists() and (folder / "running").read_text(encoding="utf-8")))
+
+
+def is_gone(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_the_tests_run_in_a_fork_that_sees_each_change_and_ends_when_nobody_waits(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
+        for body, code, words in ((RIGHT, 0, "1 passed"), (WRONG, 1, "assert 41 == 42"), (RIGHT, 0, "1 passed")):
+            asking = ask(tmp_path, body)
+            assert words in asking.communicate()[0]
+            assert asking.returncode == code
+        with ask(tmp_path, ENDLESS) as asking:
+            running = started(tmp_path)
+            assert not is_gone(running)
+            os.killpg(asking.pid, signal.SIGKILL)  # as cosmic-ray does when the time is over
+        assert seen(lambda: is_gone(running))
+        assert ask(tmp_path, RIGHT).wait() == 0
+
+
+def test_without_a_server_nothing_counts_as_killed(tmp_path):
+    asking = ask(tmp_path, RIGHT)
+    asking.communicate()
+    assert asking.returncode == -signal.SIGKILL  # and not the exit code of tests that fail
+
+
+def test_when_the_server_stops_the_tests_stop(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
+        asking = ask(tmp_path, ENDLESS)
+        running = started(tmp_path)
+    asking.communicate()
+    assert is_gone(running)
+    assert asking.returncode == -signal.SIGKILL
 
 
 def tried(operator: str, line: int, outcome: str | None) -> list:

@@ -22,6 +22,8 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+from fork_tests import CLIENT, serving
+
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ROOT / "_build" / "mutants"
 RECORD = ROOT / "benchmarks" / "mutants.json"
@@ -30,7 +32,7 @@ MATHS = (
     "bound", "chain", "ddpm", "diffusion", "distributions", "hierarchical_vae", "linear_gaussian", "neural_chain",
     "parameterisations", "quadrature", "quality", "scalar_latent", "swiss_roll", "tables", "vae",
 )  # fmt: skip
-OPTIONS = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--assert=plain")
 LEFT_OUT = [
     r"core/ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Mul_Add|Div_Mul|Pow_Mul|FloorDiv_Div|Mod_Mul)",
     r"core/ReplaceUnaryOperator_(?!USub_UAdd|Delete_Not|Delete_USub)",
@@ -66,37 +68,43 @@ def sources_of(module: str) -> str:
 def examine(module: str) -> dict:
     """Try all the mutants of a module that have not been tried."""
     session = SESSIONS / f"{module}-{sources_of(module)}.sqlite"
-    tests = [sys.executable, *OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
+    tests = [*OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
     with tempfile.TemporaryDirectory() as folder:
         project = copy(Path(folder) / "copy")
-        timeout = 30 + 10 * seconds(tests, project)
-        configuration = project / "mutants.toml"
-        command = shlex.join(tests)
-        text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
-        configuration.write_text(text, encoding="utf-8")
-
-        def cosmic_ray(tool: str, *arguments: str | Path) -> str:
-            command = [TOOLS / tool, *arguments]
-            return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-        SESSIONS.mkdir(parents=True, exist_ok=True)
-        if not session.exists():
-            whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
-            whole.unlink(missing_ok=True)
-            cosmic_ray("cosmic-ray", "init", configuration, whole)
-            cosmic_ray("cr-filter-operators", whole, configuration)
-            whole.rename(session)
-        cosmic_ray("cosmic-ray", "exec", configuration, session)
-        tried = [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
+        with serving(project, tests):
+            tried = changed(module, session, project)
     return {"sources": sources_of(module)} | verdict(tried, ROOT / "diffusion_notes" / f"{module}.py")
 
 
-def seconds(tests: list[str], project: Path) -> float:
+def changed(module: str, session: Path, project: Path) -> list:
+    """What cosmic-ray tells of each mutant."""
+    command, timeout = shlex.join(CLIENT), 30 + 5 * seconds(project)
+    configuration = project / "mutants.toml"
+    text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
+    configuration.write_text(text, encoding="utf-8")
+
+    def cosmic_ray(tool: str, *arguments: str | Path) -> str:
+        command = [TOOLS / tool, *arguments]
+        return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    SESSIONS.mkdir(parents=True, exist_ok=True)
+    if not session.exists():
+        whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
+        whole.unlink(missing_ok=True)
+        cosmic_ray("cosmic-ray", "init", configuration, whole)
+        cosmic_ray("cr-filter-operators", whole, configuration)
+        whole.rename(session)
+    cosmic_ray("cosmic-ray", "exec", configuration, session)
+    return [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
+
+
+def seconds(project: Path) -> float:
     """How long the tests take before anything is changed."""
-    start = time.perf_counter()
-    done = subprocess.run(tests, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
+    for _ in range(2):  # the first waits until all is imported
+        start = time.perf_counter()
+        done = subprocess.run(CLIENT, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start
 
 
