@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 CLIENT = [sys.executable, "-S", "-E", str(Path(__file__).with_name("ask_for_tests.py"))]
 WARM = (
@@ -47,6 +48,7 @@ def serving(folder: Path, tests: list[str], warm: tuple[str, ...] = WARM) -> Ite
 def _serve(door: socket.socket, stopped: Connection, folder: Path, tests: list[str], warm: tuple[str, ...]) -> None:
     for name in warm:
         import_module(name)
+    tqdm.get_lock()  # one for all, or every run leaves one behind
     gc.freeze()  # or every run goes over all of it
     sys.dont_write_bytecode = True  # two changes within a second may look alike to Python
     sys.path.insert(0, str(folder))
