@@ -27,6 +27,12 @@ ENDLESS = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch):
+    """Which take a while to import."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def ask(folder, body):
     """Have the tests of a folder run by the server, with that in its code."""
     (folder / "answers.py").write_text(f"import os\n\ndef answer():\n    {body.strip()}\n", encoding="utf-8")
@@ -58,8 +64,7 @@ def is_gone(process):
     return False
 
 
-def test_the_tests_run_in_a_fork_that_sees_each_change_and_ends_when_nobody_waits(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+def test_the_tests_run_in_a_fork_that_sees_each_change_and_ends_when_nobody_waits(tmp_path):
     with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
         for body, code, words in ((RIGHT, 0, "1 passed"), (WRONG, 1, "assert 41 == 42"), (RIGHT, 0, "1 passed")):
             asking = ask(tmp_path, body)
@@ -73,14 +78,22 @@ def test_the_tests_run_in_a_fork_that_sees_each_change_and_ends_when_nobody_wait
         assert ask(tmp_path, RIGHT).wait() == 0
 
 
+def test_quick_tests_come_first_once_it_is_known_which_are(tmp_path):
+    slow_first = "import time\n\ndef test_slow():\n    time.sleep(0.1)\n\ndef test_quick():\n    pass\n"
+    (tmp_path / "test_both.py").write_text(slow_first, encoding="utf-8")
+    with serving(tmp_path, ["-v", "-p", "no:cacheprovider"], warm=()):
+        first, then = (subprocess.run(CLIENT, cwd=tmp_path, stdout=subprocess.PIPE, check=True) for _ in range(2))
+    assert re.findall(rb"test_(slow|quick) PASSED", first.stdout) == [b"slow", b"quick"]
+    assert re.findall(rb"test_(slow|quick) PASSED", then.stdout) == [b"quick", b"slow"]
+
+
 def test_without_a_server_nothing_counts_as_killed(tmp_path):
     asking = ask(tmp_path, RIGHT)
     asking.communicate()
     assert asking.returncode == -signal.SIGKILL  # and not the exit code of tests that fail
 
 
-def test_when_the_server_stops_the_tests_stop(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+def test_when_the_server_stops_the_tests_stop(tmp_path):
     with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
         asking = ask(tmp_path, ENDLESS)
         running = started(tmp_path)
