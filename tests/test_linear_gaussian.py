@@ -70,6 +70,7 @@ def test_q_as_one_gaussian(dims, seed):
     ours, expected = chain.inferred(x), posterior_of_q(chain, x)
     torch.testing.assert_close(ours.mean, expected.mean, rtol=0, atol=1e-10)
     torch.testing.assert_close(ours.covariance_matrix[1], expected.covariance_matrix[1], rtol=0, atol=1e-10)
+    torch.testing.assert_close(chain.inferred(x[:1]).mean, expected.mean[:1], rtol=0, atol=1e-10)
 
 
 def test_q_as_one_gaussian_is_the_product_of_its_steps():
@@ -165,6 +166,12 @@ def test_no_value_is_looked_at_where_looking_would_halt_a_gpu():
     assert chain.posterior(x).mean.shape == chain.inferred(x).mean.shape == (4, 4)
 
 
+def test_a_chain_may_be_long_or_wide():
+    step = Affine.scalar(0.9, 0.1)
+    assert LinearGaussianChain([step] * 1000, [step] * 1000).length == 1000
+    assert random_chain([1, 1000, 1], 0).joint().mean.shape == (1002,)
+
+
 def test_a_step_is_checked_once_and_kept():
     with pytest.raises(AttributeError):
         Affine(eye, zero, std).std = -std
@@ -201,6 +208,19 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
             "layer 1 must go between the same spaces",
         ),
         (
+            lambda: LinearGaussianChain([Affine(eye[:, :1], zero, std)], [Affine(eye, zero, std)]),
+            ValueError,
+            "layer 1 must go between the same spaces",
+        ),
+        (
+            lambda: LinearGaussianChain(
+                [Affine(eye[:, :1], zero, std), Affine(eye, zero, std)],
+                [Affine(eye[:1], zero[:1], std), Affine(eye, zero, std)],
+            ),
+            ValueError,
+            "layers 1 and 2 must have the same latent",
+        ),
+        (
             lambda: LinearGaussianChain(
                 [Affine(eye, zero, std), Affine(eye[:1], zero[:1], std)],
                 [Affine(eye, zero, std), Affine(eye[:, :1], zero, std)],
@@ -211,6 +231,11 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
         (lambda: random_chain([2, 1], 0).log_prob(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).exact_elbo(torch.zeros(2, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).posterior("x"), TypeError, "x must be"),
+        (
+            lambda: random_chain([2, 1], 0).log_prob(torch.full((1, 2), math.nan, **float64)),
+            ValueError,
+            "x must be fin",
+        ),
         (lambda: random_chain([2, 1], 0).prior("x"), TypeError, "like must be"),
         (lambda: random_chain([2, 1], 0).inferred(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).inferred([[0.0, 0.0]]), TypeError, "x must be"),
