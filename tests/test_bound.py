@@ -495,6 +495,11 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
             ValueError,
             r"p must have shape \(..., 2\), as x, got \(3, 4\)",
         ),
+        (
+            lambda d, path: discretised_log_prob(standard_normal(torch.zeros(3, 1)), torch.zeros(3, 2), 0.1),
+            ValueError,
+            r"p must have shape \(..., 2\), as x, got \(3, 1\)",
+        ),
         (lambda d, path: discretised_log_prob(standard_normal(path[0]), 0.0, 0.1), TypeError, "x must be"),
         (lambda d, path: discretised_log_prob(standard_normal(path[0]), path[0][0], 0.1), ValueError, r"\(n, D\)"),
         (lambda d, path: discretised_log_prob(standard_normal(path[0]), path[0], 0.0), ValueError, "width must be"),
