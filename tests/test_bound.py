@@ -364,6 +364,8 @@ def test_the_terms_have_names():
     assert each.prior.tolist() == [6, 7]
     assert each.total.tolist() == [12, 16]
     assert Terms(torch.zeros(2, 3)).steps.shape == (0, 3)  # T = 1
+    with pytest.raises(AttributeError):
+        each.each = each.each + 1
 
 
 def test_estimates_follow_their_generator():
@@ -481,6 +483,11 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
                     r"path\[0\] must have shape \(n, D\)",
                 ),
                 (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, r"the shape of path\[0\]"),
+                (
+                    lambda d, path, rows=rows: rows(d, [path[0][:1], *path[1:]]),
+                    ValueError,
+                    r"path\[1\] must have the sh",
+                ),
                 (lambda d, path, rows=rows: rows(d, [x[:0] for x in path]), ValueError, "at least 1 points"),
             )
         ),

@@ -69,13 +69,14 @@ def sources_of(module: str) -> str:
 
 def examine(module: str) -> dict:
     """Try all the mutants of a module that have not been tried."""
-    session = SESSIONS / f"{module}-{sources_of(module)}.sqlite"
+    sources = sources_of(module)
+    session = SESSIONS / f"{module}-{sources}.sqlite"
     tests = [*OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
     with tempfile.TemporaryDirectory() as folder:
         project = copy(Path(folder) / "copy")
         with serving(project, tests):
             tried = changed(module, session, project)
-    return {"sources": sources_of(module)} | verdict(tried, reasons(module))
+    return {"sources": sources} | verdict(tried, reasons(module))
 
 
 def changed(module: str, session: Path, project: Path) -> list:
