@@ -247,10 +247,10 @@ def test_t_is_drawn_in_proportion_to_its_weight_in_the_bound(generator):
     assert_close(share, (weight[1:] / weight[1:].sum()).float(), rtol=0, atol=0.006)
 
 
-def drawn(monkeypatch, u, objective):
-    """The t of four steps of equal weight that belong to given uniform numbers."""
+def drawn(monkeypatch, u, objective, variance="beta"):
+    """The t of four steps that belong to given uniform numbers."""
     seen = []
-    ddpm = DDPM(lambda xt, t: seen.append(t) or 0 * xt, Schedule.linear(T=4), objective=objective, importance=True)
+    ddpm = DDPM(lambda xt, t: seen.append(t) or 0 * xt, Schedule.linear(T=4), variance, objective, importance=True)
     monkeypatch.setattr(torch, "rand", lambda n, **where: torch.tensor(u, dtype=where["dtype"]).expand(n))
     ddpm.loss(torch.zeros(len(u), 1, **float64))
     return seen[0].tolist(), ddpm
@@ -258,8 +258,9 @@ def drawn(monkeypatch, u, objective):
 
 def test_with_equal_weights_each_t_has_its_quarter(monkeypatch):
     """Of the interval from 0, which is drawn sometimes, to 1, which never is; a border belongs to the next one."""
-    t, _ = drawn(monkeypatch, [0, 0.2499, 0.25, 0.4999, 0.5, 0.7499, 0.75, 0.9999], "simple")
-    assert t == [1, 1, 2, 2, 3, 3, 4, 4]
+    for variance in ("beta", torch.full((5,), 1e-6), torch.full((5,), 1e6)):  # whatever they weigh in the bound
+        t, _ = drawn(monkeypatch, [0, 0.2499, 0.25, 0.4999, 0.5, 0.7499, 0.75, 0.9999], "simple", variance)
+        assert t == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch):
@@ -276,6 +277,8 @@ def test_settings_name_importance_only_where_it_is_used():
         DDPM(some_network, Schedule.linear(T=4), importance=choice).settings() for choice in (True, False)
     )
     assert with_it == without | {"importance": True}
+    network = NoiseMLP(schedule)
+    assert (without["network"], DDPM(network, schedule).settings()["network"]) == ("function", repr(network))
     assert "importance" not in without
 
 
