@@ -273,13 +273,12 @@ def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch)
 
 def test_settings_name_importance_only_where_it_is_used():
     """So that runs that were stored before there was such a thing can be resumed."""
-    with_it, without = (
-        DDPM(some_network, Schedule.linear(T=4), importance=choice).settings() for choice in (True, False)
-    )
+    schedule = Schedule.linear(T=4)
+    with_it, without = (DDPM(some_network, schedule, importance=choice).settings() for choice in (True, False))
     assert with_it == without | {"importance": True}
+    assert "importance" not in without
     network = NoiseMLP(schedule)
     assert (without["network"], DDPM(network, schedule).settings()["network"]) == ("function", repr(network))
-    assert "importance" not in without
 
 
 def test_the_names_of_what_is_asked_for_may_be_any_strings_that_are_equal(generator):
