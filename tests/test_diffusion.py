@@ -283,6 +283,7 @@ def test_a_schedule_and_its_process_are_themselves_and_stay_so():
     q = ForwardProcess(schedule)
     assert repr(schedule) == f"Schedule(beta={schedule.beta})"
     assert len({schedule, Schedule(schedule.beta), q, ForwardProcess(schedule)}) == 4
+    assert schedule != Schedule(schedule.beta)
     for thing, name in ((schedule, "beta"), (q, "schedule")):
         with pytest.raises(AttributeError):
             setattr(thing, name, None)

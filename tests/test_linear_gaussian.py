@@ -185,6 +185,10 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
     [
         (lambda: Affine([[1.0]], zero, std), TypeError, "weight must be"),
         (lambda: Affine(eye, torch.zeros(3), std), ValueError, "must have shapes"),
+        (lambda: Affine(eye, torch.zeros(1), std), ValueError, "must have shapes"),
+        (lambda: Affine(eye[:0], zero[:0], std), ValueError, "weight must hold at least 1"),
+        (lambda: Affine(eye, zero / 0, std), ValueError, "bias must be finite"),
+        (lambda: Affine(eye, zero.double(), std), ValueError, "bias must have the dtype and device of weight"),
         (lambda: Affine(eye, zero, torch.ones(2)), ValueError, "must have shapes"),
         (lambda: Affine(eye, zero, 1.0), TypeError, "std must be"),
         (lambda: Affine(eye, zero, torch.tensor(-1.0)), ValueError, "std must be positive"),
