@@ -261,6 +261,12 @@ X = torch.zeros(3, 2, **float64)
         (lambda: FreePosterior(ONE, X[0]), ValueError, r"mean must have shape \(n, D\)"),
         (lambda: FreePosterior(ONE, X[:0]), ValueError, "mean must hold at least 1 points"),
         (lambda: FreePosterior(ONE, 0.0), TypeError, "mean must be a floating-point tensor"),
+        (lambda: FreePosterior(ONE, X[:, :1] / 0), ValueError, "mean must be finite"),
+        (
+            lambda: FreePosterior(ONE, X[:2, :1]).infer(X),
+            ValueError,
+            "z must be the 2 points that have a q of their own, got 3",
+        ),
         (lambda: FreePosterior(ONE, X[:, :1], X[:, :1]), ValueError, "std must be positive, and some"),
         (lambda: FreePosterior(ONE, X[:, :1], X[:, :1] - 1), ValueError, "std must be positive, and some"),
         (lambda: FreePosterior(ONE, X[:, :1], X[:, :1] / 0), ValueError, "std must be finite"),
