@@ -115,7 +115,7 @@ def _marginal(joint: MultivariateNormal, part: slice) -> MultivariateNormal:
 
 def _standard_normal(like: MultivariateNormal) -> MultivariateNormal:
     covariance = like.covariance_matrix[0]
-    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
+    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
     return MultivariateNormal(torch.zeros_like(like.mean), eye, validate_args=False)
 
 

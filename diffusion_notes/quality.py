@@ -23,7 +23,7 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
         roll: the clean roll whose spiral is meant; the standard one if not given.
 
     Returns:
-        u in [0, 1], of shape ``(n,)``, and :math:`x - c(u)`, of shape ``(n, 2)``.
+        u in [0, 1], of shape ``(n,)``, in double precision to 4e-6, and :math:`x - c(u)`, of shape ``(n, 2)``.
 
     Raises:
         TypeError, ValueError: ``x`` is not a floating-point tensor of shape ``(n, 2)`` with n ≥ 1, all finite.
@@ -96,8 +96,8 @@ def cell_divergence(x: Tensor, roll: SwissRoll | None = None, along: int = 50, a
     roll = _clean(roll)
     u, offset = _across(x, roll)
     strip = torch.special.ndtr(offset / roll.noise)
-    row = (u * along).long().clamp(0, along - 1)
-    column = (strip * across).long().clamp(0, across - 1)
+    row = (u * along).long().clamp(max=along - 1)
+    column = (strip * across).long().clamp(max=across - 1)
     return chi_square_divergence(row * across + column, along * across)
 
 

@@ -122,7 +122,7 @@ class ScalarLatent:
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x) = \log\int p(x, z)\,dz` in nats, of shape ``(n,)``."""
-        check_points("x", x, least=1)
+        check_points("x", x)
         return torch.cat([self.log_joint(chunk).logsumexp(-1) for chunk in x.split(64)]) + math.log(self.step)
 
     def elbo(self, x: Tensor) -> Tensor:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 from browser import HTML, PAGES, chromium, pages, serving, visits
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=50)
+# for those who ask only whether a test fails: the first example that does is enough, and need not be simple
+phases = (Phase.explicit, Phase.generate)
+settings.register_profile("verdict", settings.get_profile("book"), phases=phases, report_multiple_bugs=False)
 settings.load_profile("book")
 
 

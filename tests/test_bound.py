@@ -255,6 +255,16 @@ def test_its_gradient_is_that_of_the_mean(T, corners, monkeypatch):
     assert (ours[1:] != 0).all()
 
 
+@each_length
+def test_points_may_have_one_coordinate(T, monkeypatch):
+    """The corners of a line are its two ends, here each of them twice."""
+    monkeypatch.setattr(torch, "randint", lambda low, high, size, **_: torch.arange(low, high).repeat_interleave(4))
+    monkeypatch.setattr(bound, "draw", lambda p, _: p.mean + p.stddev * signs[:, :1].repeat(len(p.mean) // 4, 1))
+    for x0 in points[:, :1]:
+        expected = expected_terms(T, "beta", x0.unsqueeze(0)).sum()
+        torch.testing.assert_close(one_step(linear(T, "beta"), x0.expand(4 * T, 1)).mean(), expected)
+
+
 def networks(schedule: Schedule):
     yield some_network
     yield lambda xt, t: torch.zeros_like(xt)
@@ -354,6 +364,8 @@ def test_the_terms_have_names():
     assert each.prior.tolist() == [6, 7]
     assert each.total.tolist() == [12, 16]
     assert Terms(torch.zeros(2, 3)).steps.shape == (0, 3)  # T = 1
+    with pytest.raises(AttributeError):
+        each.each = each.each + 1
 
 
 def test_estimates_follow_their_generator():
@@ -410,12 +422,27 @@ def test_a_narrow_box_is_the_density_times_its_volume(generator):
     torch.testing.assert_close(single.double(), discretised_log_prob(p, x.double(), 0.01), rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 3e-8, 1e-9])
+def test_the_two_ways_to_a_box_meet_where_both_are_good(width):
+    """Around the mean a box has the probability erf(w / √8)."""
+    x = torch.zeros(1, 1, **float64)
+    ours = discretised_log_prob(standard_normal(x), x, width).item()
+    assert ours == pytest.approx(math.log(math.erf(width / math.sqrt(8))), rel=0, abs=1e-10)
+
+
+def test_one_gaussian_does_for_all_points(generator):
+    x = torch.randn(5, 2, generator=generator, **float64)
+    one = gaussian(torch.tensor([0.1, 0.2], **float64), torch.tensor([0.5, 2.0], **float64))
+    each = gaussian(one.mean.expand(5, 2), one.stddev.expand(5, 2))
+    assert torch.equal(discretised_log_prob(one, x, 0.1), discretised_log_prob(each, x, 0.1))
+
+
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
 @pytest.mark.parametrize("away", [0.0, 0.3, 5.0, 40.0])
 def test_tiny_boxes_keep_their_digits(dtype, error, away):
     """Against the difference of two tails in a hundred digits."""
     with mpmath.workdps(100):
-        for width in (1e-2, 1e-4, 1e-5, 1e-8, 1e-12):
+        for width in (1e-2, 1e-4, 1e-5, 4e-6, 1e-8, 1e-12):
             x, w = (torch.tensor([[value]], dtype=dtype) for value in (away, width))
             low, high = (mpmath.mpf(x.item()) + sign * mpmath.mpf(w.item()) / 2 for sign in (-1, 1))
             exact = mpmath.log((mpmath.erfc(low / mpmath.sqrt(2)) - mpmath.erfc(high / mpmath.sqrt(2))) / 2)
@@ -431,6 +458,7 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
         (lambda d, path: terms(d, [[0.0]]), TypeError, "x0 must be"),
         (lambda d, path: terms(d, torch.zeros(0, 2)), ValueError, "at least 1 points"),
         (lambda d, path: terms(d, torch.zeros(2)), ValueError, r"shape \(n, D\)"),
+        (lambda d, path: terms(d, path[0] / 0), ValueError, "x0 must be finite"),
         (lambda d, path: one_step(torch.nn.Linear(1, 1), path[0]), TypeError, "ddpm must be a DDPM, got Linear"),
         (lambda d, path: one_step(d, None), TypeError, "x0 must be"),
         (lambda d, path: one_step(d, torch.zeros(0, 2)), ValueError, "at least 1 points"),
@@ -442,6 +470,11 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
                 (lambda d, path, rows=rows: rows(None, path), TypeError, "ddpm must be a DDPM"),
                 (lambda d, path, rows=rows: rows(d, path[:-1]), ValueError, "x_0, ..., x_T, 4 tensors, got 3"),
                 (lambda d, path, rows=rows: rows(d, [*path, path[0]]), ValueError, "4 tensors, got 5"),
+                (
+                    lambda d, path, rows=rows: rows(d, [*path[:-1], path[0] / 0]),
+                    ValueError,
+                    r"path\[3\] must be finite",
+                ),
                 (lambda d, path, rows=rows: rows(d, []), ValueError, "4 tensors, got 0"),
                 (lambda d, path, rows=rows: rows(d, [*path[:-1], "x"]), TypeError, r"path\[3\] must be"),
                 (
@@ -450,6 +483,11 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
                     r"path\[0\] must have shape \(n, D\)",
                 ),
                 (lambda d, path, rows=rows: rows(d, [*path[:-1], path[0][:1]]), ValueError, r"the shape of path\[0\]"),
+                (
+                    lambda d, path, rows=rows: rows(d, [path[0][:1], *path[1:]]),
+                    ValueError,
+                    r"path\[1\] must have the sh",
+                ),
                 (lambda d, path, rows=rows: rows(d, [x[:0] for x in path]), ValueError, "at least 1 points"),
             )
         ),
@@ -458,6 +496,16 @@ def test_tiny_boxes_keep_their_digits(dtype, error, away):
             lambda d, path: discretised_log_prob(Independent(Bernoulli(torch.full((2, 2), 0.5)), 1), path[0], 0.1),
             TypeError,
             "p must be a Gaussian",
+        ),
+        (
+            lambda d, path: discretised_log_prob(standard_normal(torch.zeros(3, 4)), torch.zeros(3, 2), 0.1),
+            ValueError,
+            r"p must have shape \(..., 2\), as x, got \(3, 4\)",
+        ),
+        (
+            lambda d, path: discretised_log_prob(standard_normal(torch.zeros(3, 1)), torch.zeros(3, 2), 0.1),
+            ValueError,
+            r"p must have shape \(..., 2\), as x, got \(3, 1\)",
         ),
         (lambda d, path: discretised_log_prob(standard_normal(path[0]), 0.0, 0.1), TypeError, "x must be"),
         (lambda d, path: discretised_log_prob(standard_normal(path[0]), path[0][0], 0.1), ValueError, r"\(n, D\)"),

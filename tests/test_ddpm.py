@@ -247,6 +247,57 @@ def test_t_is_drawn_in_proportion_to_its_weight_in_the_bound(generator):
     assert_close(share, (weight[1:] / weight[1:].sum()).float(), rtol=0, atol=0.006)
 
 
+def drawn(monkeypatch, u, objective, variance="beta"):
+    """The t of four steps that belong to given uniform numbers."""
+    seen = []
+    ddpm = DDPM(lambda xt, t: seen.append(t) or 0 * xt, Schedule.linear(T=4), variance, objective, importance=True)
+    monkeypatch.setattr(torch, "rand", lambda n, **where: torch.tensor(u, dtype=where["dtype"]).expand(n))
+    ddpm.loss(torch.zeros(len(u), 1, **float64))
+    return seen[0].tolist(), ddpm
+
+
+def test_with_equal_weights_each_t_has_its_quarter(monkeypatch):
+    """Of the interval from 0, which is drawn sometimes, to 1, which never is; a border belongs to the next one."""
+    for variance in ("beta", torch.full((5,), 1e-6), torch.full((5,), 1e6)):  # whatever they weigh in the bound
+        t, _ = drawn(monkeypatch, [0, 0.2499, 0.25, 0.4999, 0.5, 0.7499, 0.75, 0.9999], "simple", variance)
+        assert t == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch):
+    ddpm = drawn(monkeypatch, [0.0], "variational")[1]
+    borders = ddpm.tables.whole("share", torch.zeros(1, **float64)).tolist()
+    assert borders[0] == 0
+    assert borders[4] == pytest.approx(1, abs=1e-15)
+    assert drawn(monkeypatch, borders[:4], "variational")[0] == [1, 2, 3, 4]
+
+
+def test_settings_name_importance_only_where_it_is_used():
+    """So that runs that were stored before there was such a thing can be resumed."""
+    schedule = Schedule.linear(T=4)
+    with_it, without = (DDPM(some_network, schedule, importance=choice).settings() for choice in (True, False))
+    assert with_it == without | {"importance": True}
+    assert "importance" not in without
+    network = NoiseMLP(schedule)
+    assert (without["network"], DDPM(network, schedule).settings()["network"]) == ("function", repr(network))
+
+
+def test_the_names_of_what_is_asked_for_may_be_any_strings_that_are_equal(generator):
+    schedule = Schedule.linear(T=4, beta_T=0.5)
+    x0, beta, simple = torch.zeros(8, 2, **float64), "".join(("be", "ta")), "".join(("sim", "ple"))
+    usual, other = DDPM(some_network, schedule, "beta", "simple"), DDPM(some_network, schedule, beta, simple)
+    assert torch.equal(other.sigma_squared, schedule.beta)
+    losses = [ddpm.loss(x0, torch.Generator().manual_seed(1)) for ddpm in (usual, other)]
+    assert losses[0] == losses[1]
+    assert other.mean_weight == 1
+
+
+def test_a_gpu_samples_all_points_at_once():
+    """As does anything that is no CPU."""
+    sizes = []
+    DDPM(lambda xt, t: sizes.append(len(xt)) or xt, Schedule.linear(T=3)).sample(torch.zeros(5000, 2, device="meta"))
+    assert sizes == [5000] * 3
+
+
 def test_a_cpu_samples_in_blocks_and_nobody_sees_it(generator):
     sizes = []
     ddpm = DDPM(lambda xt, t: sizes.append(len(xt)) or torch.sin(xt), Schedule.linear(T=3))
@@ -300,6 +351,14 @@ def test_a_cpu_samples_in_blocks_and_nobody_sees_it(generator):
         (lambda d: d.step(torch.zeros(1, 2), 0), ValueError, "t must lie in 1, ..., 10"),
         (lambda d: d.step(torch.zeros(1, 2), 11), ValueError, "t must lie in 1, ..., 10"),
         (lambda d: d.step(torch.zeros(1, 2), 0.5), TypeError, "t must be an integer"),
+        (lambda d: d.infer(torch.zeros(1, 2), 0), ValueError, "i must be at least 1, got 0"),
+        (lambda d: d.infer(torch.zeros(1, 2), 11), ValueError, "i must be at most 10, got 11"),
+        (lambda d: d.generate(torch.zeros(1, 2), 0), ValueError, "i must be at least 1, got 0"),
+        (
+            lambda d: DDPM(lambda xt, t: xt.repeat(1, 2), d.schedule).step(torch.zeros(3, 2), 1),
+            ValueError,
+            "network must return",
+        ),
         (lambda d: d.step([1.0], 3), TypeError, "xt must be"),
         (lambda d: d.sample(torch.zeros(2, dtype=torch.int)), TypeError, "xT must be"),
         (lambda d: next(d.walk(torch.zeros(2))), ValueError, r"shape \(n, D\)"),

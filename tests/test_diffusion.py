@@ -277,6 +277,25 @@ def test_a_schedule_keeps_what_it_was_given():
     assert schedule.alpha_bar[2].item() == pytest.approx(0.9 * 0.8, rel=1e-7)
 
 
+def test_a_schedule_and_its_process_are_themselves_and_stay_so():
+    """They are compared as objects, since a comparison of tables has no one answer."""
+    schedule = Schedule.linear(T=3)
+    q = ForwardProcess(schedule)
+    assert repr(schedule) == f"Schedule(beta={schedule.beta})"
+    assert len({schedule, Schedule(schedule.beta), q, ForwardProcess(schedule)}) == 4
+    assert schedule != Schedule(schedule.beta)
+    for thing, name in ((schedule, "beta"), (q, "schedule")):
+        with pytest.raises(AttributeError):
+            setattr(thing, name, None)
+
+
+def test_time_zero_is_a_time_where_that_is_said():
+    schedule, x = Schedule.linear(T=9), torch.zeros(2, 2)
+    schedule.check_t(0, x, least=0)
+    with pytest.raises(ValueError, match="least must be at least 0, got -1"):
+        schedule.check_t(0, x, least=-1)
+
+
 def posterior_9(**changed):
     arguments = {"xt": torch.zeros(2, 2), "x0": torch.zeros(2, 2), "t": 2}
     return ForwardProcess(Schedule.linear(9)).posterior(**(arguments | changed))
@@ -288,12 +307,18 @@ def posterior_9(**changed):
         (lambda: Schedule.linear(0), ValueError, "T must be at least 1"),
         (lambda: Schedule.linear(10.0), TypeError, "T must be an integer"),
         (lambda: Schedule.linear(True), TypeError, "T must be an integer"),
-        (lambda: Schedule.linear(10, beta_1=0.0), ValueError, "strictly between 0 and 1"),
-        (lambda: Schedule.linear(10, beta_T=1.0), ValueError, "strictly between 0 and 1"),
-        (lambda: Schedule.linear(10, beta_T=math.nan), ValueError, "strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_1=0.0), ValueError, "^beta_1 must .* strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_T=1.0), ValueError, "^beta_T must .* strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_T=math.nan), ValueError, "^beta_T must .* strictly between 0 and 1"),
+        (lambda: Schedule.cosine(10, s=-0.1), ValueError, "s must be between 0 and 1, got -0.1"),
+        (lambda: Schedule.cosine(10, s=1.5), ValueError, "s must be between 0 and 1, got 1.5"),
+        (lambda: Schedule.cosine(10, largest=1.0), ValueError, "largest must .* strictly between 0 and 1"),
+        (lambda: Schedule.cosine(10, largest=1.5), ValueError, "largest must .* strictly between 0 and 1"),
+        (lambda: Schedule(torch.tensor([0.0, 1.0])), ValueError, "must lie strictly between 0 and 1"),
+        (lambda: Schedule(torch.tensor([-0.1, 0.2])), ValueError, r"beta\[0\] must be 0 .* got -0.1"),
         (lambda: Schedule.cosine(-3), ValueError, "T must be at least 1"),
         (lambda: Schedule.cosine("7"), TypeError, "T must be an integer"),
-        (lambda: Schedule(torch.tensor([0.1, 0.2])), ValueError, r"beta\[0\] must be 0"),
+        (lambda: Schedule(torch.tensor([0.1, 0.2])), ValueError, r"beta\[0\] must be 0 .* got 0.1"),
         (lambda: Schedule(torch.tensor([0.0])), ValueError, "T \\+ 1 >= 2 values"),
         (lambda: Schedule(torch.zeros(2, 2)), ValueError, "T \\+ 1 >= 2 values"),
         (lambda: Schedule([0.0, 0.1]), TypeError, "beta must be"),

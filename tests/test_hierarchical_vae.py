@@ -175,7 +175,22 @@ def test_the_printed_split_can_lie_above_the_likelihood(x):
     assert terms.repaired < terms.log_prob < terms.printed
 
 
-TWO, ONE = random_chain([2, 1, 1], 0), random_chain([2, 1], 0)
+def test_the_terms_belong_together():
+    _, _, terms = some([2, 1, 1], 0)
+    with pytest.raises(AttributeError):
+        terms.elbo = terms.log_prob
+
+
+def test_no_value_is_looked_at_where_looking_would_halt_a_gpu():
+    """On `meta` there are no values, so whoever looks at one fails."""
+    steps = [
+        [Affine(*(part.to("meta") for part in (step.weight, step.bias, step.std))) for step in steps]
+        for steps in (TWO.generative, TWO.inference)
+    ]
+    assert splits(LinearGaussianChain(*steps), X.to("meta")).turned.shape == (3,)
+
+
+THREE, TWO, ONE = (random_chain([2, *[1] * length], 0) for length in (3, 2, 1))
 X = torch.zeros(3, 2, **float64)
 
 
@@ -186,6 +201,7 @@ X = torch.zeros(3, 2, **float64)
         (lambda: splits("chain", X), TypeError, "chain must be a LinearGaussianChain, got str 'chain'"),
         (lambda: splits(HierarchicalVAE([2, 1]), X), TypeError, "chain must be a LinearGaussianChain"),
         (lambda: splits(ONE, X), ValueError, "chain must have length 2, got 1"),
+        (lambda: splits(THREE, X), ValueError, "chain must have length 2, got 3"),
         (lambda: splits(TWO, X[:, :1]), ValueError, r"x must have shape \(n, 2\)"),
         (lambda: splits(TWO, X[:0]), ValueError, "x must hold at least 1 points"),
         (lambda: splits(TWO, [[0.0, 0.0]]), TypeError, "x must be a floating-point tensor"),

@@ -70,6 +70,7 @@ def test_q_as_one_gaussian(dims, seed):
     ours, expected = chain.inferred(x), posterior_of_q(chain, x)
     torch.testing.assert_close(ours.mean, expected.mean, rtol=0, atol=1e-10)
     torch.testing.assert_close(ours.covariance_matrix[1], expected.covariance_matrix[1], rtol=0, atol=1e-10)
+    torch.testing.assert_close(chain.inferred(x[:1]).mean, expected.mean[:1], rtol=0, atol=1e-10)
 
 
 def test_q_as_one_gaussian_is_the_product_of_its_steps():
@@ -142,6 +143,40 @@ def test_the_terms_are_integrals():
         assert terms[which].item() == pytest.approx(expectation(which), abs=1e-6)
 
 
+@pytest.mark.parametrize("dims", [[2, 1], [2, 1, 3], [1, 3, 2, 4]], ids=len)
+def test_the_prior_is_of_the_last_latent(dims):
+    x = torch.zeros(5, dims[0], **float64)
+    prior = random_chain(dims, 0).prior(x)
+    assert prior.mean.shape == (5, dims[-1])
+    assert prior.mean.dtype == torch.float64
+    assert (prior.stddev == 1).all()
+
+
+def test_no_value_is_looked_at_where_looking_would_halt_a_gpu():
+    """On `meta` there are no values, so whoever looks at one fails."""
+
+    def there(steps):
+        return [Affine(*(part.to("meta") for part in (step.weight, step.bias, step.std))) for step in steps]
+
+    chain = random_chain([2, 3, 1], 0)
+    chain, x = LinearGaussianChain(there(chain.generative), there(chain.inference)), torch.empty(4, 2, **float64)
+    x = x.to("meta")
+    assert chain.joint().mean.shape == (6,)
+    assert chain.log_prob(x).shape == chain.exact_elbo(x).total.shape == (4,)
+    assert chain.posterior(x).mean.shape == chain.inferred(x).mean.shape == (4, 4)
+
+
+def test_a_chain_may_be_long_or_wide():
+    step = Affine.scalar(0.9, 0.1)
+    assert LinearGaussianChain([step] * 1000, [step] * 1000).length == 1000
+    assert random_chain([1, 1000, 1], 0).joint().mean.shape == (1002,)
+
+
+def test_a_step_is_checked_once_and_kept():
+    with pytest.raises(AttributeError):
+        Affine(eye, zero, std).std = -std
+
+
 eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
 
 
@@ -150,19 +185,44 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
     [
         (lambda: Affine([[1.0]], zero, std), TypeError, "weight must be"),
         (lambda: Affine(eye, torch.zeros(3), std), ValueError, "must have shapes"),
+        (lambda: Affine(eye, torch.zeros(1), std), ValueError, "must have shapes"),
+        (lambda: Affine(eye[:0], zero[:0], std), ValueError, "weight must hold at least 1"),
+        (lambda: Affine(eye, zero / 0, std), ValueError, "bias must be finite"),
+        (lambda: Affine(eye, zero.double(), std), ValueError, "bias must have the dtype and device of weight"),
         (lambda: Affine(eye, zero, torch.ones(2)), ValueError, "must have shapes"),
         (lambda: Affine(eye, zero, 1.0), TypeError, "std must be"),
         (lambda: Affine(eye, zero, torch.tensor(-1.0)), ValueError, "std must be positive"),
+        (lambda: Affine(eye, zero, torch.tensor(-0.5)), ValueError, "std must be positive, got -0.5"),
+        (lambda: Affine(eye, zero, torch.tensor(0.0)), ValueError, "std must be positive, got 0"),
         (lambda: Affine.scalar(1.0, 0.0), ValueError, "std must be positive and finite, got 0"),
         (lambda: LinearGaussianChain([eye], [eye]), TypeError, "every step of generative must be Affine"),
+        (
+            lambda: LinearGaussianChain([Affine(eye, zero, std), eye], [eye]),
+            TypeError,
+            "every step of generative must be Affine",
+        ),
         (lambda: random_chain([2, 1], 0).infer(torch.zeros(1, 2, **float64), 0), ValueError, "i must be at least 1"),
         (lambda: random_chain([2, 1], 0).generate(torch.zeros(1, 1, **float64), 2), ValueError, "i must be at most 1"),
         (lambda: LinearGaussianChain([], []), ValueError, "at least one: got 0 and 0"),
         (lambda: LinearGaussianChain([Affine(eye, zero, std)], []), ValueError, "got 1 and 0"),
+        (lambda: LinearGaussianChain([Affine(eye, zero, std)], [Affine(eye, zero, std)] * 2), ValueError, "1 and 2"),
         (
             lambda: LinearGaussianChain([Affine(eye, zero, std)], [Affine(eye[:1], zero[:1], std)]),
             ValueError,
             "layer 1 must go between the same spaces",
+        ),
+        (
+            lambda: LinearGaussianChain([Affine(eye[:, :1], zero, std)], [Affine(eye, zero, std)]),
+            ValueError,
+            "layer 1 must go between the same spaces",
+        ),
+        (
+            lambda: LinearGaussianChain(
+                [Affine(eye[:, :1], zero, std), Affine(eye, zero, std)],
+                [Affine(eye[:1], zero[:1], std), Affine(eye, zero, std)],
+            ),
+            ValueError,
+            "layers 1 and 2 must have the same latent",
         ),
         (
             lambda: LinearGaussianChain(
@@ -175,6 +235,11 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
         (lambda: random_chain([2, 1], 0).log_prob(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).exact_elbo(torch.zeros(2, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).posterior("x"), TypeError, "x must be"),
+        (
+            lambda: random_chain([2, 1], 0).log_prob(torch.full((1, 2), math.nan, **float64)),
+            ValueError,
+            "x must be fin",
+        ),
         (lambda: random_chain([2, 1], 0).prior("x"), TypeError, "like must be"),
         (lambda: random_chain([2, 1], 0).inferred(torch.zeros(1, 3, **float64)), ValueError, r"shape \(n, 2\)"),
         (lambda: random_chain([2, 1], 0).inferred([[0.0, 0.0]]), TypeError, "x must be"),

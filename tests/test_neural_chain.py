@@ -10,6 +10,7 @@ import torch
 
 from diffusion_notes.chain import Chain, elbo
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.networks import GaussianMLP
 from diffusion_notes.neural_chain import NeuralChain
 from diffusion_notes.vae import VAE
 
@@ -93,6 +94,16 @@ def test_every_parameter_is_trained():
     assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
 
 
+def test_what_is_left_out_is_as_for_one_network_and_the_first_layer_is_meant():
+    short = NeuralChain([2], generator=seeded())
+    long = NeuralChain([2], dim=2, std=None, width=64, depth=2, features=0, generator=seeded())
+    assert short.settings() == long.settings()
+    assert repr(GaussianMLP(2, 2)) == repr(short.encoders[0])
+    x = torch.randn(5, 2, generator=seeded(1))
+    assert torch.equal(short.infer(x).mean, long.infer(x, 1).mean)
+    assert torch.equal(short.generate(x).mean, long.generate(x, 1).mean)
+
+
 def test_the_generator_decides():
     a, b, other = (NeuralChain([2, 1], features=4, generator=seeded(seed)) for seed in (0, 0, 1))
     for one, same, another in zip(*(model.state_dict().values() for model in (a, b, other)), strict=True):
@@ -116,9 +127,9 @@ X = torch.zeros(3, 2)
         (lambda: NeuralChain([]), ValueError, "the number of latents must be at least 1, got 0"),
         (lambda: NeuralChain(2), TypeError, "latents must be a list of sizes, got int 2"),
         (lambda: NeuralChain("21"), TypeError, "latents must be a list of sizes, got str '21'"),
-        (lambda: NeuralChain([2, 0]), ValueError, "must be at least 1, got 0"),
-        (lambda: NeuralChain([2, 1.5]), TypeError, "must be an integer, got float 1.5"),
-        (lambda: NeuralChain([2], dim=0), ValueError, "must be at least 1, got 0"),
+        (lambda: NeuralChain([2, 0]), ValueError, "a size in latents must be at least 1, got 0"),
+        (lambda: NeuralChain([2, 1.5]), TypeError, "a size in latents must be an integer, got float 1.5"),
+        (lambda: NeuralChain([2], dim=0), ValueError, "^dim must be at least 1, got 0"),
         (lambda: NeuralChain([2], std=-1.0), ValueError, "std must be positive and finite"),
         (lambda: NeuralChain([2], width=0), ValueError, "width must be at least 1"),
         (lambda: NeuralChain([2], depth=-1), ValueError, "depth must be at least 0"),

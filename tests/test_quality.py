@@ -22,9 +22,10 @@ def test_nearest_is_nearest(generator):
 
 
 def test_points_on_the_spiral_are_found(generator):
-    u = torch.rand(1000, generator=generator, dtype=torch.float64)
+    """To half of the last step, which is a fifth of 0.008 of a two-hundredth."""
+    u = torch.rand(20_000, generator=generator, dtype=torch.float64)
     found, way = nearest(SwissRoll().spiral(u))
-    torch.testing.assert_close(found, u, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, u, rtol=0, atol=4.001e-6)
     assert way.abs().max() < 1e-4
 
 
@@ -77,6 +78,26 @@ def test_another_roll_has_its_own_cells(generator):
     assert off_spiral_share(x, other) == pytest.approx(0.0027, abs=0.002)
 
 
+def test_how_far_is_too_far(generator):
+    x = torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    distance = nearest(x)[1].norm(dim=-1)
+    assert off_spiral_share(x, further_than=distance.median().item()) == 0.5  # and the median itself is not further
+    assert off_spiral_share(x) == (distance > 0.15).double().mean().item()
+
+
+def test_fifty_pieces_of_ten_strips(generator):
+    x = SwissRoll().sample(1000, generator)
+    assert cell_divergence(x) == cell_divergence(x, along=50, across=10)
+
+
+def test_what_is_far_out_is_in_the_last_cell(generator):
+    """All n in one of k cells: χ² is (k − 1) n."""
+    u = SwissRoll().spiral(torch.rand(100, generator=generator, dtype=torch.float64))
+    beyond_the_end = SwissRoll().spiral(torch.tensor([1.2], dtype=torch.float64)).expand(100, 2)
+    for x, cells in ((3 * u, {"along": 1, "across": 4}), (beyond_the_end, {"along": 4, "across": 1})):
+        assert cell_divergence(x, **cells) == pytest.approx((3 * 100 - 3) / (2 * 100))
+
+
 def test_the_count_is_in_every_cell_once(generator):
     x = SwissRoll().sample(5000, generator)
     assert cell_divergence(x, along=1, across=1) == 0
@@ -106,5 +127,7 @@ def test_points_that_are_no_numbers_are_refused():
         cell_divergence(torch.zeros(1, 2), SwissRoll().diffuse(0.5))
     with pytest.raises(ValueError, match="along must be at least 1"):
         cell_divergence(torch.zeros(1, 2), along=0)
+    with pytest.raises(ValueError, match="across must be at least 1"):
+        cell_divergence(torch.zeros(1, 2), across=0)
     with pytest.raises(ValueError, match="further_than must be positive"):
         off_spiral_share(torch.zeros(1, 2), further_than=-1.0)

@@ -105,7 +105,9 @@ def test_the_grid():
     grid = ScalarLatent(Humps(), nodes=5, reach=2.0).grid(torch.zeros(1, 7, **float64))
     assert grid.tolist() == [[-2], [-1], [0], [1], [2]]
     assert grid.dtype == torch.float64
-    assert ScalarLatent(Humps()).grid(torch.zeros(1)).shape == (8001, 1)
+    default = ScalarLatent(Humps()).grid(torch.zeros(1))
+    assert default.shape == (8001, 1)
+    assert default[[0, -1]].tolist() == [[-8], [8]]
 
 
 def test_the_likelihood_can_be_differentiated():
@@ -159,6 +161,19 @@ def test_fewer_steps_find_less():
     assert bounds[0] < bounds[1] < bounds[2]
 
 
+def test_it_starts_at_the_posterior_if_that_is_gaussian_and_goes_a_twentieth_of_its_width_at_most():
+    chain, x = random_chain([2, 1], 6), points(4, 2)
+    scalar, posterior = ScalarLatent(chain, nodes=1001), chain.posterior(x)
+    first = scalar.best_gaussian(x, steps=1)
+    assert ((first.mean - posterior.mean).abs() < 0.051 * posterior.stddev + scalar.step).all()
+    assert ((first.log_std - posterior.stddev.log()).abs() < 0.051).all()
+
+
+def test_four_hundred_steps_are_taken():
+    x, humps = torch.tensor([[2.0]], **float64), ScalarLatent(Humps(), nodes=101)
+    assert torch.equal(humps.best_gaussian(x).log_std, humps.best_gaussian(x, steps=400).log_std)
+
+
 moments = st.tuples(st.floats(-3, 3), st.floats(0.05, 1))
 
 
@@ -185,6 +200,13 @@ def test_each_point_has_a_posterior_of_its_own(generator):
     assert ((totals.mean(0) - chain.log_prob(x) + gap).abs() < 4.5 * totals.std(0) / 5000**0.5).all()
 
 
+def test_many_points_have_a_posterior_each_and_on_a_gpu_no_value_is_looked_at():
+    mean = torch.zeros(1000, 1, **float64)
+    assert FreePosterior(ONE, mean).infer(torch.zeros(1000, 2, **float64)).mean.shape == (1000, 1)
+    # on `meta` there are no values, so whoever looks at one fails
+    assert FreePosterior(ONE, mean.to("meta"), mean.to("meta")).log_std.shape == (1000, 1)
+
+
 def test_a_free_posterior_is_what_is_trained(generator):
     mean = torch.zeros(3, 2)
     free = FreePosterior(random_chain([2, 2], 7), mean)
@@ -205,6 +227,13 @@ def test_the_gap_of_an_encoder_is_larger_than_that_of_the_best(generator):
     assert (log_p - optimal < 0.05).all()
 
 
+class Bare(Humps):
+    """Its prior forgets that the single number is a point."""
+
+    def prior(self, like):
+        return Normal(like.new_zeros(len(like)), 1.0)
+
+
 TWO, ONE, PLANE = (random_chain(dims, 0) for dims in ([2, 1, 1], [2, 1], [2, 2]))
 X = torch.zeros(3, 2, **float64)
 
@@ -222,6 +251,9 @@ X = torch.zeros(3, 2, **float64)
         (lambda: ScalarLatent(ONE).log_joint(X[:0]), ValueError, "x must hold at least 1 points"),
         (lambda: ScalarLatent(ONE).elbo([[0.0]]), TypeError, "x must be a floating-point tensor"),
         (lambda: ScalarLatent(PLANE).log_prob(X), ValueError, r"a single number, and has shape \(2,\)"),
+        (lambda: ScalarLatent(Bare()).log_prob(X[:, :1]), ValueError, r"a single number, and has shape \(\)"),
+        (lambda: ScalarLatent(ONE).log_prob(X[:0]), ValueError, "x must hold at least 1 points"),
+        (lambda: ScalarLatent(ONE).best_gaussian(X, steps=0), ValueError, "steps must be at least 1"),
         (lambda: ScalarLatent(PLANE).elbo(X), ValueError, r"a single number, and has shape \(2,\)"),
         (lambda: ScalarLatent(PLANE).best_gaussian(X), ValueError, r"a single number, and has shape \(2,\)"),
         (lambda: FreePosterior("chain", X), TypeError, "chain must have length, prior"),
@@ -229,6 +261,19 @@ X = torch.zeros(3, 2, **float64)
         (lambda: FreePosterior(ONE, X[0]), ValueError, r"mean must have shape \(n, D\)"),
         (lambda: FreePosterior(ONE, X[:0]), ValueError, "mean must hold at least 1 points"),
         (lambda: FreePosterior(ONE, 0.0), TypeError, "mean must be a floating-point tensor"),
+        (lambda: FreePosterior(ONE, X[:, :1] / 0), ValueError, "mean must be finite"),
+        (
+            lambda: FreePosterior(ONE, X[:2, :1]).infer(X),
+            ValueError,
+            "z must be the 2 points that have a q of their own, got 3",
+        ),
+        (lambda: FreePosterior(ONE, X[:, :1], X[:, :1]), ValueError, "std must be positive, and some"),
+        (lambda: FreePosterior(ONE, X[:, :1], X[:, :1] - 1), ValueError, "std must be positive, and some"),
+        (lambda: FreePosterior(ONE, X[:, :1], X[:, :1] / 0), ValueError, "std must be finite"),
+        (lambda: FreePosterior(ONE, X[:, :1]).infer(X, 0), ValueError, "i must be at least 1"),
+        (lambda: FreePosterior(ONE, X[:, :1]).infer(X, 2), ValueError, "i must be at most 1"),
+        (lambda: FreePosterior(ONE, X[:, :1]).generate(X[:, :1], 0), ValueError, "i must be at least 1"),
+        (lambda: FreePosterior(ONE, X[:, :1]).generate(X[:, :1], 2), ValueError, "i must be at most 1"),
         (
             lambda: FreePosterior(ONE, X[:, :1]).infer(X[:2]),
             ValueError,

@@ -196,6 +196,38 @@ def test_a_tensor_of_noise_levels_is_a_batch(generator):
     torch.testing.assert_close(SwissRoll().expected_noise(x, levels)[:, 1], noise)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (2, 1, 3)])
+def test_points_may_have_any_shape(shape, generator):
+    u = torch.rand(shape, generator=generator, dtype=torch.float64)
+    x, roll = SwissRoll().spiral(u), SwissRoll().diffuse(0.8)
+    assert x.shape == (*shape, 2)
+    torch.testing.assert_close(x.reshape(-1, 2), SwissRoll().spiral(u.reshape(-1)))
+    for quantity, end in (
+        (roll.log_prob, ()),
+        (roll.score, (2,)),
+        (lambda x: SwissRoll().expected_noise(x, 0.8), (2,)),
+    ):
+        value = quantity(x)
+        assert value.shape == (*shape, *end)
+        torch.testing.assert_close(value.reshape(-1, *end), quantity(x.reshape(-1, 2)))
+
+
+def test_noise_levels_may_have_any_shape(generator):
+    levels = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.05, 0.0]], dtype=torch.float64)
+    roll, one = SwissRoll().diffuse(levels), SwissRoll().diffuse(levels.reshape(-1))
+    x = roll.sample(7, torch.Generator().manual_seed(1), dtype=torch.float64)
+    row = x.reshape(7, 6, 2)
+    assert x.shape == (7, 2, 3, 2)
+    torch.testing.assert_close(row, one.sample(7, torch.Generator().manual_seed(1), dtype=torch.float64))
+    torch.testing.assert_close(roll.log_prob(x).reshape(7, 6), one.log_prob(row))
+    torch.testing.assert_close(roll.score(x).reshape(7, 6, 2), one.score(row))
+    noise = SwissRoll().expected_noise(x, levels)
+    torch.testing.assert_close(noise.reshape(7, 6, 2), SwissRoll().expected_noise(row, levels.reshape(-1)))
+    each = torch.stack([SwissRoll().smallest_loss(level) for level in levels.reshape(-1)])
+    torch.testing.assert_close(SwissRoll().smallest_loss(levels), each.reshape(2, 3))
+    assert SwissRoll().smallest_loss(levels[:0]).shape == (0, 3)
+
+
 @settings(max_examples=5)  # the thinnest of them takes seconds
 @given(st.floats(0.05, 0.3), st.floats(0.05, 0.3))
 def test_other_rolls_integrate_to_one(noise, scale):
@@ -243,6 +275,7 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll(noise="a"), TypeError, "noise must be a number"),
         (lambda: SwissRoll(scale=math.inf), ValueError, "scale must be positive and finite"),
         (lambda: SwissRoll(noise=0.001), ValueError, "at least a tenth of scale"),
+        (lambda: SwissRoll(noise=0.0095), ValueError, "at least a tenth of scale, got 0.0095 and 0.1"),
         (lambda: SwissRoll().diffuse(0.5).smallest_loss(0.5), ValueError, "belongs to the clean roll"),
         (
             lambda: SwissRoll().diffuse(torch.full((5, 1), 0.5)).score(torch.zeros(5, 2)),

@@ -230,6 +230,13 @@ def test_the_surrogate_needs_no_slope_in_z(generator):
     assert abs(slope - exact) > 1
 
 
+def test_the_spread_looks_at_no_value_where_looking_would_halt_a_gpu():
+    """On `meta` there are no values, so whoever looks at one fails."""
+    p = random_chain([2, 1], 0).generative[0]
+    p = Affine(*(part.to("meta") for part in (p.weight, p.bias, p.std)))
+    assert naive_spread(p, points(3, 2).to("meta")).shape == (3,)
+
+
 TWO = random_chain([2, 1, 1], 0)
 ONE = random_chain([2, 1], 0)
 X = torch.zeros(3, 2, **float64)
@@ -256,6 +263,8 @@ X = torch.zeros(3, 2, **float64)
         (lambda: naive_estimate(ONE, X[0], 2), ValueError, r"x must have shape \(n, D\)"),
         (lambda: naive_estimate(ONE, X, 0), ValueError, "samples must be at least 1"),
         (lambda: naive_estimate(ONE, X, 2.0), TypeError, "samples must be an integer"),
+        (lambda: naive_estimate(ONE, X / 0, 2), ValueError, "x must be finite"),
+        (lambda: naive_spread(ONE.generative[0], X / 0), ValueError, "x must be finite"),
         (lambda: naive_spread(ONE, X), TypeError, "p must be Affine, got LinearGaussianChain"),
         (lambda: naive_spread(ONE.generative[0], X[:, :1]), ValueError, r"x must have shape \(n, 2\)"),
         (lambda: naive_spread(ONE.generative[0], 0.0), TypeError, "x must be a floating-point tensor"),

@@ -5,8 +5,8 @@
 cosmic-ray makes the changes, in a copy of the project, and runs the module's own tests and its examples on each. A
 sitting that is interrupted goes on where it was, until the module or its tests change. Of the arithmetic operators
 only the nearest relatives are tried, since hardly a test lets a product pass for a shift of bits; and none for "|",
-which nearly always stands in an annotation, where it is not evaluated. What survives is listed in the record, to be
-killed or explained.
+which nearly always stands in an annotation, where it is not evaluated. What survives is listed in the record, with
+the reason if mutants_explained.toml has one: it is to be killed, or explained where it changes nothing.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+from fork_tests import CLIENT, serving
+
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ROOT / "_build" / "mutants"
 RECORD = ROOT / "benchmarks" / "mutants.json"
+EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 TOOLS = ROOT / ".venv-mutants" / "bin"
 MATHS = (
     "bound", "chain", "ddpm", "diffusion", "distributions", "hierarchical_vae", "linear_gaussian", "neural_chain",
     "parameterisations", "quadrature", "quality", "scalar_latent", "swiss_roll", "tables", "vae",
 )  # fmt: skip
-OPTIONS = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=verdict")
 LEFT_OUT = [
     r"core/ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Mul_Add|Div_Mul|Pow_Mul|FloorDiv_Div|Mod_Mul)",
-    r"core/ReplaceUnaryOperator_(?!USub_UAdd|Delete_Not|Delete_USub)",
+    r"core/ReplaceUnaryOperator_(?!Delete_Not|Delete_USub)",  # "+1" is what "1" is
 ]
 CONFIGURATION = """\
 [cosmic-ray]
@@ -65,57 +69,73 @@ def sources_of(module: str) -> str:
 
 def examine(module: str) -> dict:
     """Try all the mutants of a module that have not been tried."""
-    session = SESSIONS / f"{module}-{sources_of(module)}.sqlite"
-    tests = [sys.executable, *OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
+    sources = sources_of(module)
+    session = SESSIONS / f"{module}-{sources}.sqlite"
+    tests = [*OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
     with tempfile.TemporaryDirectory() as folder:
         project = copy(Path(folder) / "copy")
-        timeout = 30 + 10 * seconds(tests, project)
-        configuration = project / "mutants.toml"
-        command = shlex.join(tests)
-        text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
-        configuration.write_text(text, encoding="utf-8")
-
-        def cosmic_ray(tool: str, *arguments: str | Path) -> str:
-            command = [TOOLS / tool, *arguments]
-            return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-        SESSIONS.mkdir(parents=True, exist_ok=True)
-        if not session.exists():
-            whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
-            whole.unlink(missing_ok=True)
-            cosmic_ray("cosmic-ray", "init", configuration, whole)
-            cosmic_ray("cr-filter-operators", whole, configuration)
-            whole.rename(session)
-        cosmic_ray("cosmic-ray", "exec", configuration, session)
-        tried = [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
-    return {"sources": sources_of(module)} | verdict(tried, ROOT / "diffusion_notes" / f"{module}.py")
+        with serving(project, tests):
+            tried = changed(module, session, project)
+    return {"sources": sources} | verdict(tried, reasons(module))
 
 
-def seconds(tests: list[str], project: Path) -> float:
+def changed(module: str, session: Path, project: Path) -> list:
+    """What cosmic-ray tells of each mutant."""
+    command, timeout = shlex.join(CLIENT), 30 + 5 * seconds(project)
+    configuration = project / "mutants.toml"
+    text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
+    configuration.write_text(text, encoding="utf-8")
+
+    def cosmic_ray(tool: str, *arguments: str | Path) -> str:
+        command = [TOOLS / tool, *arguments]
+        return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    SESSIONS.mkdir(parents=True, exist_ok=True)
+    if not session.exists():
+        whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
+        whole.unlink(missing_ok=True)
+        cosmic_ray("cosmic-ray", "init", configuration, whole)
+        cosmic_ray("cr-filter-operators", whole, configuration)
+        whole.rename(session)
+    cosmic_ray("cosmic-ray", "exec", configuration, session)
+    return [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
+
+
+def seconds(project: Path) -> float:
     """How long the tests take before anything is changed."""
-    start = time.perf_counter()
-    done = subprocess.run(tests, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
+    for _ in range(2):  # the first waits until all is imported
+        start = time.perf_counter()
+        done = subprocess.run(CLIENT, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start
 
 
-def verdict(tried: list, source: Path) -> dict:
-    """How many were killed, and the lines of those that were not."""
-    lines = source.read_text(encoding="utf-8").splitlines()
+def reasons(module: str) -> dict[str, str]:
+    """Why a changed line does what the line did, for those of which somebody has found out."""
+    explained = tomllib.loads(EXPLAINED.read_text(encoding="utf-8")).get(module, {})
+    return {line: why for why, lines in explained.items() for line in lines}
+
+
+def verdict(tried: list, why: dict[str, str]) -> dict:
+    """How many were killed, and what became of the lines where they were not."""
     tried = [(item["mutations"][0], result) for item, result in tried if result["worker_outcome"] != "skipped"]
     counts = Counter(result["test_outcome"] for _, result in tried)
     killed = counts["killed"] + counts["incompetent"]
-    survivors = [
-        {
-            "line": mutation["start_pos"][0],
-            "code": lines[mutation["start_pos"][0] - 1].strip(),
-            "change": f"{mutation['operator_name'].removeprefix('core/')} {mutation['occurrence']}",
-        }
-        for mutation, result in tried
-        if result["test_outcome"] == "survived"
-    ]
+    survivors = []
+    for mutation, result in tried:
+        if result["test_outcome"] == "survived":
+            before, after = (changed_line(result["diff"], sign) for sign in "-+")
+            survivor = {"line": mutation["start_pos"][0], "code": before, "changed": after}
+            survivors.append(survivor | ({"why": why[after]} if after in why else {}))
+    survivors.sort(key=lambda survivor: (survivor["line"], survivor["changed"]))
     return {"mutants": len(tried), "killed": killed, "share": round(killed / len(tried), 3), "survivors": survivors}
+
+
+def changed_line(diff: str, sign: str) -> str:
+    """The line that a difference takes away, or puts there."""
+    found = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and line[1:3] != sign * 2]
+    return " ".join(line for line in found if line)
 
 
 def main() -> None:
