@@ -94,7 +94,8 @@ def test_what_is_far_out_is_in_the_last_cell(generator):
     """All n in one of k cells: χ² is (k − 1) n."""
     u = SwissRoll().spiral(torch.rand(100, generator=generator, dtype=torch.float64))
     beyond_the_end = SwissRoll().spiral(torch.tensor([1.2], dtype=torch.float64)).expand(100, 2)
-    for x, cells in ((3 * u, {"along": 1, "across": 4}), (beyond_the_end, {"along": 4, "across": 1})):
+    strips, pieces = {"along": 1, "across": 4}, {"along": 4, "across": 1}
+    for x, cells in ((3 * u, strips), (0 * u, strips), (beyond_the_end, pieces)):
         assert cell_divergence(x, **cells) == pytest.approx((3 * 100 - 3) / (2 * 100))
 
 
