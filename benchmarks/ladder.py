@@ -1,6 +1,6 @@
 """The ladder from the VAE to DDPM: run what has not been run, and store the results with the package.
 
-    python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...]
+    python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock]
 
 Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
 processes may share it. With seeds that are not in the plan, nothing is stored: what comes out is printed beside what
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
@@ -20,11 +21,14 @@ from torch import Generator
 
 from diffusion_notes.best_levels import best_bound, doubt, levels_between
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.rungs import DATA, LADDER, RUNGS, climb, measure
+from diffusion_notes.ladder import LadderChain
+from diffusion_notes.rungs import DATA, LADDER, RUNGS, climb, measure, schedule_of, steps_and_width
 from diffusion_notes.stored import RESULTS, provenance, results
+from diffusion_notes.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "_build" / "ladder"
+CLOCK = ROOT / "_build" / "ladder_clock.json"
 SEEDS = range(5)
 # those that take fewer steps than DDPM if the work is equal
 SLOW = ("VAE, one coordinate", "VAE", "hierarchical VAE", "four layers", "shared network", "last latent noise",
@@ -98,11 +102,32 @@ def planned(seeds: range = SEEDS) -> Iterator[tuple[str, str, str, int]]:
             yield data, budget, name, seed
 
 
+def clock() -> None:
+    """How long a step of the training takes, alone on the machine, in milliseconds: the best of several rounds."""
+    found = {}
+    for name, width in sorted({(name, steps_and_width(RUNGS[name], budget)[1]) for _, budget, name in PLAN}):
+        chain = LadderChain(RUNGS[name], schedule_of(RUNGS[name], "swiss roll"), width)
+        steps = train(chain, DATA["swiss roll"].sample(10_000), steps=10**6, progress=False)
+        rounds = []
+        for _ in range(6):
+            start = time.perf_counter()
+            for _ in range(10):
+                next(steps)
+            rounds.append(time.perf_counter() - start)
+        found[f"{name}, {width}"] = 100 * min(rounds)
+        print(name, width, round(found[f"{name}, {width}"], 2), flush=True)
+    CLOCK.write_text(json.dumps(found), encoding="utf-8")
+
+
 def gather() -> None:
     """Bring the runs of the plan that there are into the file of the package."""
     known = stored_runs()
+    took = json.loads(CLOCK.read_text(encoding="utf-8")) if CLOCK.exists() else {}
     runs = [known[key(*one)] for one in planned() if key(*one) in known]
     for one in runs:
+        clocked = took.get(f"{one['rung']}, {one['width']}")
+        if clocked:  # other runs stood beside this one
+            one["seconds"] = one["steps"] * clocked / 1000
         if one["seed"] or one["budget"] != "time":  # the page shows no others
             one.pop("samples", None)
     store("ladder", {"runs": runs})
@@ -124,12 +149,17 @@ def main() -> None:
     """Run what is missing, or other seeds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rungs", nargs="*", default=list(RUNGS), choices=list(RUNGS), metavar="NAME")
+    parser.add_argument("--clock", action="store_true", help="only measure how long the steps take")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
     RUNS.mkdir(parents=True, exist_ok=True)
     if not (RESULTS / "levels.json").exists():
         know_levels()
+    if chosen.clock:
+        clock()
+        gather()
+        return
     if not set(chosen.seeds) <= set(SEEDS):
         again(chosen.rungs, chosen.seeds)
         return

@@ -131,9 +131,11 @@ def _elsewhere(tmp_path, monkeypatch):
     """Results and runs in a folder of the test, with a plan of two small runs."""
     monkeypatch.setattr(ladder, "RESULTS", tmp_path)
     monkeypatch.setattr(ladder, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(ladder, "CLOCK", tmp_path / "clock.json")
     monkeypatch.setattr(ladder, "results", lambda name: json.loads((tmp_path / f"{name}.json").read_text()))
     monkeypatch.setattr(ladder, "PLAN", [("clusters", "time", "VAE"), ("swiss roll", "time", "DDPM")])
     (tmp_path / "levels.json").write_text("{}")
+    (tmp_path / "clock.json").write_text('{"VAE, 64": 1.5}')
 
 
 @pytest.mark.usefixtures("_elsewhere")
@@ -144,7 +146,8 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
         if len(ran) == 3:
             raise KeyboardInterrupt
         ran.append(one)
-        return {"data": one[0], "budget": one[1], "rung": one[2], "seed": one[3], "gap": 0.1, "samples": [[0.0, 0.0]]}
+        about = dict(zip(("data", "budget", "rung", "seed"), one, strict=True))
+        return about | {"gap": 0.1, "samples": [[0.0, 0.0]], "steps": 2000, "width": 64, "seconds": 99.0}
 
     monkeypatch.setattr(ladder, "run", run)
     monkeypatch.setattr(sys, "argv", ["ladder.py", "--seeds", "0", "1"])
@@ -156,6 +159,7 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
     assert ran_before + ran == list(ladder.planned([0, 1]))
     stored = json.loads((tmp_path / "ladder.json").read_text())
     assert [one["seed"] for one in stored["runs"]] == [0, 1, 0, 1]
+    assert [one["seconds"] for one in stored["runs"]] == [3.0, 3.0, 99.0, 99.0]
     assert ["samples" in one for one in stored["runs"]] == [True, False, True, False]
     ran.clear()
     for file in (tmp_path / "runs").iterdir():  # what is in the package is not run again
