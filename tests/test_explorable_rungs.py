@@ -61,7 +61,7 @@ def test_what_is_shown_are_means_and_standard_errors_over_the_seeds(data):
         terms = [np.mean([each["terms"][term] for each in runs]) for term in ("reconstruction", "layers", "prior")]
         assert found["terms"] == pytest.approx(terms, abs=5.1e-8)
         assert (found["seeds"], found["switches"]) == (3, SWITCHES[name])
-        assert (found["steps"], found["seconds"]) == (2444, 4)  # of 4000, 2000, 1333, and of 3.2, 4.2, 5.2
+        assert (found["steps"], found["seconds"]) == (3834, 5)  # of 4000, 3834, 3667, and of 3.7, 4.7, 5.7
 
 
 def test_only_the_budget_that_is_asked_for_is_shown():
@@ -240,7 +240,7 @@ def position(page, side: str) -> list[str]:
 
 def cost(side: str, name: str, data: str = "swiss roll") -> str:
     gap, kl = ("{:.3f} ± {:.3f}".format(*truth(name, data, key)) for key in ("gap", "KL"))
-    return f"{side}, {name}: {gap} nats above the entropy, KL {kl}, 2444 steps of training in 4 s."
+    return f"{side}, {name}: {gap} nats above the entropy, KL {kl}, 3834 steps of training in 5 s."
 
 
 @each_scheme
@@ -364,6 +364,65 @@ def test_a_is_drawn_on_the_left_and_b_on_the_right_on_the_same_axes(show):
     assert pixels(page, 0, 0.5, blue=True) > 500
     assert pixels(page, 0.5, 1, blue=False) > 500
     assert pixels(page, 0, 0.5, blue=False) == pixels(page, 0.5, 1, blue=True) == 0
+
+
+def bars(page, which: int, left: float, right: float) -> list[tuple[bool, float, float]]:
+    """The bars of a picture from above: whether each is blue, and where it begins and ends, in pixels.
+
+    They are looked for between two places in pixels, the second one counted from the right.
+    """
+    rows = (
+        page.locator("canvas")
+        .nth(which)
+        .evaluate(
+            """(canvas, [left, right]) => {
+          const { width, height } = canvas, { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+          const colour = (x, y) => {
+            const more = data[4 * (y * width + x) + 2] - data[4 * (y * width + x)];
+            return more > 60 ? "blue" : more < -60 ? "orange" : null; };
+          return Array.from({ length: height }, (_, y) => ["blue", "orange"].map((name) =>
+            [...Array(width - right).keys()].slice(left).filter((x) => colour(x, y) === name))); }""",
+            [left, right],
+        )
+    )
+    found = []
+    for of in (0, 1):
+        ends = [(min(row[of]), max(row[of]) + 1) if len(row[of]) > 1 else None for row in rows]
+        for y, here in enumerate(ends):
+            if here and not ends[y - 1]:
+                found.append((y, of == 0, *here))
+    return [bar for _, *bar in sorted(found)]
+
+
+def test_the_bars_of_the_costs_are_as_long_as_the_means_on_one_scale(show):
+    page = show(rungs())
+    means = [truth(name, key=key)[0] for key in ("gap", "KL") for name in ("VAE", "DDPM")]
+    ends = [sum(truth(name, key=key)) for key in ("gap", "KL") for name in ("VAE", "DDPM")]
+    wide = page.locator("canvas").nth(1).evaluate("canvas => canvas.width") - 22 - 112
+    found = bars(page, 1, 22, 112)
+    assert [blue for blue, *_ in found] == [True, False, True, False]
+    assert [start for _, start, _ in found] == [22] * 4
+    lengths = [end - start for _, start, end in found]
+    assert lengths == pytest.approx([mean / max(ends) * wide for mean in means], abs=1.5)
+
+
+def test_the_bars_of_the_terms_point_to_their_sign_and_add_up_to_the_bound(show):
+    page = show(rungs())
+    terms = [np.array(shown("swiss roll", name)["terms"]) for name in ("VAE", "DDPM")]
+    values = [value for pair in zip(*(np.append(each, each.sum()) for each in terms), strict=True) for value in pair]
+    low, high = min(0, *values), max(0, *values)
+    wide = page.locator("canvas").nth(2).evaluate("canvas => canvas.width") - 116 - 58
+    found = bars(page, 2, 116, 58)
+    assert [blue for blue, *_ in found] == [True, False] * 4
+    place = [116 + (value - low) / (high - low) * wide for value in (0, *values)]
+    expected = [end for there in place[1:] for end in sorted((place[0], there))]
+    assert [end for _, *both in found for end in both] == pytest.approx(expected, abs=2)
+
+
+def test_the_controls_stand_above_the_pictures(show):
+    page = show(rungs())
+    tops = [page.locator(what).first.bounding_box()["y"] for what in (".try", ".controls", "canvas", "output")]
+    assert tops == sorted(tops)
 
 
 # The still picture
