@@ -81,7 +81,7 @@ def examine(module: str) -> dict:
 
 def changed(module: str, session: Path, project: Path) -> list:
     """What cosmic-ray tells of each mutant."""
-    command, timeout = shlex.join(CLIENT), 30 + 2 * seconds(project)
+    command, timeout = shlex.join(CLIENT), 30 + 5 * seconds(project)
     configuration = project / "mutants.toml"
     text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
     configuration.write_text(text, encoding="utf-8")
