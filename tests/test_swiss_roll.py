@@ -289,6 +289,16 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll().diffuse("0.5"), TypeError, "alpha_bar"),
         (lambda: SwissRoll().diffuse(torch.tensor(1)), TypeError, "alpha_bar"),
         (lambda: SwissRoll().sample(-1), ValueError, "n must be at least 0"),
+        (
+            lambda: SwissRoll().sample(2, torch.Generator(), device="meta"),
+            ValueError,
+            "generator must be on meta",
+        ),
+        (
+            lambda: SwissRoll().diffuse(torch.tensor(0.5, device="meta")).sample(2, torch.Generator()),
+            ValueError,
+            "generator must be on meta",
+        ),
         (lambda: SwissRoll().sample(2.0), TypeError, "n must be an integer"),
         (lambda: SwissRoll().log_prob(torch.zeros(3)), ValueError, r"shape \(..., 2\)"),
         (lambda: SwissRoll().log_prob([0.0, 0.0]), TypeError, "x must be a floating-point tensor"),
