@@ -102,6 +102,7 @@ MOVED = [
     ("hierarchical_vae", ["layers"]),
     ("ddpm", ["forward_posterior", "field", "bound_bars"]),
     ("swiss_roll", ["forward", "particles", "reverse", "particles"]),
+    ("ladder", ["rungs"]),
 ]
 
 
