@@ -154,7 +154,7 @@ function switchboard(all, turn) {
 }
 
 const GRID = `
-[data-explorable] .switches { display: grid; grid-template-columns: 5.8rem 1fr 1fr; align-items: center; flex: 1 1 100%;
+[data-explorable] .switches { display: grid; grid-template-columns: 6.2rem 1fr 1fr; align-items: center; flex: 1 1 100%;
   gap: 0.2rem 0.4rem; min-width: 0; }
 [data-explorable] .switches select { width: 100%; min-width: 0; padding: 0 0.2rem; }
 [data-explorable] .switches span:is(:nth-child(-n + 3), .differs) { font-weight: 700; }
