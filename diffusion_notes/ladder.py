@@ -5,9 +5,11 @@ Every rung is a :class:`~diffusion_notes.chain.Chain`, so the bound of each is c
 the steps that undo it for Gaussian data, and their networks learn what is to be added to that:
 
 .. math::
+    \begin{aligned}
     q_\phi(z_i \mid z_{i-1}) &= \mathcal N\bigl(\sqrt{\alpha_i}\,z_{i-1} + \sqrt{\beta_i}\,f_\phi(z_{i-1}, i),\
         \beta_i\,e^{2 g_\phi(z_{i-1}, i)} I\bigr), \\
     p_\theta(z_{i-1} \mid z_i) &= \mathcal N\bigl(\mu_\theta(z_i, i),\ s_i^2\,e^{2 h_\theta(z_i, i)} I\bigr).
+    \end{aligned}
 
 With :math:`f_\phi = g_\phi = 0` for good, q is the forward process of DDPM; with L = 1 and both learned, the
 chain is a VAE.
@@ -81,7 +83,7 @@ class Rung:
     @property
     def is_vae(self) -> bool:
         """Whether this is the chain of length one with a learned and informative q."""
-        return self.layers == 1 and self.inference == "learned" and self.last == "informative"
+        return (self.layers, self.inference, self.last) == (1, "learned", "informative")
 
 
 class LadderChain(nn.Module):
@@ -149,7 +151,7 @@ class LadderChain(nn.Module):
 
     @property
     def cost(self) -> int:
-        """The multiplications and additions that a step of the training takes for a point, forward; about."""
+        """The number of multiplications that a step of the training takes for a point, forward; about."""
         whole = self.rung.objective == "bound"
         cost = self.decoder.parameters_of_a_step * (self.length if whole else 1)
         return cost + (self.encoder.parameters_of_a_step * self.length if self.rung.inference == "learned" else 0)
@@ -214,16 +216,11 @@ class LadderChain(nn.Module):
             q = self.infer(path[-1], k)
             path.append(draw(q, generator))
             log_q = log_q + q.log_prob(path[-1])
-        first, latents = path[1], torch.stack(path[1:])
-        if self.rung.latent < _DIM:
-            bottom = self._from_bottom(first).log_prob(x)
-            below = torch.stack([torch.zeros_like(first), *path[1:-1]])
-        else:
-            bottom, below = 0, torch.stack(path[:-1])
-        point = torch.arange(len(x), device=x.device)
+        small, point = self.rung.latent < _DIM, torch.arange(len(x), device=x.device)
+        latents, below = torch.stack(path[1:]), torch.stack([path[1] if small else x, *path[1:-1]])
         log_p = self._step(latents[i - 1, point], i).log_prob(below[i - 1, point])
-        if self.rung.latent < _DIM:
-            log_p = torch.where(i == 1, bottom, log_p)
+        if small:  # the step to the data is another network's
+            log_p = torch.where(i == 1, self._from_bottom(path[1]).log_prob(x), log_p)
         return (log_q - self.length * log_p - self.prior(x).log_prob(path[-1])).mean()
 
     def _noise(self, z: Tensor, i: int | Tensor) -> tuple[Tensor, Tensor]:

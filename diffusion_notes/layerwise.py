@@ -80,7 +80,7 @@ class StepMLP(nn.Module):
 
     @property
     def parameters_of_a_step(self) -> int:
-        """How many parameters one evaluation uses: about as many multiplications and additions."""
+        """The number of parameters that an evaluation uses; it takes about as many multiplications."""
         return sum(parameter[0].numel() for parameter in self.parameters())
 
     def forward(self, z: Tensor, t: int | Tensor) -> Tensor:
