@@ -243,6 +243,12 @@ def test_samples_follow_the_seed_and_the_dtype(generator):
     assert SwissRoll().sample(0).shape == (0, 2)
 
 
+def test_samples_are_where_they_are_asked_for_or_where_the_noise_level_is():
+    assert SwissRoll().sample(4, device="meta").device.type == "meta"
+    assert SwissRoll().diffuse(torch.tensor(0.5, device="meta")).sample(4).device.type == "meta"
+    assert SwissRoll().sample(4, torch.Generator()).device.type == "cpu"
+
+
 def test_the_noise_level_is_subtracted_in_its_own_precision():
     x, level = torch.tensor([[0.3, 0.2]]), torch.tensor(1 - 1e-9, dtype=torch.float64)
     expected = SwissRoll().expected_noise(x.double(), level)
