@@ -253,6 +253,7 @@ X = torch.zeros(3, 2, **float64)
         (lambda: ScalarLatent(PLANE).log_prob(X), ValueError, r"a single number, and has shape \(2,\)"),
         (lambda: ScalarLatent(Bare()).log_prob(X[:, :1]), ValueError, r"a single number, and has shape \(\)"),
         (lambda: ScalarLatent(ONE).log_prob(X[:0]), ValueError, "x must hold at least 1 points"),
+        (lambda: ScalarLatent(ONE).log_joint(X / 0), ValueError, "x must be finite"),
         (lambda: ScalarLatent(ONE).best_gaussian(X, steps=0), ValueError, "steps must be at least 1"),
         (lambda: ScalarLatent(PLANE).elbo(X), ValueError, r"a single number, and has shape \(2,\)"),
         (lambda: ScalarLatent(PLANE).best_gaussian(X), ValueError, r"a single number, and has shape \(2,\)"),

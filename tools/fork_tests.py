@@ -18,6 +18,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
+from threading import RLock
 
 import pytest
 from tqdm import tqdm
@@ -49,7 +50,7 @@ def serving(folder: Path, tests: list[str], warm: tuple[str, ...] = WARM) -> Ite
 def _serve(door: socket.socket, stopped: Connection, folder: Path, tests: list[str], warm: tuple[str, ...]) -> None:
     for name in warm:
         import_module(name)
-    tqdm.get_lock()  # one for all, or every run leaves one behind
+    tqdm.set_lock(RLock())  # a fork has a copy: tqdm's own is shared, and who is killed keeps it
     gc.freeze()  # or every run goes over all of it
     sys.dont_write_bytecode = True  # two changes within a second may look alike to Python
     sys.path.insert(0, str(folder))
