@@ -150,9 +150,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(chosen.seed)
     contestant, outer = PEERS[chosen.name]
     points, watch, notes, samples = torch.from_numpy(np.load(chosen.points)), Stopwatch(), [], []
+    next(contestant(points, [1], Stopwatch()))  # what is loaded at the first step is not the training's
+    torch.manual_seed(chosen.seed)
     for steps, sample in contestant(points * outer / OUTER, chosen.steps, watch):
         with (drawing := Stopwatch()):
             x = sample(len(points)) * OUTER / outer

@@ -115,13 +115,13 @@ def knowledge(ddpm: DDPM, seed: int, points: int = 4000) -> dict:
 
 
 def fastest(f: Callable[[], object], times: int) -> float:
-    """Seconds for one call: the best of several rounds, since others use the machine too."""
+    """Seconds of the processor for one call: the best of several rounds, since others use the machine too."""
     rounds = []
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(times):
             f()
-        rounds.append((time.perf_counter() - start) / times)
+        rounds.append((time.process_time() - start) / times)
     return min(rounds)
 
 

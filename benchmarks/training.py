@@ -125,12 +125,14 @@ def gather() -> dict:
     files = [file(*one) for one in planned()]
     runs = [each for path in files if path.exists() for each in json.loads(path.read_text(encoding="utf-8"))]
     smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
+    steps = RUNS / "steps.json"
     return {
         "provenance": provenance("make bench-peers"),
         "versions of others": (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8").split("\n")[2:-1],
         "times": TIMES,
         "smallest loss at": smallest,
         "smallest loss": over_all_times(smallest),
+        "steps": json.loads(steps.read_text(encoding="utf-8")) if steps.exists() else {},
         "runs": runs,
     }
 
@@ -162,13 +164,17 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     RUNS.mkdir(parents=True, exist_ok=True)
+    RECIPES["this book"].train(data(0, 100), 1, Generator())  # what is loaded at the first step is not the training's
+    if not (RUNS / "steps.json").exists():
+        found = {name: ratios(recipe) for name, recipe in RECIPES.items() if recipe.importance}
+        (RUNS / "steps.json").write_text(json.dumps(found), encoding="utf-8")
     for one in planned(chosen.seeds):
         if not file(*one).exists() and (chosen.peers or not one[0].peer) and one[0].name in chosen.only:
             found = run(*one)
             file(*one).write_text(json.dumps(found), encoding="utf-8")
             print(summary(found) or file(*one).stem, flush=True)
     if set(chosen.seeds) <= set(SEEDS):
-        found = gather() | {"steps": {name: ratios(recipe) for name, recipe in RECIPES.items()}}
+        found = gather()
         (RESULTS / "training.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
         print(summary(found["runs"]))
     elif (RESULTS / "training.json").exists():
