@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -107,7 +107,7 @@ def run(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
     return [about | each | {"final": each["steps"] == one.steps[-1]} for each in found]
 
 
-def planned(seeds: Iterator[int] = SEEDS) -> Iterator[tuple[Contestant, tuple[int, ...], int]]:
+def planned(seeds: Iterable[int]) -> Iterator[tuple[Contestant, tuple[int, ...], int]]:
     """All the runs, in their order; what is exact is needed once."""
     for seed in seeds:
         for one in CONTESTANTS:
@@ -122,7 +122,7 @@ def file(one: Contestant, steps: tuple[int, ...], seed: int) -> Path:
 
 def gather() -> dict:
     """All the runs of the plan that have ended, and what has to be known to read them."""
-    files = [file(*one) for one in planned()]
+    files = [file(*one) for one in planned(SEEDS)]
     runs = [each for path in files if path.exists() for each in json.loads(path.read_text(encoding="utf-8"))]
     smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
     steps = RUNS / "steps.json"
@@ -131,7 +131,7 @@ def gather() -> dict:
         "versions of others": (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8").split("\n")[2:-1],
         "times": TIMES,
         "smallest loss at": smallest,
-        "smallest loss": over_all_times(smallest),
+        "smallest loss": over_all_times(smallest, TIMES),
         "steps": json.loads(steps.read_text(encoding="utf-8")) if steps.exists() else {},
         "runs": runs,
     }
