@@ -12,6 +12,7 @@ comes out is printed beside what is.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
@@ -103,7 +104,8 @@ def theirs(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
 def run(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
     """One run: trained, sampled and scored, at each number of steps."""
     found = theirs(one, steps, seed) if one.peer else [ours(one, each, seed) for each in steps]
-    about = {"contestant": one.name, "points": one.points, "seed": seed}
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    about = {"contestant": one.name, "points": one.points, "seed": seed, "date": day}
     return [about | each | {"final": each["steps"] == one.steps[-1]} for each in found]
 
 
@@ -120,10 +122,23 @@ def file(one: Contestant, steps: tuple[int, ...], seed: int) -> Path:
     return RUNS / f"{one.name}, {one.points}, {'-'.join(map(str, steps))}, {seed}.json"
 
 
+def noted(one: Contestant, steps: tuple[int, ...], seed: int, before: list[dict]) -> list[dict]:
+    """What a run has found; where it was not run anew, what is stored with the package."""
+    if (path := file(one, steps, seed)).exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    about = one.name, one.points, seed
+    return [each for each in before if key(each) == about and each["steps"] in steps]
+
+
+def key(found: dict) -> tuple[str, int, int]:
+    """Whose it is, how many points it had, and with which seed."""
+    return found["contestant"], found["points"], found["seed"]
+
+
 def gather() -> dict:
     """All the runs of the plan that have ended, and what has to be known to read them."""
-    files = [file(*one) for one in planned(SEEDS)]
-    runs = [each for path in files if path.exists() for each in json.loads(path.read_text(encoding="utf-8"))]
+    before = results("training")["runs"] if (RESULTS / "training.json").exists() else []
+    runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
     smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
     steps = RUNS / "steps.json"
     return {
@@ -141,9 +156,7 @@ def summary(runs: list[dict]) -> str:
     """The ends of the trainings: median and worst of the seeds."""
     lines = []
     for one in CONTESTANTS:
-        mine = [
-            each for each in runs if each["final"] and (each["contestant"], each["points"]) == (one.name, one.points)
-        ]
+        mine = [each for each in runs if each["final"] and key(each)[:2] == (one.name, one.points)]
         if mine:
             seconds = median(each.get("training", {}).get("processor", 0) for each in mine)
             divergence, off = ([each[key] for each in mine] for key in ("KL500", "off the spiral"))

@@ -41,6 +41,7 @@ def plan(short, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "knowledge", lambda ddpm, seed: {"excess": 0.5})
     (tmp_path / "steps.json").write_text('{"this book": {"training step, ms": 1.5}}')
     monkeypatch.setattr(training, "TIMES", [1, 20])
+    monkeypatch.setattr(training, "results", lambda name: stored(tmp_path))
     monkeypatch.setattr(sys, "argv", ["training.py"])
     return tmp_path
 
@@ -81,6 +82,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(plan, monkeypatch):
     assert all(run["training"]["processor"] > 0 for run in runs if run["contestant"] == "this book")
     assert [run.get("excess") for run in runs] == 2 * [None, None, 0.5]  # of the end only
     assert stored(plan)["steps"] == {"this book": {"training step, ms": 1.5}}
+
+
+def test_what_was_not_run_anew_stays_as_it_was_stored(plan):
+    training.main()
+    before = stored(plan)["runs"]
+    for path in plan.glob("this book, *, 1.json"):
+        path.unlink()
+    assert training.gather()["runs"] == before
 
 
 def test_other_seeds_store_nothing(plan, monkeypatch, capsys):
