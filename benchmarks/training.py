@@ -61,7 +61,7 @@ CONTESTANTS = [
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
-    *[Contestant(name, (0,), points=100_000) for name in REFERENCES],
+    *[Contestant(name, (0,), points=100_000) for name in (*REFERENCES, "exact noise")],
     Contestant("this book, 100,000 points", (4000,), points=100_000),
 ]
 
