@@ -15,6 +15,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -140,10 +141,10 @@ def gather() -> dict:
     before = results("training")["runs"] if (RESULTS / "training.json").exists() else []
     runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
     smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
-    steps = RUNS / "steps.json"
+    steps, wanted = RUNS / "steps.json", (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
     return {
         "provenance": provenance("make bench-peers"),
-        "versions of others": (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8").split("\n")[2:-1],
+        "versions of others": dict(re.findall(r"([a-z]+)==([\d.]+\d)", wanted)),
         "times": TIMES,
         "smallest loss at": smallest,
         "smallest loss": over_all_times(smallest, TIMES),

@@ -35,11 +35,9 @@ def sliced_distance(x: Tensor, y: Tensor) -> float:
     >>> round(sliced_distance(square, square + torch.tensor([3.0, 4.0])), 4)  # 5 / √2
     3.5355
     """
-    for name, points in (("x", x), ("y", y)):
-        check_points(name, points, dim=2, least=1, finite=True)
-        check_has_values(name, points)
+    _check(x, y, dim=2)
     check_alike("y", y, "x", x)
-    angle = torch.arange(_DIRECTIONS, dtype=x.dtype, device=x.device) * math.pi / _DIRECTIONS
+    angle = torch.arange(180, dtype=x.dtype, device=x.device) * math.pi / 180
     directions = torch.stack((angle.cos(), angle.sin()))
     one, other = ((points @ directions).sort(0).values for points in (x, y))
     return (one - other).square().mean().sqrt().item()
@@ -63,12 +61,16 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     >>> energy_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
     10.0
     """
-    check_points("x", x, least=1, finite=True)
+    _check(x, y)
+    within = _mean_distance(x, x) + _mean_distance(y, y)
+    return 2 * _mean_distance(x, y) - within
+
+
+def _check(x: Tensor, y: Tensor, dim: int | None = None) -> None:
+    check_points("x", x, dim, least=1, finite=True)
     check_points("y", y, dim=x.shape[1], least=1, finite=True)
-    for name, points in (("x", x), ("y", y)):
-        check_has_values(name, points)
+    check_has_values("x", x)
     check_place("y", y, "x", x)
-    return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
 
 
 def _mean_distance(x: Tensor, y: Tensor) -> float:
@@ -78,5 +80,4 @@ def _mean_distance(x: Tensor, y: Tensor) -> float:
     return torch.stack(rows).sum().item() / (len(x) * len(y))
 
 
-_DIRECTIONS = 180
 _BLOCK = 1000  # points whose distances are held at once
