@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COLAB := .venv-colab
 MUTANTS := .venv-mutants
+PEERS := .venv-peers
 BOOK := _build/html/index.html
 NOTEBOOKS := $(wildcard book/*.ipynb)
 SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' | sed 's/ /\\ /g')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code ladder bench clean
+.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code ladder bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -97,6 +98,16 @@ bench: book ## measure: the training, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/reverse_in_page.py
+
+bench-peers: $(READY) $(PEERS)/.ready ## train other projects' models on the same points (hours on one core; it goes on where it was)
+	$(BIN)/python benchmarks/training.py --peers
+
+# in its own environment; what smalldiffusion would bring for images is left out
+$(PEERS)/.ready: benchmarks/peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps smalldiffusion==0.5.0
+	@touch $@
 
 clean: ## remove what was built, but not what was installed
 	rm -rf _build _build.log build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,126 +1,201 @@
-"""How fast the swiss roll is learned, and how well: seconds, KL500, and what of a step is matrix products.
+"""How fast the swiss roll is learned, and how well, by this book's recipes and by others' models: one measurement.
 
-    python benchmarks/training.py
+    python benchmarks/training.py [--peers] [--seeds K ...] [--only NAME ...]
 
-Five seeds, each with its own 10,000 points, a budget fixed in advance, the last average scored on 10,000 samples. The
-recipes take turns, so that a busy moment of the machine meets all of them. Printed as JSON.
+For each seed there are points of its own, and all contestants learn from the same ones; they take turns, seed by seed,
+so that a busy hour of the machine meets all of them. What is scored is the end of a training whose length was fixed
+before; shorter ones are run too, to see what comes when. One thread. Each run is a file of its own as soon as it has
+ended, so a series that is interrupted goes on where it was. With seeds that are not in the plan nothing is stored: what
+comes out is printed beside what is.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import json
 import os
-import platform
-import time
-from collections import deque
-from collections.abc import Callable
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
-from torch import Generator
-from torch.nn.functional import linear
+from recipes import RECIPES, SCHEDULE, TIMES, exact_noise, knowledge, over_all_times, ratios
+from scores import REFERENCES, scores
+from stopwatch import Stopwatch
+from torch import Generator, Tensor
 
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
-from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.quality import cell_divergence, off_spiral_share
+from diffusion_notes.stored import RESULTS, provenance, results
 from diffusion_notes.swiss_roll import SwissRoll
-from diffusion_notes.training import train
 
-POINTS, SEEDS, BATCH = 10_000, range(5), 512
-SCHEDULE = Schedule.linear(T=1000)
-RECIPES = {
-    "uniform t": {"objective": "simple", "importance": False},
-    "t by its weight in the bound": {"objective": "variational", "importance": True},
-}
-SIZE = {"width": 96, "depth": 2, "features": 64}
-HOW = {"steps": 1600, "batch_size": BATCH, "learning_rate": 1e-2, "decay": 0.99}
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "_build" / "training"
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+SEEDS = range(100, 105)  # no recipe was tuned with these
 
 
-def model(recipe: dict, generator: Generator) -> DDPM:
-    """A network of the size that is measured, before its training; σ_t² = β_t."""
-    return DDPM(NoiseMLP(SCHEDULE, generator=generator, **SIZE), SCHEDULE, "beta", **recipe)
+@dataclass(frozen=True)
+class Contestant:
+    """Who is trained, on how many points, for how many steps: the last number is the length that counts."""
+
+    name: str
+    steps: tuple[int, ...]
+    points: int = 10_000
+    peer: bool = False
+    at_once: bool = False  # all the numbers of steps in one run, where the rate of learning does not end at 0
+
+    def runs(self) -> list[tuple[int, ...]]:
+        """The numbers of steps of each run."""
+        return [self.steps] if self.at_once else [(steps,) for steps in self.steps]
 
 
-def scores(samples: torch.Tensor) -> dict:
-    """The two numbers that have a floor."""
-    return {"KL500": cell_divergence(samples), "off the spiral": off_spiral_share(samples)}
+CONTESTANTS = [
+    *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
+    Contestant("this book", (100, 200, 400, 800, 1600)),
+    Contestant("this book, uniform t", (400, 1600)),
+    Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
+    Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
+    Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
+    *[Contestant(name, (0,), points=100_000) for name in (*REFERENCES, "exact noise")],
+    Contestant("this book, 100,000 points", (4000,), points=100_000),
+]
 
 
-def learned(recipe: dict, seed: int) -> dict:
-    """Train once, sample once."""
-    generator = Generator().manual_seed(seed)
-    data, ddpm = SwissRoll().sample(POINTS, generator), model(recipe, generator)
-    start = time.perf_counter()
-    state = deque(train(ddpm, data, generator=generator, progress=False, **HOW), maxlen=1).pop()
-    trained = time.perf_counter()
-    samples = state.average.sample(torch.randn(POINTS, 2, generator=generator), generator)
-    sampled = time.perf_counter()
-    return {"training, s": trained - start, "sampling, s": sampled - trained} | scores(samples)
+def data(seed: int, points: int) -> Tensor:
+    """The points that all contestants learn from: the roll's, others for each seed."""
+    return SwissRoll().sample(points, Generator().manual_seed(seed))
 
 
-def fastest(f: Callable[[], object], times: int) -> float:
-    """Seconds for one call: the best of several rounds, since others use the machine too."""
-    rounds = []
-    for _ in range(7):
-        start = time.perf_counter()
-        for _ in range(times):
-            f()
-        rounds.append((time.perf_counter() - start) / times)
-    return min(rounds)
+def ours(one: Contestant, steps: int, seed: int) -> dict:
+    """A recipe of the book, or what needs no training, with as many samples as there are points."""
+    generator, found = Generator().manual_seed(1000 + seed), {}
+    points, watch = data(seed, one.points), Stopwatch()
+    if one.name in REFERENCES:
+        samples = REFERENCES[one.name](points, one.points, generator)
+    else:
+        ddpm = DDPM(exact_noise, SCHEDULE, "beta")
+        if one.name in RECIPES:
+            ddpm, found["training"] = RECIPES[one.name].train(points, steps, generator)
+        with watch:
+            samples = ddpm.sample(torch.randn(one.points, 2, generator=generator), generator)
+        found["sampling"] = watch.seconds()
+        if steps == one.steps[-1]:
+            found |= knowledge(ddpm, seed)
+    return {"steps": steps} | found | scores(samples, seed)
 
 
-def products(layers: list, n: int, backward: bool) -> Callable[[], None]:
-    """The matrix products of a step alone, on n points."""
-    inputs = [torch.randn(n, layer.in_features) for layer in layers]
-    outputs = [torch.randn(n, layer.out_features) for layer in layers]
-
-    @torch.no_grad()
-    def multiply() -> None:
-        for x, layer in zip(inputs, layers, strict=True):
-            linear(x, layer.weight, layer.bias)
-        for i, (x, y, layer) in enumerate(zip(inputs, outputs, layers, strict=True)):
-            if backward:
-                y.T @ x
-            if backward and i > 0:  # nobody asks for the gradient of the data
-                y @ layer.weight
-
-    return multiply
+def theirs(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
+    """A peer in its own environment; its samples come back as a file, and are scored here."""
+    with tempfile.TemporaryDirectory() as folder:
+        points, out = f"{folder}/points.npy", f"{folder}/out.npz"
+        np.save(points, data(seed, one.points).numpy())
+        command = [PYTHON, ROOT / "benchmarks" / "peers.py", one.name, points, out, "--seed", str(seed)]
+        subprocess.run([*command, "--steps", *map(str, steps)], check=True, capture_output=True, env=ALONE)
+        with np.load(out) as found:
+            notes, samples = json.loads(str(found["notes"])), torch.from_numpy(found["samples"])
+    return [note | scores(x, seed) for note, x in zip(notes, samples, strict=True)]
 
 
-def ratios() -> dict:
-    """A step of the training and one of the sampler, against their matrix products."""
-    ddpm = model(RECIPES["t by its weight in the bound"], Generator().manual_seed(0))
-    layers = list(ddpm.network.layers[::2])
-    steps = train(ddpm, SwissRoll().sample(POINTS), progress=False, **HOW | {"steps": 10**6})
-    samples = torch.randn(POINTS, 2)
-    with torch.no_grad():
-        walk = fastest(lambda: ddpm.sample(samples), 1) / SCHEDULE.T
+def run(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
+    """One run: trained, sampled and scored, at each number of steps."""
+    found = theirs(one, steps, seed) if one.peer else [ours(one, each, seed) for each in steps]
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    about = {"contestant": one.name, "points": one.points, "seed": seed, "date": day}
+    return [about | each | {"final": each["steps"] == one.steps[-1]} for each in found]
+
+
+def planned(seeds: Iterable[int]) -> Iterator[tuple[Contestant, tuple[int, ...], int]]:
+    """All the runs, in their order; what is exact is needed once."""
+    for seed in seeds:
+        for one in CONTESTANTS:
+            if one.name != "exact noise" or seed == SEEDS[0]:
+                yield from ((one, steps, seed) for steps in one.runs())
+
+
+def file(one: Contestant, steps: tuple[int, ...], seed: int) -> Path:
+    """Where a run is noted."""
+    return RUNS / f"{one.name}, {one.points}, {'-'.join(map(str, steps))}, {seed}.json"
+
+
+def noted(one: Contestant, steps: tuple[int, ...], seed: int, before: list[dict]) -> list[dict]:
+    """What a run has found; where it was not run anew, what is stored with the package."""
+    if (path := file(one, steps, seed)).exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    about = one.name, one.points, seed
+    return [each for each in before if key(each) == about and each["steps"] in steps]
+
+
+def key(found: dict) -> tuple[str, int, int]:
+    """Whose it is, how many points it had, and with which seed."""
+    return found["contestant"], found["points"], found["seed"]
+
+
+def gather() -> dict:
+    """All the runs of the plan that have ended, and what has to be known to read them."""
+    before = results("training")["runs"] if (RESULTS / "training.json").exists() else []
+    runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
+    smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
+    steps, wanted = RUNS / "steps.json", (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
     return {
-        "training step / its products": fastest(lambda: next(steps), 100) / fastest(products(layers, BATCH, True), 100),
-        "sampler's products / its step": fastest(products(layers, POINTS, False), 50) / walk,
+        "provenance": provenance("make bench-peers"),
+        "versions of others": dict(re.findall(r"([a-z]+)==([\d.]+\d)", wanted)),
+        "times": TIMES,
+        "smallest loss at": smallest,
+        "smallest loss": over_all_times(smallest, TIMES),
+        "steps": json.loads(steps.read_text(encoding="utf-8")) if steps.exists() else {},
+        "runs": runs,
     }
 
 
-def main() -> None:
-    """Measure, and print what was found."""
-    runs: dict[str, list] = {name: [] for name in RECIPES}
-    for seed in SEEDS:
-        for name, recipe in RECIPES.items():
-            runs[name].append(learned(recipe, seed))
-    generator = Generator().manual_seed(99)
-    true = SwissRoll().sample(POINTS, generator)
-    again = true[torch.randint(POINTS, (POINTS,), generator=generator)]
-    found: dict[str, object] = {
-        "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-        "torch": torch.__version__, "recipe": SIZE | HOW,
-        "true samples": scores(true), "who resamples the training points": scores(again),
-    }  # fmt: skip
-    for name, results in runs.items():
-        columns = {key: [result[key] for result in results] for key in results[0]}
-        found[name] = {key: {"median": median(column), "worst": max(column)} for key, column in columns.items()}
-    print(json.dumps(found | ratios(), indent=2))
+def summary(runs: list[dict]) -> str:
+    """The ends of the trainings: median and worst of the seeds."""
+    lines = []
+    for one in CONTESTANTS:
+        mine = [each for each in runs if each["final"] and key(each)[:2] == (one.name, one.points)]
+        if mine:
+            seconds = median(each.get("training", {}).get("processor", 0) for each in mine)
+            divergence, off = ([each[key] for each in mine] for key in ("KL500", "off the spiral"))
+            lines.append(
+                f"{one.name:27}{one.points:8,}{len(mine):3} seeds {seconds:7.2f} s"
+                f"  KL500 {median(divergence):.4f}, worst {max(divergence):.4f}"
+                f"  off {median(off):.2%}, worst {max(off):.2%}"
+            )
+    return "\n".join(lines)
 
+
+def main() -> None:
+    """Run what is missing, or other seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peers", action="store_true", help="also those of other projects, in .venv-peers")
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--only", nargs="*", default=[one.name for one in CONTESTANTS], metavar="NAME")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    RUNS.mkdir(parents=True, exist_ok=True)
+    RECIPES["this book"].train(data(0, 100), 1, Generator())  # what is loaded at the first step is not the training's
+    if not (RUNS / "steps.json").exists():
+        found = {name: ratios(recipe) for name, recipe in RECIPES.items() if recipe.importance}
+        (RUNS / "steps.json").write_text(json.dumps(found), encoding="utf-8")
+    for one in planned(chosen.seeds):
+        if not file(*one).exists() and (chosen.peers or not one[0].peer) and one[0].name in chosen.only:
+            found = run(*one)
+            file(*one).write_text(json.dumps(found), encoding="utf-8")
+            print(summary(found) or file(*one).stem, flush=True)
+    if set(chosen.seeds) <= set(SEEDS):
+        found = gather()
+        (RESULTS / "training.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+        print(summary(found["runs"]))
+    elif (RESULTS / "training.json").exists():
+        print("stored:\n" + summary(results("training")["runs"]))
+
+
+ALONE = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 
 if __name__ == "__main__":
     main()

@@ -562,6 +562,7 @@ RETURNS = {
     "parameterisations.Prediction.from_score": same("xt"), "parameterisations.Prediction.from_v": same("xt"),
     "parameterisations.Prediction.from_x0": same("xt"),
     "parameterisations.variational_constant": lambda a: (11,), "parameterisations.variational_weight": lambda a: (11,),
+    "measured.energy_distance": lambda a: (), "measured.sliced_distance": lambda a: (),
     "quality.band_width": lambda a: (), "quality.cell_divergence": lambda a: (),
     "quality.off_spiral_share": lambda a: (),
     "scalar_latent.FreePosterior.generate": many("z", 2), "scalar_latent.FreePosterior.infer": many("z", 1),

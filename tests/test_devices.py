@@ -36,6 +36,7 @@ from diffusion_notes import (
     hierarchical_vae,
     ladder,
     linear_gaussian,
+    measured,
     networks,
     parameterisations,
     pretrained,
@@ -223,6 +224,8 @@ CALLS = {
     "parameterisations.Prediction.from_mean": lambda x, t: every_name(x, t, "from_mean"),
     "parameterisations.Prediction.from_score": lambda x, t: every_name(x, t, "from_score"),
     "parameterisations.Prediction.from_v": lambda x, t: every_name(x, t, "from_v"),
+    "measured.energy_distance": lambda x, t: measured.energy_distance(x, 2 * x),
+    "measured.sliced_distance": lambda x, t: measured.sliced_distance(x, 2 * x),
     "quality.chi_square_divergence": lambda x, t: quality.chi_square_divergence(t, 11),
     "quality.nearest": lambda x, t: quality.nearest(x),
     "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
@@ -299,6 +302,8 @@ CALLS = {
 }
 # These look at values (a count, a file's bytes, the size of a grid), which a meta tensor has not.
 NEEDS_VALUES = {
+    "measured.energy_distance",
+    "measured.sliced_distance",
     "quality.nearest",
     "quality.off_spiral_share",
     "quality.band_width",

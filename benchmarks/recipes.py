@@ -1,0 +1,159 @@
+"""The recipes of this book that are measured, and what only an exact density can say of what they have learned."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from stopwatch import Stopwatch
+from torch import Generator, Tensor
+from torch.nn.functional import linear
+
+from diffusion_notes.bound import terms
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.training import train
+
+ROLL, SCHEDULE = SwissRoll(), Schedule.linear(T=1000)
+# where the loss is compared with the smallest one; the quadrature takes a moment for each
+TIMES = [1, 2, 3, 5, 8, 13, 20, 30, 45, 65, 90, 120, 160, 200, 250, 300, 360, 430, 500, 580, 660, 740, 820, 900, 1000]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made and trained; σ_t² = β_t. What is not said is as in :func:`~diffusion_notes.training.train`.
+
+    >>> Recipe(importance=True).ddpm(Generator()).objective
+    'variational'
+    """
+
+    importance: bool = True  # t by its weight in the bound; if not, uniform, and the simple loss
+    size: dict = field(default_factory=lambda: {"width": 96, "depth": 2, "features": 64})
+    how: dict = field(default_factory=lambda: {"batch_size": 512, "learning_rate": 1e-2, "decay": 0.99})
+
+    def ddpm(self, generator: Generator) -> DDPM:
+        """The model before its training."""
+        objective = "variational" if self.importance else "simple"
+        return DDPM(NoiseMLP(SCHEDULE, generator=generator, **self.size), SCHEDULE, "beta", objective, self.importance)
+
+    def train(self, points: Tensor, steps: int, generator: Generator) -> tuple[DDPM, dict]:
+        """The average of the last steps, and the seconds."""
+        ddpm, watch = self.ddpm(generator), Stopwatch()
+        with watch:
+            states = train(ddpm, points, steps=steps, generator=generator, progress=False, **self.how)
+            state = deque(states, maxlen=1).pop()
+        return state.average, watch.seconds()
+
+
+RECIPES = {
+    "this book": Recipe(),
+    "this book, uniform t": Recipe(importance=False),
+    "this book, 100,000 points": Recipe(
+        size={"width": 128, "depth": 3, "features": 64},
+        how={"batch_size": 1024, "learning_rate": 5e-3, "decay": 0.998},
+    ),
+}
+
+
+def exact_noise(xt: Tensor, t: int) -> Tensor:
+    """What no training can better: E[ε | x_t]."""
+    return ROLL.expected_noise(xt, level(t))
+
+
+def level(t: int) -> float:
+    """ᾱ_t as a number."""
+    return SCHEDULE.alpha_bar[t].item()
+
+
+def excess_loss(network: Callable[[Tensor, int], Tensor], times: list[int] = TIMES) -> list[float]:
+    r""":math:`\mathbb E\lVert\varepsilon_\theta(x_t, t) - \mathbb E[\varepsilon \mid x_t]\rVert^2`, by quadrature.
+
+    It is :math:`\mathbb E\lVert\varepsilon - \varepsilon_\theta\rVert^2` less the smallest possible one.
+
+    >>> excess_loss(exact_noise, [1000])[0] < 1e-9
+    True
+    """
+
+    def at(t: int) -> float:
+        def wrong(x: Tensor) -> Tensor:
+            return (network(x.float(), t).double() - ROLL.expected_noise(x, level(t))).square().sum(-1)
+
+        return ROLL.diffuse(level(t)).expect(wrong).item()
+
+    with torch.no_grad():
+        return [at(t) for t in times]
+
+
+def over_all_times(values: list[float], times: list[int] = TIMES) -> float:
+    """The mean over t = 1, ..., T of what is known at some of them, by the trapezium rule.
+
+    >>> over_all_times([3.0, 3.0], [1, 1000])
+    3.0
+    """
+    first, last = times[0], times[-1]
+    return torch.trapezoid(torch.tensor(values), torch.tensor(times, dtype=torch.float)).item() / (last - first)
+
+
+@torch.no_grad()
+def bound_gap(ddpm: DDPM, points: int, generator: Generator) -> dict[str, float]:
+    """−ELBO − H(q) in nats on fresh points, with its standard error; each point's −log q stands for the entropy."""
+    x0 = ROLL.sample(points, generator)
+    gap = torch.cat([terms(ddpm, x, generator).total.double() + ROLL.log_prob(x.double()) for x in x0.split(2000)])
+    return {"mean": gap.mean().item(), "error": gap.std().item() / points**0.5}
+
+
+def knowledge(ddpm: DDPM, seed: int, points: int = 4000) -> dict:
+    """How far the predicted noise and the bound are from the best possible."""
+    excess = excess_loss(ddpm.network)
+    gap = bound_gap(ddpm, points, Generator().manual_seed(20_000 + seed))
+    return {"excess at": excess, "excess": over_all_times(excess), "gap": gap["mean"], "gap's error": gap["error"]}
+
+
+def fastest(f: Callable[[], object], times: int) -> float:
+    """Seconds of the processor for one call: the best of several rounds, since others use the machine too."""
+    rounds = []
+    for _ in range(7):
+        start = time.process_time()
+        for _ in range(times):
+            f()
+        rounds.append((time.process_time() - start) / times)
+    return min(rounds)
+
+
+def products(layers: list, n: int, backward: bool) -> Callable[[], None]:
+    """The matrix products of a step alone, on n points."""
+    inputs = [torch.randn(n, layer.in_features) for layer in layers]
+    outputs = [torch.randn(n, layer.out_features) for layer in layers]
+
+    @torch.no_grad()
+    def multiply() -> None:
+        for x, layer in zip(inputs, layers, strict=True):
+            linear(x, layer.weight, layer.bias)
+        for i, (x, y, layer) in enumerate(zip(inputs, outputs, layers, strict=True)):
+            if backward:
+                y.T @ x
+            if backward and i > 0:  # nobody asks for the gradient of the data
+                y @ layer.weight
+
+    return multiply
+
+
+def ratios(recipe: Recipe, n: int = 10_000, times: int = 100) -> dict[str, float]:
+    """A step of the training and one of the sampler, in milliseconds and against their matrix products."""
+    ddpm, batch = recipe.ddpm(Generator().manual_seed(0)), recipe.how["batch_size"]
+    layers = list(ddpm.network.layers[::2])
+    steps = train(ddpm, ROLL.sample(n), steps=10**6, progress=False, **recipe.how)
+    step, only = fastest(lambda: next(steps), times), fastest(products(layers, batch, True), times)
+    walk = ddpm.walk(torch.randn(n, 2))
+    walked = fastest(lambda: next(walk), min(times, SCHEDULE.T // 10))
+    return {
+        "training step, ms": 1000 * step,
+        "training step / its products": step / only,
+        "sampler's step, ms": 1000 * walked,
+        "sampler's products / its step": fastest(products(layers, n, False), times) / walked,
+    }

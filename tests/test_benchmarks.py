@@ -1,0 +1,161 @@
+"""The measurement of the training: the same points for all, nothing run twice, and scores that are known beforehand."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import sys
+
+import pytest
+import torch
+from notebooks import ROOT
+
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.swiss_roll import SwissRoll
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import peers
+import recipes
+import scores
+import stopwatch
+import training
+
+SHORT = Schedule.linear(T=20, beta_1=0.01, beta_T=0.4)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Twenty steps and not a thousand."""
+    monkeypatch.setattr(recipes, "SCHEDULE", SHORT)
+    monkeypatch.setattr(training, "SCHEDULE", SHORT)
+
+
+@pytest.fixture
+def plan(short, monkeypatch, tmp_path):
+    """A plan of two contestants and two seeds, in a folder of its own."""
+    few = [training.Contestant("true samples", (0,), points=50), training.Contestant("this book", (1, 3), points=50)]
+    for name, value in {"RUNS": tmp_path, "RESULTS": tmp_path, "SEEDS": range(2), "CONTESTANTS": few}.items():
+        monkeypatch.setattr(training, name, value)
+    monkeypatch.setattr(training, "knowledge", lambda ddpm, seed: {"excess": 0.5})
+    (tmp_path / "steps.json").write_text('{"this book": {"training step, ms": 1.5}}')
+    monkeypatch.setattr(training, "TIMES", [1, 20])
+    monkeypatch.setattr(training, "results", lambda name: stored(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["training.py"])
+    return tmp_path
+
+
+def stored(folder) -> dict:
+    return json.loads((folder / "training.json").read_text())
+
+
+@pytest.mark.parametrize("module", [recipes, stopwatch, training], ids=lambda module: module.__name__)
+def test_the_examples_run(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(plan, monkeypatch):
+    whole, done = training.run, []
+
+    def until_the_third(one, steps, seed):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append((one.name, steps, seed))
+        return whole(one, steps, seed)
+
+    monkeypatch.setattr(training, "run", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        training.main()
+    assert done == [("true samples", (0,), 0), ("this book", (1,), 0), ("this book", (3,), 0)]
+    assert not (plan / "training.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in plan.glob("*, *.json")}
+
+    monkeypatch.setattr(training, "run", whole)
+    training.main()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    runs = stored(plan)["runs"]
+    assert [(run["contestant"], run["steps"], run["seed"], run["final"]) for run in runs] == [
+        ("true samples", 0, 0, True), ("this book", 1, 0, False), ("this book", 3, 0, True),
+        ("true samples", 0, 1, True), ("this book", 1, 1, False), ("this book", 3, 1, True),
+    ]  # fmt: skip
+    assert all(run["training"]["processor"] > 0 for run in runs if run["contestant"] == "this book")
+    assert [run.get("excess") for run in runs] == 2 * [None, None, 0.5]  # of the end only
+    assert stored(plan)["steps"] == {"this book": {"training step, ms": 1.5}}
+
+
+def test_what_was_not_run_anew_stays_as_it_was_stored(plan):
+    training.main()
+    before = stored(plan)["runs"]
+    for path in plan.glob("this book, *, 1.json"):
+        path.unlink()
+    assert training.gather()["runs"] == before
+
+
+def test_other_seeds_store_nothing(plan, monkeypatch, capsys):
+    training.main()
+    before = (plan / "training.json").read_bytes()
+    monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7", "--only", "true samples"])
+    training.main()
+    assert (plan / "training.json").read_bytes() == before
+    assert "stored:" in capsys.readouterr().out
+
+
+def test_all_learn_from_the_same_points_and_each_seed_has_its_own():
+    assert torch.equal(training.data(3, 10), training.data(3, 10))
+    assert not torch.equal(training.data(3, 10), training.data(4, 10))
+    copied = scores.memorised(training.data(3, 10), 100, torch.Generator())
+    assert {tuple(point) for point in copied.tolist()} == {tuple(point) for point in training.data(3, 10).tolist()}
+
+
+def test_the_floor_and_what_is_wrong_are_told_apart():
+    x = SwissRoll().sample(5000, torch.Generator().manual_seed(1))
+    floor, shifted = scores.scores(x), scores.scores(x + torch.tensor([0.15, 0.0]))
+    assert abs(floor["KL500"]) < 0.015  # its standard deviation is 0.0032
+    assert floor["off the spiral"] == pytest.approx(0.0027, abs=0.003)
+    for measure in floor:
+        assert shifted[measure] > 3 * floor[measure], measure
+    assert shifted["sliced distance"] == pytest.approx(0.15 / 2**0.5, rel=0.2)
+
+
+def test_a_prediction_that_is_off_by_a_vector_has_its_square_for_excess():
+    for t in (2, 700):
+        found = recipes.excess_loss(lambda xt, t: recipes.exact_noise(xt, t) + torch.tensor([0.3, -0.4]), [t])
+        assert found == [pytest.approx(0.25, rel=1e-4)]
+    assert recipes.over_all_times([1.0, 3.0, 3.0], [1, 5, 9]) == 2.5
+
+
+def test_the_bound_pays_the_weight_of_the_excess(short):
+    """The same draws for both, so what is left of chance is the cross term."""
+    exact = DDPM(recipes.exact_noise, SHORT, "beta")
+    wrong = DDPM(lambda xt, t: recipes.exact_noise(xt, t) + 0.3, SHORT, "beta")
+    gaps = [recipes.bound_gap(ddpm, 4000, torch.Generator().manual_seed(2)) for ddpm in (exact, wrong)]
+    paid = variational_weight(SHORT, SHORT.beta).sum().item() * 2 * 0.3**2
+    assert gaps[0]["mean"] > 0
+    assert gaps[1]["mean"] - gaps[0]["mean"] == pytest.approx(paid, abs=4 * sum(gap["error"] for gap in gaps))
+    assert paid > 8 * sum(gap["error"] for gap in gaps)  # so the line above can fail
+
+
+def test_a_loop_pauses_at_its_marks_and_not_before():
+    taken = []
+
+    def loop():
+        while len(taken) < 7:
+            yield
+            taken.append(len(taken))
+
+    watch = stopwatch.Stopwatch()
+    assert [(mark, len(taken)) for mark in peers.pauses(loop(), [2, 5, 7], watch)] == [(2, 2), (5, 5), (7, 7)]
+    assert watch.wall > 0
+
+
+def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
+    """In this environment there is diffusers, of the two."""
+    monkeypatch.setattr(training, "PYTHON", sys.executable)
+    one = training.Contestant("diffusers", (1, 3), points=60, peer=True, at_once=True)
+    assert one.runs() == [(1, 3)]
+    runs = training.run(one, (1, 3), 5)
+    assert [(run["steps"], run["final"]) for run in runs] == [(1, False), (3, True)]
+    assert runs[0]["training"]["processor"] < runs[1]["training"]["processor"]
+    # untrained, it fills the square to which its sampler cuts, as far out as the roll
+    assert 0.05 < runs[1]["sliced distance"] < 1
