@@ -103,9 +103,10 @@ class Clusters:
     def score(self, x: Tensor) -> Tensor:
         r""":math:`\nabla_x \log q(x)`, of shape ``(..., 2)``. Raises what :meth:`log_prob` raises."""
         check_last_axis("x", x, 2)
-        each = self._mixture(x).component_distribution
-        share = each.log_prob(x.unsqueeze(-2)).softmax(-1)
-        return ((share.unsqueeze(-1) * each.mean).sum(-2) - x) / self._variance
+        mean = self._mixture(x).component_distribution.mean
+        away = mean - x.unsqueeze(-2)
+        share = (-away.square().sum(-1) / (2 * self._variance)).softmax(-1)
+        return (share.unsqueeze(-1) * away).sum(-2) / self._variance
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature, as ``SwissRoll.expect``.
