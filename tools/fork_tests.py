@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,6 +29,8 @@ WARM = (
     "anywidget", "diffusers", "hypothesis", "mpmath", "nbval.plugin", "playwright.sync_api", "scipy.integrate",
     "scipy.stats", "sklearn.datasets", "torch", "xdist.plugin",
 )  # fmt: skip
+
+MEMORY = 6 * 2**30  # bytes: a changed number may ask for all there is, and the machine is not its own
 
 
 @contextmanager
@@ -94,6 +97,7 @@ class QuickFirst:
 
 def _test(asking: socket.socket, streams: list[int], tests: list[str]) -> None:
     try:
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         for own, stream in enumerate(streams, start=1):
             os.dup2(stream, own)
         code = pytest.main(tests, plugins=[QuickFirst(Path("seconds.json"))])

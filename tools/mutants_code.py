@@ -134,7 +134,7 @@ def verdict(tried: list, why: dict[str, str]) -> dict:
 def changed_line(diff: str, sign: str) -> str:
     """The line that a difference takes away, or puts there."""
     found = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and line[1:3] != sign * 2]
-    return " ".join(line for line in found if line).strip()
+    return " ".join(line for line in found if line)
 
 
 def main() -> None:
