@@ -54,7 +54,7 @@ def test_every_image_has_words(page):
     assert all(len(alt) > 40 for alt in alts)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if r"\tag{" in markdown(p)], ids=lambda path: path.stem)
 def test_equations_carry_their_numbers(visit, path):
     page = visit(path.stem)
     tags = page.locator(".katex-html .tag").all_text_contents()
