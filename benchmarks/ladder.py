@@ -33,6 +33,7 @@ SEEDS = range(5)
 # those that take fewer steps than DDPM if the work is equal
 SLOW = ("VAE, one coordinate", "VAE", "hierarchical VAE", "four layers", "shared network", "last latent noise",
         "inference fixed")  # fmt: skip
+WALKED = ("learned forward, 4", "learned forward, 8", "learned forward, 16")
 NARROW = ("VAE", "four layers", "shared network", "own networks, 4")
 ELSEWHERE = (
     "learned forward, 4",
@@ -50,6 +51,8 @@ PLAN = [
     *[("clusters", "time", name) for name in ELSEWHERE],
     *[("swiss roll", "parameters", name) for name in NARROW],
     *[("clusters", "steps", name) for name in ("VAE", "last latent noise", "inference fixed")],
+    *[(data, "steps", name) for data in DATA for name in WALKED],
+    *[("swiss roll", "steps", name) for name in ("learned q, 8", "learned q, 16")],
     *[("swiss roll", "four times", name) for name in ("DDPM", "1000 layers", "32 layers", "VAE")],
 ]
 

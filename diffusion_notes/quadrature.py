@@ -74,4 +74,4 @@ def integrate_plane(
     count = 1 + math.ceil(2 * reach / step)
     axis = torch.linspace(-reach, reach, count, dtype=torch.float64, device=device)
     cell = (2 * reach / (count - 1)) ** 2
-    return cell * sum(total(points) for points in torch.cartesian_prod(axis, axis).split(4096))
+    return cell * sum(total(points) for points in torch.cartesian_prod(axis, axis).split(512))

@@ -8,7 +8,7 @@ const SWITCHES = {
   latent: "Latent size",
   objective: "Trained on",
 };
-const POSITIONS = { layer: "one layer", weighted: "by weight", simple: "simple loss" };
+const POSITIONS = { layer: "one layer", weighted: "by weight", simple: "L_simple" };
 const position = (value) => POSITIONS[value] ?? String(value);
 const TERMS = ["reconstruction", "layers", "prior"];
 const REACH = 1.8; // the coordinate at the border of a panel
@@ -57,8 +57,8 @@ function comparison(a, b) {
   const verdict =
     times === null
       ? "with one seed, its error is not known"
-      : times < 2
-        ? "less than twice its error, so this may be chance"
+      : times < 1
+        ? "less than its error, so this may be chance"
         : `${nats < 0 ? "which is a loss, " : ""}${significant(times, 2)} times its error`;
   const one = names.length === 1;
   const differ = one ? "one switch" : `${names.length} switches`;
@@ -105,7 +105,7 @@ function drawBars(picture, now, top, value, beside) {
 }
 
 function drawCosts(picture, now) {
-  const rows = { gap: "the negative bound, above the entropy", KL: "KL of the samples from the data" };
+  const rows = { gap: "gap: the negative bound, above the entropy", KL: "KL of the samples; where it is large, a score" };
   const ends = Object.keys(rows).flatMap((row) => Object.values(now).map((rung) => rung[row][0] + rung[row][1]));
   picture.range = [0, Math.max(...ends), 0, 6];
   Object.entries(rows).forEach(([row, title], i) => {
@@ -210,8 +210,9 @@ function render({ model, el }) {
     const changed = differing(now.A.switches, now.B.switches);
     for (const of in SWITCHES) board.labels[of].className = changed.includes(of) ? "differs" : "";
     const seeds = now.A.seeds === now.B.seeds ? now.A.seeds : `${now.A.seeds} and ${now.B.seeds}`;
-    const error = seeds === 1 ? "" : ` ± is one standard error, over ${seeds} seeds.`;
-    says.textContent = note + [cost("A", now.A), cost("B", now.B), comparison(now.A, now.B)].join("\n") + error;
+    const error = seeds === 1 ? "" : ` ± is two standard errors, over ${seeds} seeds.`;
+    verdict.textContent = note + comparison(now.A, now.B) + error;
+    says.textContent = [cost("A", now.A), cost("B", now.B)].join("\n");
     for (const picture of pictures) picture.redraw();
   }
 
@@ -234,14 +235,14 @@ function render({ model, el }) {
     new Picture(costs, { height: 180, margin: [4, 112, 36, 22] }, (picture) => drawCosts(picture, now)),
     new Picture(terms, { height: 240, margin: [4, 58, 36, 116] }, (picture) => drawTerms(picture, now)),
   ];
-  const says = saying();
+  const [verdict, says] = [saying(), saying()];
   const hint =
-    "Make B the same as A, and turn one switch of B: what does this one difference buy? Not every combination was run: " +
-    "a (+2) says that two other switches have to change too. Which difference is larger than its error?";
+    "Make B the same as A, and turn one switch of B: what does this one difference buy? What differs stands in bold. " +
+    "Not every combination was run: a (+2) says that two other switches have to change too.";
   const controls = [rungs.A, rungs.B, board, alike, data];
   const stop = assemble(el, "rungs", { hint, pictures, controls, says });
   el.querySelector("style").append(GRID);
-  el.querySelector(".try").after(el.querySelector(".controls")); // what they do is seen below them
+  el.querySelector(".try").after(el.querySelector(".controls"), verdict); // what they do is seen below them
   update();
   return stop;
 }

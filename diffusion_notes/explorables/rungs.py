@@ -124,7 +124,7 @@ def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[tuple[s
 
 
 def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
-    """What is drawn of a rung: means and standard errors over the seeds, and the samples of seed 0."""
+    """What is drawn of a rung: means, with two standard errors, over the seeds, and the samples of seed 0."""
     if 0 not in runs:
         raise ValueError(f"runs must hold seed 0 of each rung, got only {sorted(runs)} of {name!r}")
     samples = finite("samples in runs", _entry(runs[0], "samples"))
@@ -146,11 +146,11 @@ def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
 
 
 def _mean_and_error(name: str, of: Sequence[Mapping]) -> list[float | None]:
-    """The mean, and its standard error; of a single run it is not known."""
+    """The mean, and twice its standard error; of a single run it is not known."""
     values = [_entry(one, name) for one in of]
     for value in values:
         check_number(f"{name} in runs", value)
-    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    error = 2 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
     return [None if number is None else round(number, 7) for number in (mean(values), error)]
 
 
