@@ -96,6 +96,7 @@ ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (a
 
 bench: book ## measure: the training, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/reverse_in_page.py
 

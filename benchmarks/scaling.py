@@ -1,0 +1,138 @@
+"""What training and sampling cost as the work grows: more points, more steps T, larger batches, wider, more dimensions.
+
+    python benchmarks/scaling.py
+
+One size is changed at a time, from those of the book's own recipe. Each measurement is a process of its own with one
+thread, so that its memory is its own; they take turns, round by round, and the quickest round counts, since others may
+use the machine too. What is counted is processor time, and the most memory above what the process had before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from diffusion_notes.ddpm import DDPM
+from diffusion_notes.diffusion import Schedule
+from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.stored import RESULTS, provenance
+from diffusion_notes.training import train
+
+STANDARD = {"points": 10_000, "T": 1000, "batch": 512, "width": 96, "D": 2}
+SIZES = {
+    "points": (100, 1000, 10_000, 100_000, 1_000_000),
+    "T": (10, 100, 1000, 10_000),
+    "batch": (32, 128, 512, 2048, 8192),
+    "width": (24, 48, 96, 192, 384, 768),
+    "D": (2, 8, 32, 128, 512, 1024),
+}
+ROUNDS = 5
+SAMPLES = 1000  # that are drawn at once
+_AT_LEAST = 0.3  # seconds that a timing lasts
+
+
+def settings() -> list[dict[str, int]]:
+    """The standard sizes, and each of the others in its place.
+
+    >>> settings()[0] == STANDARD, len(settings()) == 1 + sum(map(len, SIZES.values())) - len(SIZES)
+    (True, True)
+    """
+    others = [STANDARD | {name: size} for name, sizes in SIZES.items() for size in sizes]
+    return [STANDARD] + [each for each in others if each != STANDARD]
+
+
+def costs(size: dict[str, int]) -> dict[str, float]:
+    """Milliseconds of a training step and of a step of the sampler, and the memory of each in megabytes."""
+    torch.set_num_threads(1)
+    step = _training(size | {"points": 100, "batch": 32, "width": 24})
+    for _ in range(3):
+        next(step)  # what is loaded at the first step is not the step's
+    found, before = {}, _memory(reset=True)
+    step = _training(size)
+    found["training step, ms"] = 1000 * _seconds(lambda: next(step))
+    found["training memory, MB"] = _memory() - before
+    ddpm = _model(size)
+    before = _memory(reset=True)
+    walk = iter(())
+
+    def down() -> None:
+        nonlocal walk
+        if next(walk, None) is None:
+            walk = ddpm.walk(torch.randn(SAMPLES, size["D"]))
+            next(walk)
+
+    found["sampler's step, ms"] = 1000 * _seconds(down)
+    found["sampler's memory, MB"] = _memory() - before
+    return found
+
+
+def _model(size: dict[str, int]) -> DDPM:
+    """The book's recipe in other sizes; noise levels from the same first to the same last one."""
+    schedule = Schedule.linear(T=size["T"], beta_1=min(0.1 / size["T"], 0.5), beta_T=min(20 / size["T"], 0.9))
+    network = NoiseMLP(schedule, dim=size["D"], width=size["width"], depth=2, features=64)
+    return DDPM(network, schedule, "beta", "variational", importance=True)
+
+
+def _training(size: dict[str, int]) -> object:
+    points = torch.randn(size["points"], size["D"])
+    return train(_model(size), points, steps=10**9, batch_size=size["batch"], learning_rate=1e-3, progress=False)
+
+
+def _seconds(f: Callable[[], object]) -> float:
+    """Processor seconds of one call, from as many as take a while."""
+    f()
+    start, calls = time.process_time(), 0
+    while time.process_time() - start < _AT_LEAST or calls < 3:
+        f()
+        calls += 1
+    return (time.process_time() - start) / calls
+
+
+def _memory(reset: bool = False) -> float:
+    """The most memory that this process has had, in megabytes; where ``reset``, what it has now, to count from there.
+
+    Linux tells; elsewhere it is not known.
+    """
+    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not status.exists():
+        return float("nan")
+    if reset:
+        forget.write_text("5", encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))[1]) / 1024
+
+
+def alone(size: dict[str, int]) -> dict[str, float]:
+    """The same in a process of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, json.dumps(size)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    """Measure one setting, or all of them in turn."""
+    if len(sys.argv) > 1:
+        print(json.dumps(costs(json.loads(sys.argv[1]))))
+        return
+    rounds = []
+    for number in range(ROUNDS):
+        rounds.append([alone(size) for size in settings()])
+        print(f"round {number + 1} of {ROUNDS}", flush=True)
+    found = [
+        size | {key: round(min(one[key] for one in each), 4) for key in each[0]}
+        for size, each in zip(settings(), zip(*rounds, strict=True), strict=True)
+    ]
+    text = json.dumps({"provenance": provenance("make bench"), "standard": STANDARD, "costs": found})
+    (RESULTS / "scaling.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
