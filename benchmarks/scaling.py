@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.stored import RESULTS, provenance
-from diffusion_notes.training import train
+from diffusion_notes.training import TrainingState, train
 
 STANDARD = {"points": 10_000, "T": 1000, "batch": 512, "width": 96, "D": 2}
 SIZES = {
@@ -49,18 +49,22 @@ def settings() -> list[dict[str, int]]:
     return [STANDARD] + [each for each in others if each != STANDARD]
 
 
-def costs(size: dict[str, int]) -> dict[str, float]:
-    """Milliseconds of a training step and of a step of the sampler, and the memory of each in megabytes."""
-    torch.set_num_threads(1)
-    step = _training(size | {"points": 100, "batch": 32, "width": 24})
+def training_costs(size: dict[str, int]) -> dict[str, float]:
+    """Milliseconds of a step of the training, and megabytes of memory."""
+    steps = _training(size | {"points": 100, "batch": 32, "width": 24})
     for _ in range(3):
-        next(step)  # what is loaded at the first step is not the step's
-    found, before = {}, _memory(reset=True)
-    step = _training(size)
-    found["training step, ms"] = 1000 * _seconds(lambda: next(step))
-    found["training memory, MB"] = _memory() - before
-    ddpm = _model(size)
+        next(steps)  # what is loaded at the first step is not the step's
     before = _memory(reset=True)
+    steps = _training(size)
+    return {"training step, ms": 1000 * _seconds(lambda: next(steps)), "training memory, MB": _memory() - before}
+
+
+def sampler_costs(size: dict[str, int]) -> dict[str, float]:
+    """Milliseconds of a step of the sampler, for a thousand samples at once, and megabytes of memory."""
+    small = size | {"width": 24, "D": 2}
+    next(_model(small).walk(torch.randn(10, 2)))
+    before = _memory(reset=True)
+    ddpm = _model(size)
     walk = iter(())
 
     def down() -> None:
@@ -69,9 +73,10 @@ def costs(size: dict[str, int]) -> dict[str, float]:
             walk = ddpm.walk(torch.randn(SAMPLES, size["D"]))
             next(walk)
 
-    found["sampler's step, ms"] = 1000 * _seconds(down)
-    found["sampler's memory, MB"] = _memory() - before
-    return found
+    return {"sampler's step, ms": 1000 * _seconds(down), "sampler's memory, MB": _memory() - before}
+
+
+COSTS = {"training": training_costs, "sampler": sampler_costs}
 
 
 def _model(size: dict[str, int]) -> DDPM:
@@ -81,7 +86,7 @@ def _model(size: dict[str, int]) -> DDPM:
     return DDPM(network, schedule, "beta", "variational", importance=True)
 
 
-def _training(size: dict[str, int]) -> object:
+def _training(size: dict[str, int]) -> Iterator[TrainingState]:
     points = torch.randn(size["points"], size["D"])
     return train(_model(size), points, steps=10**9, batch_size=size["batch"], learning_rate=1e-3, progress=False)
 
@@ -110,17 +115,20 @@ def _memory(reset: bool = False) -> float:
 
 
 def alone(size: dict[str, int]) -> dict[str, float]:
-    """The same in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, json.dumps(size)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return json.loads(done.stdout)
+    """All the costs, each in a process of its own."""
+    environment, found = os.environ | {"OMP_NUM_THREADS": "1"}, {}
+    for what in COSTS:
+        command = [sys.executable, __file__, what, json.dumps(size)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        found |= json.loads(done.stdout)
+    return found
 
 
 def main() -> None:
     """Measure one setting, or all of them in turn."""
     if len(sys.argv) > 1:
-        print(json.dumps(costs(json.loads(sys.argv[1]))))
+        torch.set_num_threads(1)
+        print(json.dumps(COSTS[sys.argv[1]](json.loads(sys.argv[2]))))
         return
     rounds = []
     for number in range(ROUNDS):

@@ -125,3 +125,65 @@ def test_the_tail_is_a_divergence():
     assert -without == pytest.approx(levels[-1].item() * second / 2, rel=1e-6)
     noise = levels[-1].item()
     assert exact == pytest.approx((noise * second - 2 * noise - 2 * math.log1p(-noise)) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("last", [1e-7, 0.2, 0.7])
+def test_what_the_prior_costs_is_its_divergence_from_the_last_latent(last):
+    """For Gaussian data the steps are perfect, so nothing else is left between bound and entropy."""
+    data, levels = Normal(0.49), levels_between(5, first=0.99, last=last)
+    end = data.diffuse(last).variance
+    exact = math.log(2 * math.pi * math.e * 0.49) + end - 1 - math.log(end)
+    assert best_bound(levels, data.doubts(levels), 2 * 0.49) == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"count": 1}, "count"),
+        ({"first": 0.0}, "first"),
+        ({"first": 1.0}, "first"),
+        ({"first": 1.5}, "first"),
+        ({"last": 0.0}, "last"),
+        ({"last": -0.5}, "last"),
+        ({"last": 0.9}, "last"),
+    ],
+)
+def test_levels_between_what_are_no_levels_are_refused(wrong, named):
+    right = {"count": 2, "first": 0.9, "last": 0.1}
+    assert levels_between(**right).tolist() == pytest.approx([0.9, 0.1])
+    with pytest.raises(ValueError, match=f"{named} must"):
+        levels_between(**right | wrong)
+
+
+LEVELS = [
+    [0.9, 0.9], [0.5, 0.9], [0.9, 0.0], [0.9, -0.5], [1.0, 0.5], [1.5, 0.5], [], [[0.9], [0.5]], [[0.9, 0.5]], 0.5,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_levels_that_do_not_fall_within_are_refused(levels):
+    levels = torch.tensor(levels, **float64)
+    for call in (
+        lambda: doubt(Normal(0.49), levels),
+        lambda: best_schedule(levels, torch.ones_like(levels), 1),
+        lambda: best_bound(levels, torch.ones_like(levels), 1.0),
+    ):
+        with pytest.raises(ValueError, match="levels must"):
+            call()
+
+
+DOUBTS = [[1.0], [1.0, 1.0, 1.0], [[1.0, 1.0]], [0.0, 1.0], [-0.5, 1.0], [math.inf, 1.0], [math.nan, 1.0]]
+
+
+@pytest.mark.parametrize("doubts", DOUBTS)
+def test_doubts_that_do_not_fit_are_refused(doubts):
+    levels = torch.tensor([0.9, 0.5], **float64)
+    with pytest.raises(ValueError, match="doubts must"):
+        best_bound(levels, torch.tensor(doubts, **float64), 1.0)
+
+
+def test_layers_that_are_none_or_too_many_are_refused():
+    levels = torch.tensor([0.9, 0.5], **float64)
+    for layers in (0, 3):
+        with pytest.raises(ValueError, match="layers must"):
+            best_schedule(levels, torch.ones(2, **float64), layers)

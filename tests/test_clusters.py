@@ -84,3 +84,58 @@ def test_the_cells_are_equal(generator):
 def test_clusters_that_would_touch_are_refused(noise):
     with pytest.raises(ValueError, match="noise must lie strictly between"):
         Clusters(noise)
+
+
+def test_its_name_says_what_it_is():
+    assert repr(Clusters(0.05)) == "Clusters(noise=0.05)"
+    assert repr(Clusters(0.05).diffuse(0.5)) == "Clusters(noise=0.05).diffuse(0.5)"
+
+
+@pytest.mark.parametrize("alpha_bar", [-0.01, 1.01])
+def test_a_level_that_is_none_is_refused(alpha_bar):
+    with pytest.raises(ValueError, match="alpha_bar must"):
+        Clusters().diffuse(alpha_bar)
+
+
+def test_no_points_can_be_drawn_but_not_fewer():
+    assert Clusters().sample(0).shape == (0, 2)
+    with pytest.raises(ValueError, match="n must"):
+        Clusters().sample(-1)
+
+
+def test_points_are_drawn_where_the_generator_is(generator):
+    with torch.device("meta"):
+        assert Clusters().sample(3, generator).device.type == "cpu"
+        assert Clusters().sample(3).device.type == "meta"
+        assert Clusters().sample(3, device="cpu").device.type == "cpu"
+
+
+def test_the_score_keeps_the_axes_of_the_points(generator):
+    x = Clusters().sample(24, generator, **float64)
+    torch.testing.assert_close(Clusters().score(x.view(2, 3, 4, 2)), Clusters().score(x).view(2, 3, 4, 2))
+
+
+def test_a_divergence_needs_a_point():
+    with pytest.raises(ValueError, match="x must"):
+        Clusters().cell_divergence(torch.empty(0, 2))
+    # one cell of 480 has it: χ² = 479, which is df
+    assert Clusters().cell_divergence(torch.ones(1, 2)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "at_the_edge", "beyond"),
+    [
+        (
+            7,
+            (9.0, -9.0),
+            (1 - math.sqrt(0.5) + 0.01, math.sqrt(0.5) - 0.01),
+        ),  # a seventh ring: the next cluster's first
+        (4, (-0.05, 0.0), (-0.0764, -0.0236)),  # an eleventh sector: the first of the next ring
+    ],
+)
+def test_the_last_ring_has_no_end_and_the_last_sector_is_closed(cluster, at_the_edge, beyond):
+    angle = cluster * torch.tensor(2 * math.pi / 8, **float64)
+    centre = torch.stack((angle.cos(), angle.sin()))
+    x = torch.stack([centre + torch.tensor(away, **float64) for away in (at_the_edge, at_the_edge, beyond, beyond)])
+    # two cells of 480 have two of the four points each, so χ² = 2 · 2² · 120 − 4, and df = 479
+    assert Clusters().cell_divergence(x) == pytest.approx((960 - 4 - 479) / 8)

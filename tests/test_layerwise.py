@@ -68,3 +68,40 @@ def test_it_sees_what_the_noise_prediction_sees():
     torch.testing.assert_close(waves[:, 1:5].square() + waves[:, 5:].square(), torch.ones(6, 4, dtype=torch.float64))
     torch.testing.assert_close(NoiseMLP(SCHEDULE).time, waves.float())
     assert waves.isfinite().all()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_it_is_a_perceptron_of_the_point_its_waves_and_those_of_time(shared, generator):
+    made, z = network(shared), torch.randn(6, 2, generator=generator, dtype=torch.float64)
+    phase = z @ made.frequency
+    h = torch.cat((z, phase.sin(), phase.cos(), time_waves(SCHEDULE)[4].float().double().expand(6, -1)), 1)
+    for k, (weight, bias) in enumerate(zip(made.weights, made.biases, strict=True)):
+        h = h @ weight[0 if shared else 3] + bias[0 if shared else 3]
+        h = h * h.sigmoid() if k < 2 else h
+    torch.testing.assert_close(made(z, 4), h)
+
+
+def test_its_usual_size():
+    made = StepMLP(SCHEDULE, 2, 3)
+    assert [tuple(weight.shape) for weight in made.weights] == [(1, 2 + 2 * 16 + 9, 64), (1, 64, 64), (1, 64, 3)]
+    assert made.extra_repr() == "T=5, shared=True"
+    assert [name for name, _ in made.named_buffers() if name in made.state_dict()] == ["frequency"]
+
+
+def test_it_starts_as_a_linear_layer_does_with_frequencies_of_two(generator):
+    made = StepMLP(SCHEDULE, 2, 3, width=200, features=2000, generator=generator)
+    for weight, bias in zip(made.weights[:2], made.biases[:2], strict=True):
+        bound = weight.shape[1] ** -0.5
+        for parameter in (weight, bias):
+            assert 0.95 * bound < parameter.max() <= bound
+            assert -0.95 * bound > parameter.min() >= -bound
+    assert made.frequency.std().item() == pytest.approx(2, rel=0.05)
+    assert abs(made.frequency.mean().item()) < 4.5 * 2 / 4000**0.5
+
+
+@pytest.mark.parametrize("name", ["dim_in", "dim_out", "width", "features"])
+def test_a_size_below_one_is_refused(name):
+    sizes = {"dim_in": 1, "dim_out": 1, "width": 1, "features": 1}
+    assert StepMLP(SCHEDULE, **sizes)(torch.zeros(2, 1), 1).shape == (2, 1)
+    with pytest.raises(ValueError, match=f"{name} must"):
+        StepMLP(SCHEDULE, **sizes | {name: 0})

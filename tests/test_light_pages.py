@@ -24,7 +24,7 @@ def test_a_page_is_light_and_alive_from_a_server(visit, server, name):
     assert all(images)
     for explorable in page.locator("[data-explorable]").all():
         assert explorable.locator("canvas").count()
-        assert explorable.locator("output").text_content()
+        assert explorable.locator("output").first.text_content()
     assert not page.locator("link[href*=fontawesome], script[src*=fontawesome]").count()
 
 

@@ -112,7 +112,7 @@ def test_what_can_be_moved_is_alive_in_the_chapter(visit, name, explorables):
     assert found.evaluate_all("all => all.map(e => e.dataset.explorable)") == explorables
     for explorable in found.all():
         assert explorable.locator("canvas").first.is_visible()
-        assert explorable.locator("output").text_content()
+        assert explorable.locator("output").first.text_content()
         assert explorable.locator("> svg").is_hidden()
 
 

@@ -27,25 +27,25 @@ def notebook(path, shown: str):
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=shown + "\n")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), path)
-    return str(path)
+    return path
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_a_run_is_run_as_it_says(tmp_path, deterministic):
     how = {"threads": 2, "deterministic": deterministic, "hash seed": 7}
-    done = stability.run(how, [notebook(tmp_path / "probe.ipynb", f"2 {deterministic} 7")])
+    done = stability.run(how, notebook(tmp_path / "probe.ipynb", f"2 {deterministic} 7"))
     assert done == how | {"passed": 1, "failed": 0}
 
 
 def test_another_output_is_a_failure(tmp_path, capsys):
-    done = stability.run(stability.settings()[0], [notebook(tmp_path / "probe.ipynb", "4 False 7")])
+    done = stability.run(stability.settings()[0], notebook(tmp_path / "probe.ipynb", "4 False 7"))
     assert done["failed"] == 1
     assert "mismatch" in capsys.readouterr().err
 
 
 def test_a_notebook_that_cannot_be_collected_is_a_failure(tmp_path, capsys):
     (tmp_path / "probe.ipynb").write_text("{", encoding="utf-8")
-    assert stability.run(stability.settings()[0], [str(tmp_path / "probe.ipynb")])["failed"] == 1
+    assert stability.run(stability.settings()[0], tmp_path / "probe.ipynb")["failed"] == 1
     capsys.readouterr()
 
 
@@ -55,36 +55,67 @@ def test_no_two_runs_are_alike_and_all_pairs_are_met():
     assert {(how["threads"], how["deterministic"]) for how in runs} == {(n, d) for n in (1, 2, 4) for d in (0, 1)}
 
 
-def test_a_series_goes_on_where_it_was_and_begins_anew_for_other_sources(tmp_path, monkeypatch):
+@pytest.fixture
+def series(tmp_path, monkeypatch):
+    """Two notebooks whose runs are not made, only counted."""
     ran = []
-    monkeypatch.setattr(stability, "RECORD", tmp_path / "record.json")
-    monkeypatch.setattr(stability, "run", lambda how, notebooks: ran.append(how) or how | {"passed": 5, "failed": 0})
-    monkeypatch.setattr(sys, "argv", ["stability.py", "3"])
-    assert stability.main() == 0
-    monkeypatch.setattr(sys, "argv", ["stability.py", "5"])
-    assert stability.main() == 0
-    assert ran == stability.settings(5)
-    monkeypatch.setattr(stability, "sources", lambda: "others")
-    assert stability.main() == 0
-    assert ran == stability.settings(5) * 2
+    both = [notebook(tmp_path / f"{name}.ipynb", name) for name in ("one", "other")]
+    monkeypatch.setattr(stability, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(stability, "run", lambda how, path: ran.append((path, how)) or how | {"passed": 5, "failed": 0})
+
+    def start(runs: int, *names) -> int:
+        monkeypatch.setattr(sys, "argv", ["stability.py", str(runs), *map(str, names)])
+        return stability.main()
+
+    return start, both, ran
 
 
-def test_a_failure_is_not_forgotten(tmp_path, monkeypatch):
-    monkeypatch.setattr(stability, "RECORD", tmp_path / "record.json")
-    first, second = stability.settings(2)
-    runs = [first | {"passed": 4, "failed": 1}, second | {"passed": 5, "failed": 0}]
-    stability.RECORD.write_text(json.dumps({"about": stability.load()["about"], "runs": runs}), encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["stability.py", "2"])
-    assert stability.main() == 1
+def test_a_series_goes_on_where_it_was_and_begins_anew_for_other_cells(series):
+    start, (one, other), ran = series
+    assert start(3, one, other) == start(5, one, other) == 0
+    assert [how for path, how in ran if path == one] == stability.settings(5)
+    notebook(one, "something else")
+    assert start(5, one, other) == 0
+    assert [how for path, how in ran if path == one] == stability.settings(5) * 2
+    assert [how for path, how in ran if path == other] == stability.settings(5)
 
 
-def test_every_source_has_a_part_in_the_name(tmp_path):
-    for name in ("book/a.ipynb", "diffusion_notes/a.py", "diffusion_notes/weights/a.safetensors", "requirements.txt"):
+def test_a_failure_is_not_forgotten(series):
+    start, (one, other), ran = series
+    assert start(2, one) == 0
+    path = stability.RECORDS / "one.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"failed": 0', '"failed": 1', 1), encoding="utf-8")
+    assert (start(2, one), start(2, other)) == (1, 0)
+    assert len(ran) == 4
+
+
+def test_every_source_has_a_part_in_the_name_but_no_sentence(tmp_path):
+    book = notebook(tmp_path / "a.ipynb", "before")
+    for name in ("diffusion_notes/a.py", "diffusion_notes/weights/a.safetensors", "requirements.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before", encoding="utf-8")
-    names = {stability.sources(tmp_path)}
-    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+    names = {stability.sources(book, tmp_path)}
+    for path in [path for path in tmp_path.rglob("*") if path.is_file() and path != book]:
         path.write_text("after", encoding="utf-8")
-        names.add(stability.sources(tmp_path))
-    assert len(names) == 5
+        names.add(stability.sources(book, tmp_path))
+    last = stability.sources(notebook(book, "after"), tmp_path)
+    assert len(names | {last}) == 5
+    written = nbformat.read(book, 4)
+    written.cells.append(nbformat.v4.new_markdown_cell("A sentence."))
+    nbformat.write(written, book)
+    assert stability.sources(book, tmp_path) == last
+
+
+RECORDED = sorted(stability.RECORDS.glob("*.json"))
+
+
+def test_each_notebook_has_its_record():
+    assert [path.stem for path in RECORDED] == [path.stem for path in sorted(ROOT.glob("book/*.ipynb"))]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_twenty_runs_and_no_flake(path):
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    assert [{key: run[key] for key in stability.settings(1)[0]} for run in runs] == stability.settings(20)
+    assert all(run["failed"] == 0 and run["passed"] > 0 for run in runs)

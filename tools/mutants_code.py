@@ -31,8 +31,9 @@ RECORD = ROOT / "benchmarks" / "mutants.json"
 EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 TOOLS = ROOT / ".venv-mutants" / "bin"
 MATHS = (
-    "bound", "chain", "ddpm", "diffusion", "distributions", "hierarchical_vae", "linear_gaussian", "neural_chain",
-    "parameterisations", "quadrature", "quality", "scalar_latent", "swiss_roll", "tables", "vae",
+    "best_levels", "bound", "chain", "clusters", "ddpm", "diffusion", "distributions", "hierarchical_vae", "ladder",
+    "layerwise", "linear_gaussian", "neural_chain", "parameterisations", "quadrature", "quality", "rungs",
+    "scalar_latent", "swiss_roll", "tables", "vae",
 )  # fmt: skip
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=verdict")
 LEFT_OUT = [
@@ -54,7 +55,7 @@ exclude-operators = {left_out}
 
 def copy(to: Path) -> Path:
     """The project as it stands, where it may be changed."""
-    for part in ("diffusion_notes", "tests"):
+    for part in ("benchmarks", "diffusion_notes", "tests"):
         shutil.copytree(ROOT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("pyproject.toml", "conftest.py"):
         shutil.copy(ROOT / part, to / part)

@@ -1,10 +1,11 @@
-"""Do the notebooks give their stored outputs every time? Twenty runs of `pytest --nbval`, no two alike.
+"""Do the notebooks give their stored outputs every time? Twenty runs of `pytest --nbval` for each, no two alike.
 
-    python tools/stability.py [RUNS]
+    python tools/stability.py [RUNS] [NOTEBOOK ...]
 
 The runs differ in torch's threads, in the seed of Python's hashes, and in whether torch may use algorithms that are not
-deterministic. Each is noted in a file as soon as it has ended, so that a series that is interrupted goes on where it
-was; a change of the package or of a notebook begins another.
+deterministic. Each is noted in the notebook's file as soon as it has ended, so that a series that is interrupted goes
+on where it was; a change of the package, or of a cell that is run, begins another. Processes with different notebooks
+may stand side by side.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "benchmarks" / "stability.json"
+RECORDS = ROOT / "benchmarks" / "stability"
 # what a kernel does when it starts, where torch may not choose
 STRICT = "import torch\n\ntorch.use_deterministic_algorithms(True)\n"
 ENDING = re.compile(r"(?:(\d+) failed, )?(\d+) passed")
@@ -37,17 +38,23 @@ def settings(runs: int = 20) -> list[dict]:
     ]
 
 
-def sources(root: Path = ROOT) -> str:
-    """One name for all that the outputs depend on."""
-    whole = hashlib.sha256()
-    for path in sorted([*root.glob("book/*.ipynb"), *root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
+def sources(notebook: Path, root: Path = ROOT) -> str:
+    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change."""
+    whole = hashlib.sha256(cells(notebook))
+    for path in sorted([*root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
         if path.suffix != ".pyc":
             whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return whole.hexdigest()[:16]
 
 
-def run(how: dict, notebooks: list[str]) -> dict:
-    """All the notebooks once."""
+def cells(notebook: Path) -> bytes:
+    """The cells of a notebook that are run, with what they show."""
+    every = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return json.dumps([cell for cell in every if cell["cell_type"] == "code"], sort_keys=True).encode()
+
+
+def run(how: dict, notebook: Path) -> dict:
+    """A notebook once."""
     with tempfile.TemporaryDirectory() as folder:
         startup = Path(folder, "profile_default", "startup", "00-strict.py")
         startup.parent.mkdir(parents=True)
@@ -57,7 +64,7 @@ def run(how: dict, notebooks: list[str]) -> dict:
             "OMP_NUM_THREADS": str(how["threads"]),
             "PYTHONHASHSEED": str(how["hash seed"]),
         }
-        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short", *notebooks]
+        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short", notebook]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     ending = ENDING.search(done.stdout)
     failed, passed = (int(number or 0) for number in ending.groups()) if ending else (1, 0)
@@ -66,28 +73,35 @@ def run(how: dict, notebooks: list[str]) -> dict:
     return how | {"passed": passed, "failed": failed or int(done.returncode != 0)}
 
 
-def load() -> dict:
-    """The record as it stands, or a new one if it is of other sources or another machine's kind."""
+def load(notebook: Path) -> dict:
+    """The record of a notebook as it stands, or a new one if it is of other sources or another kind of machine."""
     about = {
-        "sources": sources(),
+        "sources": sources(notebook),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "torch": version("torch"),
     }
-    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    path = RECORDS / f"{notebook.stem}.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return record if record.get("about") == about else {"about": about, "runs": []}
 
 
 def main() -> int:
     """Do what is still to be done; 1 if anything failed."""
-    record = load()
-    notebooks = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("book/*.ipynb"))]
-    for how in settings(int(sys.argv[1]) if len(sys.argv) > 1 else 20):
-        if not any(how.items() <= done.items() for done in record["runs"]):
-            record["runs"].append(run(how, notebooks))
-            RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(next(done for done in record["runs"] if how.items() <= done.items()), flush=True)
-    return int(any(done["failed"] for done in record["runs"]))
+    runs, *names = sys.argv[1:] or ["20"]
+    RECORDS.mkdir(exist_ok=True)
+    failed = 0
+    for notebook in map(Path, names or sorted(ROOT.glob("book/*.ipynb"))):
+        record = load(notebook)
+        for how in settings(int(runs)):
+            if not any(how.items() <= done.items() for done in record["runs"]):
+                record["runs"].append(run(how, notebook))
+                text = json.dumps(record, indent=1) + "\n"
+                (RECORDS / f"{notebook.stem}.json").write_text(text, encoding="utf-8")
+        broken = [done for done in record["runs"] if done["failed"]]
+        failed += len(broken)
+        print(f"{notebook.stem}: {len(record['runs'])} runs, {len(broken)} with a failure", *broken, flush=True)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
