@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 from dataclasses import asdict
 from itertools import pairwise
@@ -82,6 +84,82 @@ def test_no_rung_spends_more_than_its_budget(name, budget):
         assert parameters <= all_parameters
 
 
+@pytest.mark.parametrize("name", list(RUNGS))
+def test_a_rung_has_as_many_layers_as_its_name_says(name):
+    number = re.search(r"\d+", name)
+    words = {"VAE": 1, "hierarchical": 2, "DDPM": 1000}
+    expected = int(number[0]) if number else words.get(re.match(r"\w+", name)[0], 4)
+    assert RUNGS[name].layers == expected
+
+
+def test_the_ladder_leads_from_the_smallest_vae_to_ddpm():
+    assert (LADDER[0], LADDER[-1], len(LADDER)) == ("VAE, one coordinate", "DDPM", 10)
+
+
+def test_what_is_stored_was_made_with_these_budgets():
+    known = {(run["rung"], run["budget"], run["steps"], run["width"]) for run in results("ladder")["runs"]}
+    assert {one[:2] for one in known} == {(name, budget) for _, budget, name in ladder.PLAN}
+    for name, budget, steps, width in known:
+        assert steps_and_width(RUNGS[name], budget) == (steps, width)
+
+
+@pytest.mark.parametrize("name", list(RUNGS))
+def test_networks_are_narrow_only_where_parameters_count_and_no_narrower_than_they_must(name):
+    def parameters(rung, width):
+        with torch.device("meta"):
+            chain = LadderChain(rung, Schedule.linear(T=rung.layers), width)
+        return sum(p.numel() for p in chain.parameters())
+
+    assert all(steps_and_width(RUNGS[name], budget)[1] == 64 for budget in BUDGETS if budget != "parameters")
+    _, width = steps_and_width(RUNGS[name], "parameters")
+    most = parameters(Rung(), 64)
+    assert parameters(RUNGS[name], width) <= most
+    assert width == 64 or parameters(RUNGS[name], width + 1) > most
+
+
+def test_there_is_always_a_unit_and_a_step():
+    assert steps_and_width(Rung(1000, networks="own"), "parameters")[1] == 1
+    assert steps_and_width(Rung(5000, "learned", objective="bound"))[0] == 1
+
+
+def test_more_layers_than_there_are_levels_are_refused():
+    with pytest.raises(ValueError, match="layers must"):
+        schedule_of(Rung(1001), "swiss roll")
+
+
+def test_how_a_rung_is_climbed(monkeypatch):
+    """By an optimiser with these settings, on points of its own; the noise is looked at after a tenth."""
+    seen, times = {}, iter([1.0, 4.0, 100.0, 105.0])
+
+    def train(chain, points, steps, generator, **how):
+        seen.update(how, points=points, steps=steps, taken=0)
+        for seen["taken"] in range(1, steps + 1):
+            yield type("State", (), {"average": f"the average of {seen['taken']} steps"})
+
+    def noise(chain, points, generator):
+        seen["after"] = seen["taken"]
+        return 0.25
+
+    monkeypatch.setattr(rungs, "train", train)
+    monkeypatch.setattr(rungs, "gradient_noise", noise)
+    monkeypatch.setattr(rungs.time, "perf_counter", lambda: next(times))
+    average, spent = climb(RUNGS["inference fixed"], "swiss roll")
+    assert average == "the average of 1000 steps"
+    assert spent == {"steps": 1000, "width": 64, "seconds": 8.0, "gradient noise": 0.25}
+    assert (seen["batch_size"], seen["learning_rate"], seen["progress"], seen["after"]) == (512, 1e-2, False, 100)
+    first, seen["points"] = seen["points"], None
+    assert first.shape == (10_000, 2)
+    times = iter([0.0] * 4)
+    climb(RUNGS["inference fixed"], "swiss roll", seed=0)
+    assert torch.equal(seen["points"], first)
+    monkeypatch.setattr(rungs, "steps_and_width", lambda *_: (3, 64))
+    times = iter([0.0] * 4)
+    climb(RUNGS["inference fixed"], "swiss roll")
+    assert seen["after"] == 1
+    with pytest.raises(ValueError, match="seed must"):
+        climb(Rung(), "clusters", seed=-1)
+
+
 def test_a_rung_is_climbed_the_same_way_each_time(monkeypatch):
     monkeypatch.setattr(rungs, "_STEPS", 100)
     rung = Rung(2, "learned", "noise", "own", objective="bound")
@@ -124,6 +202,68 @@ def test_the_noise_of_a_gradient_falls_with_the_batch():
     chain.loss = lambda x, generator: sum(loss(x, generator) for _ in range(4)) / 4
     four = gradient_noise(chain, points, torch.Generator().manual_seed(4), draws=200)
     assert one / four == pytest.approx(4, rel=0.35)
+
+
+def test_the_noise_of_known_gradients():
+    """tr Cov(g) / ‖E g‖², with the noise of the mean taken off; parameters that the loss does not reach count as 0."""
+    chain = LadderChain(Rung(4), Schedule.cosine(T=4), 8, generator=torch.Generator().manual_seed(0))
+    points = torch.zeros(1, 2)
+    gradients = torch.tensor([[1.0, 2.0], [3.0, 2.5], [2.0, 0.0]])
+    each = iter(gradients)
+    bias = chain.decoder.biases[2]
+    chain.loss = lambda x, generator: (bias.flatten()[:2] * next(each)).sum()
+    spread = gradients.var(0).sum().item()
+    square = gradients.mean(0).square().sum().item()
+    assert gradient_noise(chain, points, draws=3) == pytest.approx(spread / (square - spread / 3))
+    each = iter(1000 * torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))  # of the mean nothing is left
+    assert gradient_noise(chain, points, draws=2) == pytest.approx(2e6 / 1e-12, rel=1e-3)
+    drawn = []
+    chain.loss = lambda x, generator: drawn.append(len(x)) or bias.sum()
+    assert gradient_noise(chain, points) == 0
+    assert drawn == [512] * 32
+
+
+@pytest.mark.parametrize(
+    ("points", "draws", "named"),
+    [(torch.empty(0, 2), 2, "points"), (torch.tensor([[math.nan, 0.0]]), 2, "points"), (torch.zeros(1, 2), 1, "draws")],
+)
+def test_a_noise_of_nothing_is_refused(points, draws, named):
+    chain = LadderChain(Rung(4), Schedule.cosine(T=4), 8)
+    with pytest.raises(ValueError, match=f"{named} must"):
+        gradient_noise(chain, points, draws=draws)
+
+
+@pytest.mark.parametrize(("layers", "count"), [(1, 10_000), (128, 10_000), (129, 4000), (1000, 4000)])
+def test_how_much_is_measured(monkeypatch, layers, count):
+    """With what number of points, paths and samples, and the errors of the means."""
+    chain, q = LadderChain(Rung(layers), Schedule.linear(T=layers), 4), DATA["clusters"]
+    seen = {}
+
+    def elbo(chain, x, generator):
+        seen["x"] = x
+        some = torch.arange(len(x)) / len(x)
+        return type("Terms", (), {"total": q.log_prob(x) - some, "reconstruction": some, "layers": some[None],
+                                  "prior": some})  # fmt: skip
+
+    def importance(chain, x, paths, generator):
+        seen.update(few=x, paths=paths)
+        return q.log_prob(x) - torch.arange(len(x)) % 2
+
+    def sample(chain, x, generator):
+        seen["drawn"] = x.shape
+        return q.sample(len(x), torch.Generator().manual_seed(0))
+
+    for name, fake in (("elbo", elbo), ("importance_bound", importance), ("sample", sample)):
+        monkeypatch.setattr(rungs, name, fake)
+    found = measure(chain, "clusters", torch.Generator().manual_seed(1))
+    assert (len(seen["x"]), len(seen["few"]), seen["paths"], seen["drawn"]) == (count, 500, 16, (10_000, 2))
+    assert (found["gap"], found["importance gap"]) == (pytest.approx(0.5, abs=1e-3), pytest.approx(0.5, abs=1e-5))
+    assert found["error"] == pytest.approx(12**-0.5 / count**0.5, rel=1e-2)
+    assert found["importance error"] == pytest.approx(0.5 / 500**0.5, rel=1e-2)
+    some = q.sample(10_000, torch.Generator().manual_seed(0))[:300]
+    assert len(found["samples"]) == 300
+    digits = torch.tensor(found["samples"], dtype=torch.float64) - some.double()
+    assert 0.0045 < digits.abs().max() < 0.005 + 1e-6
 
 
 @pytest.fixture
