@@ -105,3 +105,21 @@ def test_a_size_below_one_is_refused(name):
     assert StepMLP(SCHEDULE, **sizes)(torch.zeros(2, 1), 1).shape == (2, 1)
     with pytest.raises(ValueError, match=f"{name} must"):
         StepMLP(SCHEDULE, **sizes | {name: 0})
+
+
+def test_no_step_is_looked_at():
+    """That would halt a GPU at every call: a step that is none passes, where a table has a row for it."""
+    z, t = torch.zeros(3, 2, dtype=torch.float64), torch.zeros(3, dtype=torch.long)
+    assert network(True)(z, t).isfinite().all()
+
+
+def test_a_network_that_has_lost_a_part_says_so():
+    z, t = torch.zeros(2, 2, dtype=torch.float64), torch.tensor([1, 2])
+    made = network(False)
+    made.biases[0] = torch.nn.Parameter(made.biases[0][:4])  # those of four of the five steps
+    with pytest.raises(ValueError, match="shorter"):
+        made(z, t)
+    made = network(True)
+    made.biases = made.biases[:2]
+    with pytest.raises(ValueError, match="shorter"):
+        made(z, t)

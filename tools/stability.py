@@ -62,6 +62,7 @@ def run(how: dict, notebook: Path) -> dict:
         environment = os.environ | {
             "IPYTHONDIR": folder,
             "OMP_NUM_THREADS": str(how["threads"]),
+            "OMP_WAIT_POLICY": "passive",  # a thread that waits leaves its core to others: they may be more than cores
             "PYTHONHASHSEED": str(how["hash seed"]),
         }
         command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short", notebook]
