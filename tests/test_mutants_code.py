@@ -161,7 +161,7 @@ def test_every_module_of_maths_has_tests_of_its_own():
 
 def test_a_module_that_is_none_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["mutants_code.py", "chains"])
-    with pytest.raises(SystemExit, match=r"MODULE must be one of bound, chain, .*, got chains"):
+    with pytest.raises(SystemExit, match=r"MODULE must be one of best_levels, bound, chain, .*, got chains"):
         mutants_code.main()
 
 
