@@ -124,13 +124,14 @@ class LadderChain(nn.Module):
             raise ValueError(f"schedule must have {rung.layers} steps, as rung has layers, got {schedule.T}")
         self.rung, self.schedule, self.length, self.data_std = rung, schedule, rung.layers, data_std
         self.q = ForwardProcess(schedule)
+        self._small, self._learned = rung.latent < _DIM, rung.inference == "learned"
         how = {"shared": rung.networks == "shared", "width": width, "generator": generator}
         self.decoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
-        if rung.latent < _DIM:  # the step to the data has other sizes than those between latents
+        if self._small:  # the step to the data has other sizes than those between latents
             self.bottom = StepMLP(schedule, rung.latent, 2 * _DIM, **how | {"shared": True})
-        if rung.inference == "learned":
+        if self._learned:
             self.encoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
-        if rung.inference == "learned" and rung.latent < _DIM:
+        if self._learned and self._small:
             self.top = StepMLP(schedule, _DIM, 2 * rung.latent, **how | {"shared": True})
         signal, noise = schedule.alpha_bar * data_std**2, schedule.one_minus_alpha_bar.clamp(min=1e-12)
         # undoing a step for data N(0, data_std²): the noise is linear in z, and what is left of it has a known size
@@ -154,7 +155,7 @@ class LadderChain(nn.Module):
         """The number of multiplications that a step of the training takes for a point, forward; about."""
         whole = self.rung.objective == "bound"
         cost = self.decoder.parameters_of_a_step * (self.length if whole else 1)
-        return cost + (self.encoder.parameters_of_a_step * self.length if self.rung.inference == "learned" else 0)
+        return cost + (self.encoder.parameters_of_a_step * self.length if self._learned else 0)
 
     def prior(self, like: Tensor) -> Independent:
         r""":math:`p(z_L) = \mathcal N(0, I)`, for as many points as ``like`` has."""
@@ -166,18 +167,18 @@ class LadderChain(nn.Module):
         check_integer("i", i, least=1, most=self.length)
         check_points("z", z, dim=_DIM if i == 1 else self.rung.latent)
         p = self.q.step(z[:, : self.rung.latent], i)  # smaller latents see the first coordinate, if q is fixed
-        learned = self.rung.inference == "learned" and (i < self.length or self.rung.last == "informative")
+        learned = self._learned and (i < self.length or self.rung.last == "informative")
         if not learned:
             return p
-        network = self.top if i == 1 and self.rung.latent < _DIM else self.encoder
-        shift, stretch = network(z, i).chunk(2, -1)
-        return gaussian(p.mean + p.stddev * shift, p.stddev * _bounded(stretch).exp())
+        network = self.top if i == 1 and self._small else self.encoder
+        shift, stretch = _halves(network(z, i))
+        return gaussian(p.mean + p.stddev * shift, p.stddev * stretch.exp())
 
     def generate(self, z: Tensor, i: int) -> Independent:
         r""":math:`p_\theta(z_{i-1} \mid z_i = z)`, for i from 1 to L."""
         check_integer("i", i, least=1, most=self.length)
         check_points("z", z, dim=self.rung.latent)
-        return self._from_bottom(z) if i == 1 and self.rung.latent < _DIM else self._step(z, i)
+        return self._from_bottom(z) if i == 1 and self._small else self._step(z, i)
 
     def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """What the rung is trained on, in nats but for ``"simple"``, from one batch; errors as in ``chain.elbo``.
@@ -191,7 +192,7 @@ class LadderChain(nn.Module):
             return -elbo(self, x, generator).mean
         u = torch.rand(x.shape[:1], generator=generator, device=x.device, dtype=x.dtype)
         i = torch.searchsorted(self.up_to.squeeze(-1), u, right=True).clamp(max=self.length)
-        if self.rung.inference == "learned":
+        if self._learned:
             return self._layer_of_path(x, i, generator)
         noise = randn_like(x[:, : self.rung.latent], generator)
         at, z0 = self.schedule.at, x[:, : self.rung.latent]
@@ -203,7 +204,7 @@ class LadderChain(nn.Module):
     def _layer(self, x: Tensor, z0: Tensor, z: Tensor, i: Tensor) -> Tensor:
         """The term of the negative bound that belongs to layer i, for each point: a KL, or the reconstruction."""
         p = self._step(z, i)
-        last = self._from_bottom(z) if self.rung.latent < _DIM else p
+        last = self._from_bottom(z) if self._small else p
         reconstruction = -last.log_prob(x)
         if self.length == 1:
             return reconstruction
@@ -211,22 +212,22 @@ class LadderChain(nn.Module):
 
     def _layer_of_path(self, x: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
         """The negative bound with one random step of p in place of all: q must be walked whole."""
-        path, log_q = [x], torch.zeros_like(x[:, 0])
+        path, log_q = [x], x.new_zeros(len(x))
         for k in range(1, self.length + 1):
             q = self.infer(path[-1], k)
             path.append(draw(q, generator))
             log_q = log_q + q.log_prob(path[-1])
-        small, point = self.rung.latent < _DIM, torch.arange(len(x), device=x.device)
-        latents, below = torch.stack(path[1:]), torch.stack([path[1] if small else x, *path[1:-1]])
+        point = torch.arange(len(x), device=x.device)
+        latents, below = torch.stack(path[1:]), torch.stack([path[1] if self._small else x, *path[1:-1]])
         log_p = self._step(latents[i - 1, point], i).log_prob(below[i - 1, point])
-        if small:  # the step to the data is another network's
+        if self._small:  # the step to the data is another network's
             log_p = torch.where(i == 1, self._from_bottom(path[1]).log_prob(x), log_p)
         return (log_q - self.length * log_p - self.prior(x).log_prob(path[-1])).mean()
 
     def _noise(self, z: Tensor, i: int | Tensor) -> tuple[Tensor, Tensor]:
         """The noise that is predicted in z, and by how much the standard deviation is stretched, in logarithms."""
-        out, stretch = self.decoder(z, i).chunk(2, -1)
-        return self.linear[i] * z + self.left_over[i] * out, _bounded(stretch)
+        out, stretch = _halves(self.decoder(z, i))
+        return self.linear[i] * z + self.left_over[i] * out, stretch
 
     def _step(self, z: Tensor, i: int | Tensor) -> Independent:
         noise, stretch = self._noise(z, i)
@@ -234,13 +235,14 @@ class LadderChain(nn.Module):
         return gaussian(mean, self.std[i] * stretch.exp())
 
     def _from_bottom(self, z: Tensor) -> Independent:
-        mean, stretch = self.bottom(z, 1).chunk(2, -1)
-        return gaussian(self.data_std * mean, self.data_std * _bounded(stretch).exp())
+        mean, stretch = _halves(self.bottom(z, 1))
+        return gaussian(self.data_std * mean, self.data_std * stretch.exp())
 
 
-def _bounded(stretch: Tensor) -> Tensor:
-    """At most a factor of e⁴ either way: a density without bound would be the end of a training run."""
-    return 4 * (stretch / 4).tanh()
+def _halves(out: Tensor) -> tuple[Tensor, Tensor]:
+    """For a mean and a std, this by at most a factor of e⁴: a density without bound would be the end of a training."""
+    mean, stretch = out.chunk(2, -1)
+    return mean, 4 * (stretch / 4).tanh()
 
 
 _DIM = 2

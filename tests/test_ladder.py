@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from itertools import product
 
 import pytest
@@ -28,9 +29,9 @@ def points(n: int, seed: int = 9) -> torch.Tensor:
     return torch.randn(n, 2, generator=seeded(seed), **float64)
 
 
-def chain_of(rung: Rung, schedule: Schedule | None = None, seed: int = 0, stirred: float = 0.3) -> LadderChain:
+def chain_of(rung: Rung, schedule: Schedule | None = None, stirred: float = 0.3, data_std: float = 0.7) -> LadderChain:
     """The chain of a rung, whose networks say something."""
-    chain = LadderChain(rung, schedule or Schedule.cosine(T=rung.layers), 8, generator=seeded(seed)).double()
+    chain = LadderChain(rung, schedule or Schedule.cosine(T=rung.layers), 8, data_std, seeded()).double()
     with torch.no_grad():
         for name, parameter in sorted(chain.named_parameters()):
             if name.endswith((".weights.2", ".biases.2")):
@@ -64,6 +65,7 @@ def test_every_rung_is_a_chain_that_is_trained_and_sampled(rung):
     assert elbo(chain, x, seeded()).terms.shape == (rung.layers + 1, 20)
     assert sample(chain, x, seeded()).shape == (20, 2)
     chain.loss(x, seeded()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in chain.parameters())
     untouched = {name for name, p in chain.named_parameters() if p.grad is None or not p.grad.abs().sum()}
     expected = set()
     if rung.latent == 1 and rung.layers == 1:  # then there is no step between latents
@@ -137,6 +139,137 @@ def test_untrained_it_is_exact_for_gaussian_data():
     assert abs(gap.mean() - exact) < 4.5 * gap.std() / 4000**0.5
 
 
+@pytest.mark.parametrize("latent", [1, 2])
+def test_what_the_networks_say_is_added_to_the_steps_of_gaussian_data(latent):
+    """As the module says, with the laws of z_(i-1) given z_i that follow from Bayes' rule for N(0, 0.81 I)."""
+    chain = chain_of(Rung(4, "learned", "informative", "own", latent, "bound"), FOUR, data_std=0.9)
+    z, close = points(6)[:, :latent], {"rtol": 1e-5, "atol": 1e-6}
+    size = FOUR.alpha_bar * 0.81 + 1 - FOUR.alpha_bar  # Var(z_i)
+
+    def factor(stretch):
+        return (4 * (stretch / 4).tanh()).exp()
+
+    for i in range(1, 5):
+        alpha, beta, level, before = 1 - FOUR.beta[i], FOUR.beta[i], FOUR.alpha_bar[i], FOUR.alpha_bar[i - 1]
+        special = latent == 1 and i == 1  # between the data and the latents
+        below = points(6, 1)[:, : 2 if i == 1 else latent]
+        shift, stretch = (chain.top if special else chain.encoder)(below, i).chunk(2, -1)
+        q, p = chain.infer(below, i), chain.generate(z, i)
+        torch.testing.assert_close(q.mean, alpha.sqrt() * below[:, :latent] + beta.sqrt() * shift, **close)
+        torch.testing.assert_close(q.stddev, beta.sqrt() * factor(stretch), **close)
+        out, stretch = (chain.bottom if special else chain.decoder)(z, i).chunk(2, -1)
+        if special:
+            mean, std = 0.9 * out, 0.9
+        else:
+            noise = (1 - level).sqrt() / size[i] * z + (level * 0.81 / size[i]).sqrt() * out
+            x0 = (z - (1 - level).sqrt() * noise) / level.sqrt()
+            mean = (before.sqrt() * beta * x0 + alpha.sqrt() * (1 - before) * z) / (1 - level)
+            std = (beta * size[i - 1] / size[i]).sqrt()
+        torch.testing.assert_close(p.mean, mean, **close)
+        torch.testing.assert_close(p.stddev, std * factor(stretch), **close)
+
+
+@pytest.mark.parametrize("layers", [1, 4])
+def test_the_simple_loss_is_that_of_the_noise_in_the_point(layers):
+    chain, x = chain_of(Rung(layers)), points(4000)
+    seen = {}
+
+    def silent(z, i):
+        seen.update(z=z, i=i)
+        return torch.zeros_like(z), torch.zeros_like(z)
+
+    chain._noise = silent
+    loss = chain.loss(x, seeded())
+    level = chain.schedule.alpha_bar[seen["i"]].unsqueeze(-1)
+    noise = (seen["z"] - level.sqrt() * x) / (1 - level).sqrt()
+    torch.testing.assert_close(loss, noise.square().sum(-1).mean())
+    assert noise.std() == pytest.approx(1, abs=0.05)
+    assert noise.abs().max() < 6
+    share = seen["i"].bincount(minlength=layers + 1) / len(x)
+    assert share.tolist() == pytest.approx([0] + [1 / layers] * layers, abs=0.03)
+
+
+@pytest.mark.parametrize("rung", rungs(), ids=str)
+def test_a_rung_that_was_read_from_a_file_is_the_same(rung):
+    read = Rung(**json.loads(json.dumps(asdict(rung))))
+    assert read == rung
+    assert read.is_vae == rung.is_vae == (rung.layers == 1 and rung.inference + rung.last == "learnedinformative")
+    one, other, x = chain_of(rung), chain_of(read), points(5)
+    assert one.cost == other.cost
+    torch.testing.assert_close(one.loss(x, seeded()), other.loss(x, seeded()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("rung", [r for r in rungs() if r.objective == "bound"], ids=str)
+def test_the_whole_bound_is_the_whole_bound(rung):
+    chain, x = chain_of(rung), points(5)
+    torch.testing.assert_close(chain.loss(x, seeded()), -elbo(chain, x, seeded()).total.mean(), rtol=1e-9, atol=0)
+
+
+def test_a_draw_at_the_very_edge_is_of_a_layer(monkeypatch):
+    chain, x, seen = chain_of(Rung(3)), points(2), []
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor([0.0, 1.0], **float64))
+    monkeypatch.setattr(chain, "_noise", lambda z, i: seen.append(i.tolist()) or (z, z))
+    chain.loss(x)
+    assert seen == [[1, 3]]
+
+
+def test_between_data_and_small_latents_there_is_one_network_each_way():
+    chain = chain_of(Rung(3, "learned", networks="own", latent=1, objective="bound"))
+    networks = (chain.bottom, chain.top, chain.decoder, chain.encoder)
+    assert [len(network.weights[1]) for network in networks] == [1, 1, 3, 3]
+    assert not {"linear", "left_over", "std", "chance", "up_to"} & set(chain.state_dict())  # they are made anew
+    for rung in (Rung(3, latent=1, objective="bound"), Rung(3, "learned", objective="bound"), Rung(3)):
+        chain = chain_of(rung)
+        assert hasattr(chain, "bottom") == (rung.latent == 1)
+        assert hasattr(chain, "encoder") == (rung.inference == "learned")
+        assert not hasattr(chain, "top")
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"layers": 0},
+        {"latent": 0, "objective": "bound"},
+        {"latent": 3},
+        {"networks": "both"},
+        {"objective": "weighted", "latent": 1},
+        {"inference": "learned"},
+    ],
+)
+def test_switches_out_of_their_positions_are_refused(switches):
+    with pytest.raises(ValueError, match=r"must (be|have)"):
+        Rung(**json.loads(json.dumps(switches)))
+
+
+def test_what_does_not_fit_a_chain_is_refused():
+    chain, x = chain_of(Rung(3, latent=1, objective="bound")), points(2)
+    refused = [
+        ("schedule", lambda: LadderChain(Rung(3), Schedule.linear(T=2))),
+        ("schedule", lambda: LadderChain(Rung(3), Schedule.linear(T=4))),
+        ("data_std", lambda: LadderChain(Rung(3), Schedule.linear(T=3), data_std=0.0)),
+        ("i", lambda: chain.infer(x, 0)),
+        ("i", lambda: chain.infer(x[:, :1], 4)),
+        ("i", lambda: chain.generate(x[:, :1], 0)),
+        ("i", lambda: chain.generate(x[:, :1], 4)),
+        ("z", lambda: chain.infer(x[:, :1], 1)),
+        ("z", lambda: chain.infer(x, 2)),
+        ("z", lambda: chain.generate(x, 2)),
+        ("x", lambda: chain.loss(x[:, :1])),
+        ("x", lambda: chain_of(Rung(3)).loss(x[:0])),
+    ]
+    for named, ask in refused:
+        with pytest.raises(ValueError, match=f"^{named} must"):
+            ask()
+    assert chain.loss(x[:1]).shape == ()
+
+
+def test_in_a_long_chain_too_only_the_last_step_is_not_learned():
+    x, rung = points(5), Rung(300, "learned", objective="layer")
+    chain, q = chain_of(rung), chain_of(replace(rung, inference="fixed"))
+    same = [torch.equal(chain.infer(x, i).mean, q.infer(x, i).mean) for i in range(1, 301)]
+    assert same == [False] * 299 + [True]
+
+
 def test_a_learned_q_is_learned_and_its_last_step_only_where_it_may_inform():
     x, z = points(5), points(5, 1)
     for last in ("informative", "noise"):
@@ -187,7 +320,7 @@ def test_the_cost_counts_what_is_evaluated():
 def test_a_stretch_is_bounded():
     chain, x = chain_of(Rung(3), stirred=1e6), points(50)
     ratio = chain.generate(x, 2).stddev / chain.std[2]
-    assert ratio.log().abs().max() <= 4 + 1e-9
+    assert 4 - 1e-3 < ratio.log().abs().max() <= 4 + 1e-9
 
 
 def test_a_rung_is_not_changed():
@@ -195,3 +328,4 @@ def test_a_rung_is_not_changed():
         Rung().layers = 3
     assert (Rung().layers, Rung().latent, Rung().objective) == (1000, 2, "simple")
     assert LadderChain(Rung(3), Schedule.cosine(T=3)).decoder.weights[1].shape == (1, 64, 64)
+    assert LadderChain(Rung(3), Schedule.cosine(T=3)).data_std == 0.7
