@@ -32,8 +32,8 @@ EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 TOOLS = ROOT / ".venv-mutants" / "bin"
 MATHS = (
     "best_levels", "bound", "chain", "clusters", "ddpm", "diffusion", "distributions", "hierarchical_vae",
-    "layerwise", "linear_gaussian", "neural_chain", "parameterisations", "quadrature", "quality",
-    "scalar_latent", "swiss_roll", "tables", "vae",
+    "ladder", "layerwise", "linear_gaussian", "neural_chain", "parameterisations", "quadrature", "quality",
+    "rungs", "scalar_latent", "swiss_roll", "tables", "vae",
 )  # fmt: skip
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=verdict")
 LEFT_OUT = [
