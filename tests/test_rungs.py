@@ -147,6 +147,7 @@ def test_how_a_rung_is_climbed(monkeypatch):
     assert average == "the average of 1000 steps"
     assert spent == {"steps": 1000, "width": 64, "seconds": 8.0, "gradient noise": 0.25}
     assert (seen["batch_size"], seen["learning_rate"], seen["progress"], seen["after"]) == (512, 1e-2, False, 100)
+    assert seen["decay"] == pytest.approx(0.98)  # over a twentieth of the steps
     first, seen["points"] = seen["points"], None
     assert first.shape == (10_000, 2)
     times = iter([0.0] * 4)
@@ -155,7 +156,11 @@ def test_how_a_rung_is_climbed(monkeypatch):
     monkeypatch.setattr(rungs, "steps_and_width", lambda *_: (3, 64))
     times = iter([0.0] * 4)
     climb(RUNGS["inference fixed"], "swiss roll")
-    assert seen["after"] == 1
+    assert (seen["after"], seen["decay"]) == (1, 0)
+    monkeypatch.setattr(rungs, "steps_and_width", lambda *_: (16_000, 64))
+    times = iter([0.0] * 4)
+    climb(RUNGS["DDPM"], "swiss roll")
+    assert seen["decay"] == 0.995
     with pytest.raises(ValueError, match="seed must"):
         climb(Rung(), "clusters", seed=-1)
 
