@@ -140,16 +140,15 @@ def gather() -> None:
     store("ladder", {"runs": runs})
 
 
-def again(names: list[str], seeds: list[int]) -> None:
+def again(name: str, seeds: list[int]) -> None:
     """The same with other seeds, beside what is stored."""
     known = stored_runs().values()
-    for data, budget, name in PLAN:
-        if name in names:
-            before = [one["gap"] for one in known if (one["data"], one["budget"], one["rung"]) == (data, budget, name)]
-            after = [run(data, budget, name, seed)["gap"] for seed in seeds]
-            spread = stdev(before) if len(before) > 1 else float("nan")
-            found = ", ".join(f"{gap:.4f}" for gap in after)
-            print(f"{data}, {budget}, {name}: gap {found}; stored {mean(before):.4f} ± {spread:.4f}", flush=True)
+    for data, budget, _ in (one for one in PLAN if one[2] == name):
+        before = [one["gap"] for one in known if (one["data"], one["budget"], one["rung"]) == (data, budget, name)]
+        after = [run(data, budget, name, seed)["gap"] for seed in seeds]
+        spread = stdev(before) if len(before) > 1 else float("nan")
+        found = ", ".join(f"{gap:.4f}" for gap in after)
+        print(f"{data}, {budget}, {name}: gap {found}; stored {mean(before):.4f} ± {spread:.4f}", flush=True)
 
 
 def main() -> None:
@@ -157,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rungs", nargs="*", default=list(RUNGS), choices=list(RUNGS), metavar="NAME")
     parser.add_argument("--clock", action="store_true", help="only measure how long the steps take")
-    parser.add_argument("--seeds", nargs="*", type=int, default=list(range(10)))
+    parser.add_argument("--seeds", nargs="*", type=int, help="those of the plan, unless others are named")
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -167,15 +166,18 @@ def main() -> None:
         clock()
         gather()
         return
-    if not {seed for name in chosen.rungs for seed in seeds_of(name)} & set(chosen.seeds):
-        again(chosen.rungs, chosen.seeds)
-        return
     for one in planned():
-        if one[2] in chosen.rungs and one[3] in chosen.seeds and key(*one) not in stored_runs():
+        wanted = one[2] in chosen.rungs and (chosen.seeds is None or one[3] in chosen.seeds)
+        if wanted and key(*one) not in stored_runs():
             text = json.dumps(run(*one))
             (RUNS / f"{key(*one)}.json").write_text(text, encoding="utf-8")
             print(key(*one), flush=True)
-    gather()
+    if any(RUNS.glob("*.json")):
+        gather()
+    for name in chosen.rungs:
+        others = [seed for seed in chosen.seeds or () if seed not in seeds_of(name)]
+        if others:
+            again(name, others)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from diffusion_notes.quality import band_width, cell_divergence, nearest, off_spiral_share
+from diffusion_notes.quality import band_width, cell_divergence, chi_square_divergence, nearest, off_spiral_share
 from diffusion_notes.swiss_roll import SwissRoll
 
 
@@ -132,3 +132,31 @@ def test_points_that_are_no_numbers_are_refused():
         cell_divergence(torch.zeros(1, 2), across=0)
     with pytest.raises(ValueError, match="further_than must be positive"):
         off_spiral_share(torch.zeros(1, 2), further_than=-1.0)
+
+
+def test_every_number_of_a_cell_is_one_and_no_other():
+    """All n in one of k cells: χ² is (k − 1) n."""
+    for cell in range(4):
+        assert chi_square_divergence(torch.full((5,), cell), 4) == pytest.approx((3 * 5 - 3) / 10)
+    assert chi_square_divergence(torch.tensor([0]), 1) == 0
+    for number in (-2, -1, 4, 5, 400):
+        with pytest.raises(ValueError, match=r"^cell must lie in 0, \.\.\., 3, and"):
+            chi_square_divergence(torch.tensor([0, number, 3]), 4)
+
+
+@pytest.mark.parametrize("cell", [[0, 1], torch.zeros(3), torch.zeros(3, dtype=torch.int32), None, "0"])
+def test_numbers_of_cells_are_whole(cell):
+    with pytest.raises(TypeError, match=r"^cell must be a tensor of int64, got"):
+        chi_square_divergence(cell, 4)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 2), (0, 2), (1, 1)])
+def test_there_is_one_number_for_each_point(shape):
+    with pytest.raises(ValueError, match=r"^cell must be of shape \(n,\) with n at least 1, got"):
+        chi_square_divergence(torch.zeros(shape, dtype=torch.long), 4)
+
+
+@pytest.mark.parametrize(("cells", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_the_number_of_cells_is_a_number(cells, error):
+    with pytest.raises(error, match=r"^cells must"):
+        chi_square_divergence(torch.zeros(3, dtype=torch.long), cells)

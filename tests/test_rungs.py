@@ -97,7 +97,9 @@ def test_the_ladder_leads_from_the_smallest_vae_to_ddpm():
 
 
 def test_what_is_stored_was_made_with_these_budgets():
-    known = {(run["rung"], run["budget"], run["steps"], run["width"]) for run in results("ladder")["runs"]}
+    runs = results("ladder")["runs"]
+    assert [(run["data"], run["budget"], run["rung"], run["seed"]) for run in runs] == list(ladder.planned())
+    known = {(run["rung"], run["budget"], run["steps"], run["width"]) for run in runs}
     assert {one[:2] for one in known} == {(name, budget) for _, budget, name in ladder.PLAN}
     for name, budget, steps, width in known:
         assert steps_and_width(RUNGS[name], budget) == (steps, width)
@@ -301,7 +303,7 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
     assert len(ran) == 3
     ran_before, ran[:] = list(ran), []
     ladder.main()
-    assert ran_before + ran == list(ladder.planned([0, 1]))
+    assert ran_before + ran == [one for one in ladder.planned() if one[3] < 2]
     stored = json.loads((tmp_path / "ladder.json").read_text())
     assert [one["seed"] for one in stored["runs"]] == [0, 1, 0, 1]
     assert [one["seconds"] for one in stored["runs"]] == [3.0, 3.0, 99.0, 99.0]
@@ -313,12 +315,18 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not ran
 
 
+def test_there_are_ten_seeds_where_q_is_learned():
+    seeds = {name: [one[3] for one in ladder.planned() if one[1:3] == ("time", name)] for name in RUNGS}
+    assert {name for name, each in seeds.items() if 9 in each} == {n for n in RUNGS if RUNGS[n].inference == "learned"}
+    assert all(4 in each for each in seeds.values())
+
+
 @pytest.mark.usefixtures("_elsewhere")
 def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "run", lambda *one: {"gap": 0.25})
     stored = [{"data": "clusters", "budget": "time", "rung": "VAE", "seed": k, "gap": k / 10} for k in range(3)]
     (tmp_path / "ladder.json").write_text(json.dumps({"runs": stored}))
-    monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "7"])
+    monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "17"])
     ladder.main()
     assert capsys.readouterr().out == "clusters, time, VAE: gap 0.2500; stored 0.1000 ± 0.1000\n"
     assert not list((tmp_path / "runs").iterdir())

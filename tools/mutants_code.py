@@ -126,6 +126,7 @@ def verdict(tried: list, why: dict[str, str]) -> dict:
     for mutation, result in tried:
         if result["test_outcome"] == "survived":
             before, after = (changed_line(result["diff"], sign) for sign in "-+")
+            after = after or f"without {before}"
             survivor = {"line": mutation["start_pos"][0], "code": before, "changed": after}
             survivors.append(survivor | ({"why": why[after]} if after in why else {}))
     survivors.sort(key=lambda survivor: (survivor["line"], survivor["changed"]))
