@@ -29,6 +29,7 @@ from diffusion_notes.training import train
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "_build" / "ladder"
 CLOCK = ROOT / "_build" / "ladder_clock.json"
+SEEDS = range(10)
 # those that take fewer steps than DDPM if the work is equal
 SLOW = ("VAE, one coordinate", "VAE", "hierarchical VAE", "four layers", "shared network", "last latent noise",
         "inference fixed")  # fmt: skip
@@ -97,15 +98,10 @@ def key(data: str, budget: str, name: str, seed: int) -> str:
     return f"{data}, {budget}, {name}, {seed}"
 
 
-def seeds_of(name: str) -> range:
-    """Five seeds for a rung; ten where q is learned, since one training in ten may go wrong there."""
-    return range(10 if RUNGS[name].inference == "learned" else 5)
-
-
 def planned() -> Iterator[tuple[str, str, str, int]]:
     """All the runs of the plan, in their order."""
     for data, budget, name in PLAN:
-        for seed in seeds_of(name):
+        for seed in SEEDS:
             yield data, budget, name, seed
 
 
@@ -174,10 +170,9 @@ def main() -> None:
             print(key(*one), flush=True)
     if any(RUNS.glob("*.json")):
         gather()
-    for name in chosen.rungs:
-        others = [seed for seed in chosen.seeds or () if seed not in seeds_of(name)]
-        if others:
-            again(name, others)
+    others = [seed for seed in chosen.seeds or () if seed not in SEEDS]
+    for name in chosen.rungs if others else ():
+        again(name, others)
 
 
 if __name__ == "__main__":

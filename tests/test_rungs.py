@@ -315,12 +315,6 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not ran
 
 
-def test_there_are_ten_seeds_where_q_is_learned():
-    seeds = {name: [one[3] for one in ladder.planned() if one[1:3] == ("time", name)] for name in RUNGS}
-    assert {name for name, each in seeds.items() if 9 in each} == {n for n in RUNGS if RUNGS[n].inference == "learned"}
-    assert all(4 in each for each in seeds.values())
-
-
 @pytest.mark.usefixtures("_elsewhere")
 def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "run", lambda *one: {"gap": 0.25})
