@@ -94,7 +94,7 @@ $(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
 ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (an hour or more; it goes on where it was)
 	$(BIN)/python benchmarks/ladder.py
 
-bench: book ## measure: the training, the pages, the reverse process in a page
+bench: book ## measure: the training, its cost as the work grows, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/pages.py

@@ -80,7 +80,7 @@ COSTS = {"training": training_costs, "sampler": sampler_costs}
 
 
 def _model(size: dict[str, int]) -> DDPM:
-    """The book's recipe in other sizes; noise levels from the same first to the same last one."""
+    """The book's recipe in other sizes; its noise levels begin, and end, at nearly the same place for each T."""
     schedule = Schedule.linear(T=size["T"], beta_1=min(0.1 / size["T"], 0.5), beta_T=min(20 / size["T"], 0.9))
     network = NoiseMLP(schedule, dim=size["D"], width=size["width"], depth=2, features=64)
     return DDPM(network, schedule, "beta", "variational", importance=True)

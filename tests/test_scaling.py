@@ -35,7 +35,7 @@ def test_one_size_is_changed_at_a_time_and_all_the_rest_stays():
         assert {scaling.STANDARD[name]} | {each[name] for each in changed if name in each} == set(sizes)
 
 
-def test_a_setting_is_measured_in_a_process_of_its_own(monkeypatch):
+def test_a_setting_is_measured_in_a_process_of_its_own():
     found = scaling.alone(SMALL)
     assert set(found) == KEYS
     assert all(value > 0 for key, value in found.items() if key.endswith("ms"))
