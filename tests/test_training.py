@@ -8,8 +8,8 @@ from collections import deque
 
 import pytest
 import torch
+from looks import Looks
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from diffusion_notes.checkpoints import CheckpointError
@@ -287,19 +287,6 @@ def test_bad_input_is_named(change, error, words):
         next(train(arguments.pop("model"), arguments.pop("data"), **arguments))
 
 
-class Looks(TorchDispatchMode):
-    """Counts what would halt a GPU: a value that Python looks at, and a shape that depends on values."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function.overloadpacket.__name__ in ("_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2"):
-            self.seen.append(str(function))
-        return function(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("how", [("beta_tilde",), ("beta", "variational"), ("beta", "variational", True)])
 def test_no_step_of_the_training_or_the_sampler_would_halt_a_gpu(how):
     schedule, data = Schedule.linear(T=20), small_data()
@@ -320,7 +307,9 @@ def test_a_look_would_be_seen():
     with Looks() as looks:
         bool(torch.ones(1) > 0)
         torch.ones(1).item()
-    assert len(looks.seen) == 2
+        torch.ones(3).tolist()
+        torch.ones(3).numpy()
+    assert len(looks.seen) == 4
 
 
 def losses(model) -> torch.Tensor:
