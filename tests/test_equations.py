@@ -353,5 +353,6 @@ def test_mutants_change_one_place():
 
 
 def test_the_mutants_of_a_chapter_are_killed(capsys):
-    assert try_mutants([str(ROOT / "book" / "ddpm.ipynb")]) == 0
+    """Of the one with the fewest equations; `make mutants` has all."""
+    assert try_mutants([str(ROOT / "book" / "ladder.ipynb")]) == 0
     assert "survived" in capsys.readouterr().out
