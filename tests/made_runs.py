@@ -29,8 +29,14 @@ def made_run(random: np.random.Generator, data: str, budget: str, name: str, see
 
 
 def made_runs(seeds: int = 3) -> list[dict]:
-    """Those of two data sets, and some of another budget."""
+    """Those of two data sets with equal work, and some with equal steps, which are the same from the seventh rung on.
+
+    Those with as many parameters are not drawn anywhere, and so have no samples.
+    """
     random = np.random.default_rng(0)
     plan = [(data, "time", name) for data, names in MADE.items() for name in names]
-    plan += [("swiss roll", "steps", name) for name in LADDER[:3]]
-    return [made_run(random, *one, seed) for one in plan for seed in range(seeds)]
+    plan += [("swiss roll", "steps", name) for name in LADDER[:3]] + [("clusters", "steps", "VAE")]
+    runs = [made_run(random, *one, seed) for one in plan for seed in range(seeds)]
+    few = [made_run(random, "swiss roll", "parameters", "VAE", seed) for seed in range(1, seeds)]
+    slow = [run | {"budget": "steps"} for run in runs if run["budget"] == "time" and run["rung"] in LADDER[6:]]
+    return runs + slow + few

@@ -438,9 +438,11 @@ WRONG = {
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
     ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.1, 0.0), (math.nan, 0.0)],
     ("explorables.ForwardPosterior", "xt"): [(0.0, 2.5), (0.0, math.inf)],
-    ("explorables.Rungs", "runs"): [[], (), MADE + MADE, [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}]],
+    ("explorables.Rungs", "runs"): [
+        [], (), MADE + MADE, MADE[-1:], [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}],
+    ],
     ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": dict.fromkeys(made_runs.SWITCHES["VAE"])}],
-    ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none"],
+    ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none", "parameters"],
     ("explorables.Rungs", "a"): ["GAN"], ("explorables.Rungs", "b"): ["diffusion, 128"],
     ("hierarchical_vae.HierarchicalVAE", "latents"): [[], [0], [1.0], [2, True]],
     ("neural_chain.NeuralChain", "latents"): [[], [-1], ["2"]],

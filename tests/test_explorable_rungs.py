@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 import math
+from itertools import product
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ from made_runs import MADE, SWITCHES, made_runs
 from diffusion_notes.explorables import Rungs
 from diffusion_notes.explorables.rungs import SWITCHES as NAMES
 from diffusion_notes.ladder import Rung
+from diffusion_notes.rungs import LADDER
 
 SCRIPTS = ("drawing", "rungs")
 RUNS = made_runs()
@@ -31,12 +33,18 @@ def those(data: str, name: str, budget: str = "time") -> list[dict]:
     return [each for each in RUNS if (each["data"], each["budget"], each["rung"]) == (data, budget, name)]
 
 
-def shown(data: str, name: str, widget: Rungs | None = None) -> dict:
-    return next(each for each in (widget or rungs()).rungs if (each["data"], each["name"]) == (data, name))
+def ran(data: str, budget: str) -> list[str]:
+    return [each["rung"] for each in RUNS if (each["data"], each["budget"], each["seed"]) == (data, budget, 0)]
 
 
-def truth(name: str, data: str = "swiss roll", key: str = "gap") -> tuple[float, float]:
-    values = np.array([each[key] for each in those(data, name)])
+def shown(data: str, name: str, widget: Rungs | None = None, budget: str = "time") -> dict:
+    found = [each for each in (widget or rungs()).rungs if (each["data"], each["name"]) == (data, name)]
+    (one,) = (each for each in found if budget in each["budgets"])
+    return one
+
+
+def truth(name: str, data: str = "swiss roll", key: str = "gap", budget: str = "time") -> tuple[float, float]:
+    values = np.array([each[key] for each in those(data, name, budget)])
     return values.mean(), 2 * values.std(ddof=1) / math.sqrt(len(values))
 
 
@@ -52,29 +60,60 @@ def test_the_switches_are_those_of_a_rung():
     assert run("return Object.keys(SWITCHES)", *SCRIPTS) == list(NAMES)
 
 
-@pytest.mark.parametrize("data", MADE)
-def test_what_is_shown_are_means_and_two_standard_errors_over_the_seeds(data):
-    for name in MADE[data]:
-        found, runs = shown(data, name), those(data, name)
+@pytest.mark.parametrize(("data", "budget"), [*product(MADE, ("time", "steps"))])
+def test_what_is_shown_are_means_and_two_standard_errors_over_the_seeds(data, budget):
+    for name in ran(data, budget):
+        found, runs = shown(data, name, budget=budget), those(data, name, budget)
         for key in ("gap", "KL"):
-            assert found[key] == pytest.approx(truth(name, data, key), abs=5.1e-8)
+            assert found[key] == pytest.approx(truth(name, data, key, budget), abs=5.1e-8)
         terms = [np.mean([each["terms"][term] for each in runs]) for term in ("reconstruction", "layers", "prior")]
         assert found["terms"] == pytest.approx(terms, abs=5.1e-8)
         assert (found["seeds"], found["switches"]) == (3, SWITCHES[name])
-        assert (found["steps"], found["seconds"]) == (3834, 5)  # of 4000, 3834, 3667, and of 3.7, 4.7, 5.7
+        assert found["steps"] == 3834  # of 4000, 3834, 3667
 
 
-def test_only_the_budget_that_is_asked_for_is_shown():
-    widget = rungs(budget="steps", a="VAE", b="four layers")
-    assert [each["name"] for each in widget.rungs] == ["VAE, one coordinate", "VAE", "four layers"]
-    expected = np.mean([each["gap"] for each in those("swiss roll", "VAE", "steps")])
-    assert shown("swiss roll", "VAE", widget)["gap"][0] == pytest.approx(expected, abs=5.1e-8)
+def test_no_clock_is_in_the_page():
+    assert all("seconds" in each for each in RUNS)
+    assert "seconds" not in json.dumps(rungs().state()["rungs"])
+
+
+@pytest.mark.parametrize("budget", ["time", "steps"])
+def test_what_is_the_same_with_both_budgets_is_in_the_page_once(budget):
+    widget = rungs(budget=budget)
+    assert widget.state()["budget"] == budget
+    for data, names in MADE.items():
+        for name in names:
+            budgets = [each["budgets"] for each in widget.rungs if (each["data"], each["name"]) == (data, name)]
+            both = [["time", "steps"]] if name in LADDER[6:] else [["time"], ["steps"]]
+            assert budgets == (both if name in ran(data, "steps") else [["time"]])
+    assert len(widget.rungs) == sum(map(len, MADE.values())) + 4  # with steps, three on the roll, and one
+
+
+def test_a_number_that_differs_between_the_budgets_is_not_lost():
+    runs = [each | {"KL": 9.0} if (each["budget"], each["rung"]) == ("steps", "DDPM") else each for each in RUNS]
+    widget = rungs(runs=runs)
+    assert shown("swiss roll", "DDPM", widget)["KL"][0] == pytest.approx(truth("DDPM", key="KL")[0], abs=5.1e-8)
+    assert shown("swiss roll", "DDPM", widget, "steps")["KL"] == [9.0, 0.0]
+
+
+def budgets_of(widget: Rungs) -> set[str]:
+    return {budget for each in widget.rungs for budget in each["budgets"]}
+
+
+def test_a_budget_can_be_chosen_if_it_was_run_on_all_the_data():
+    on_roll = [each for each in RUNS if (each["data"], each["budget"]) != ("clusters", "steps")]
+    assert budgets_of(rungs()) == {"time", "steps"}
+    assert budgets_of(rungs(runs=on_roll)) == {"time"}
+    widget = rungs(runs=on_roll, budget="steps")
+    assert budgets_of(widget) == {"time", "steps"}
+    assert {each["data"] for each in widget.rungs} == {"swiss roll"}
 
 
 def test_the_order_is_that_of_the_switches_whatever_that_of_the_runs():
     expected = {data: [name for name in SWITCHES if name in names] for data, names in MADE.items()}
     widget = rungs(runs=sorted(RUNS, key=lambda each: each["seed"], reverse=True))
-    assert {data: [each["name"] for each in widget.rungs if each["data"] == data] for data in MADE} == expected
+    found = [each for each in widget.rungs if "time" in each["budgets"]]
+    assert {data: [each["name"] for each in found if each["data"] == data] for data in MADE} == expected
 
 
 def test_the_samples_are_those_of_seed_0_to_the_hundredth():
@@ -90,7 +129,11 @@ def test_one_seed_has_no_error():
 def test_the_runs_of_thirty_rungs_are_light():
     names = list(SWITCHES)[:30]
     runs = [
-        each | {"rung": name, "data": data} for name in names for data in MADE for each in those("swiss roll", "DDPM")
+        each | {"rung": name, "data": data, "budget": budget}
+        for name in names
+        for data in MADE
+        for budget in ("time", "steps")
+        for each in those("swiss roll", "DDPM")
     ]
     widget = rungs(runs=runs)
     assert len(widget.rungs) == 60
@@ -112,6 +155,8 @@ def without(key: str) -> list[dict]:
     [
         ({"runs": None}, TypeError, "runs must be a list of runs"),
         ({"runs": []}, ValueError, "runs must not be empty"),
+        ({"runs": RUNS[-1:]}, ValueError, "runs must not be empty, got none with a budget of 'time' or 'steps'"),
+        ({"runs": changed("budget", 3)}, TypeError, "runs must be named by texts"),
         ({"runs": [1]}, TypeError, "runs must be a list of dictionaries, got int 1"),
         ({"runs": without("rung")}, ValueError, "runs must each have 'rung', got dict"),
         ({"runs": without("samples")}, ValueError, "runs must each have 'samples'"),
@@ -132,8 +177,15 @@ def without(key: str) -> list[dict]:
         ({"switches": SWITCHES | {3: {}}}, TypeError, "switches must be a dictionary with the names of rungs"),
         ({"switches": SWITCHES | {"VAE": SWITCHES["VAE"] | {"last": None}}}, TypeError, "in 'last' of 'VAE'"),
         ({"data": "moons"}, ValueError, "data must be one of 'swiss roll', 'clusters'"),
-        ({"data": "clusters", "budget": "steps"}, ValueError, "data must be one of 'swiss roll', got 'clusters'"),
+        ({"runs": those("swiss roll", "VAE"), "data": "clusters"}, ValueError, "data must be one of 'swiss roll', got"),
         ({"budget": "money"}, ValueError, "budget must be one of 'time', 'steps'"),
+        ({"budget": "parameters"}, ValueError, "budget must be one of 'time', 'steps'"),
+        (
+            {"runs": those("swiss roll", "VAE"), "budget": "steps"},
+            ValueError,
+            "budget must be one of 'time', got 'steps'",
+        ),
+        ({"budget": "steps", "a": "shared network"}, ValueError, "a must be one of 'VAE, one coordinate'"),
         ({"a": "GAN"}, ValueError, "a must be one of 'VAE, one coordinate'"),
         ({"data": "clusters", "b": "hierarchical VAE"}, ValueError, "b must be one of"),
     ],
@@ -146,9 +198,12 @@ def test_what_does_not_fit_is_named(change, error, words):
 # The numbers in the page
 
 
+OBJECTIVES = ("bound", "layer", "weighted", "simple")
+
+
 def test_the_nearest_run_changes_the_fewest_switches():
     """Against all of them looked through here, from every rung, by every switch, to every position."""
-    listed = [{"name": name, "switches": SWITCHES[name]} for name in MADE["swiss roll"]]
+    listed = [{"name": name, "switches": SWITCHES[name]} for name in SWITCHES]
     values = {switch: list(dict.fromkeys(one["switches"][switch] for one in listed)) for switch in NAMES}
     found = run(
         """return listed.map((from) => Object.entries(values).map(([name, all]) =>
@@ -157,7 +212,7 @@ def test_the_nearest_run_changes_the_fewest_switches():
         listed=listed,
         values=values,
     )
-    for start, by_switch in zip(MADE["swiss roll"], found, strict=True):
+    for start, by_switch in zip(SWITCHES, found, strict=True):
         for switch, ends in zip(NAMES, by_switch, strict=True):
             for value, end in zip(values[switch], ends, strict=True):
                 wanted = SWITCHES[start] | {switch: value}
@@ -165,9 +220,10 @@ def test_the_nearest_run_changes_the_fewest_switches():
                 def distance(name, wanted=wanted):
                     other = SWITCHES[name]
                     depth = abs(math.log(other["layers"] / wanted["layers"]))
-                    return sum(other[each] != wanted[each] for each in NAMES), round(depth, 9)
+                    trained = abs(OBJECTIVES.index(other["objective"]) - OBJECTIVES.index(wanted["objective"]))
+                    return sum(other[each] != wanted[each] for each in NAMES), round(depth, 9), trained
 
-                allowed = [name for name in MADE["swiss roll"] if SWITCHES[name][switch] == value]
+                allowed = [name for name in SWITCHES if SWITCHES[name][switch] == value]
                 assert end == min(allowed, key=distance), (start, switch, value)
 
 
@@ -177,6 +233,24 @@ def test_of_two_as_near_the_one_as_deep_is_taken_and_none_of_none():
     wanted = at | {"layers": 5, "objective": "bound"}
     code = "return [nearest(listed, wanted).name, nearest(listed, wanted, 'objective') ?? null]"
     assert run(code, *SCRIPTS, listed=listed, wanted=wanted) == [4, None]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("trained", "end"), [("bound", "bound"), ("weighted", "layer"), ("simple", "layer")])
+def test_of_two_as_deep_the_one_that_is_trained_alike_is_taken(trained, end, order):
+    wanted = SWITCHES["DDPM"] | {"layers": "4", "objective": trained}
+    names = {"inference fixed": "bound", "one random layer": "layer", "1000 layers": "never"}
+    listed = [{"name": said, "switches": SWITCHES[name]} for name, said in names.items()][::order]
+    assert run("return nearest(listed, wanted, 'layers').name", *SCRIPTS, listed=listed, wanted=wanted) == end
+
+
+def test_the_depth_counts_more_than_what_is_trained_on():
+    wanted = SWITCHES["DDPM"] | {"layers": "128", "networks": "own"}
+    listed = [
+        {"name": n, "switches": wanted | {"layers": n, "objective": objective}}
+        for n, objective in ((126, "weighted"), (127, "bound"), (1000, "weighted"))
+    ]
+    assert run("return nearest(listed, wanted).name", *SCRIPTS, listed=listed, wanted=wanted) == 127
 
 
 @pytest.mark.parametrize("pair", [("VAE", "DDPM"), ("DDPM", "VAE"), ("four layers", "shared network")])
@@ -190,11 +264,11 @@ def test_what_is_bought_is_the_difference_of_the_means_with_its_error(pair):
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
-        ((0.3, 0.003), (0.1, 0.004), "0.200 ± 0.005 nats, 40 times its error."),
-        ((0.1, 0.003), (0.3, 0.004), "−0.200 ± 0.005 nats, which is a loss, 40 times its error."),
-        ((0.1, 0.003), (0.1049, 0.004), "−0.005 ± 0.005 nats, less than its error, so this may be chance."),
-        ((0.1049, 0.003), (0.1, 0.004), "0.005 ± 0.005 nats, less than its error, so this may be chance."),
-        ((0.1051, 0.003), (0.1, 0.004), "0.005 ± 0.005 nats, 1.0 times its error."),
+        ((0.3, 0.003), (0.1, 0.004), "0.200 ± 0.005 nats, 40 times the ± beside it."),
+        ((0.1, 0.003), (0.3, 0.004), "−0.200 ± 0.005 nats, which is a loss, 40 times the ± beside it."),
+        ((0.1, 0.003), (0.1049, 0.004), "−0.005 ± 0.005 nats, less than its ±, so this may be chance."),
+        ((0.1049, 0.003), (0.1, 0.004), "0.005 ± 0.005 nats, less than its ±, so this may be chance."),
+        ((0.1051, 0.003), (0.1, 0.004), "0.005 ± 0.005 nats, 1.0 times the ± beside it."),
         ((0.3, None), (0.1, 0.004), "0.200 nats, with one seed, its error is not known."),
     ],
 )
@@ -203,6 +277,19 @@ def test_the_verdict_compares_with_the_error(a, b, said):
     found = run("return comparison(a, b)", *SCRIPTS, a=one, b=other)
     expected = "They differ in one switch: trained on L_simple → one layer. What this one difference buys: "
     assert found == expected + said
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        (5, 5, " ± is two standard errors, over 5 seeds."),
+        (10, 5, " ± is two standard errors, over the seeds: 10 of A, 5 of B."),
+        (1, 5, " ± is two standard errors, over the seeds: 1 of A, 5 of B."),
+        (1, 1, ""),
+    ],
+)
+def test_it_says_over_how_many_seeds_the_error_is(a, b, said):
+    assert run("return errors(a, b)", *SCRIPTS, a=a, b=b) == said
 
 
 @pytest.mark.parametrize(
@@ -224,7 +311,11 @@ def test_the_ticks_are_round(low, high, ticks):
 def says(page) -> list[str]:
     "What it says of both, then what it says of their difference; notes stand before that."
     verdict, costs = (page.locator("output").nth(which).inner_text().split("\n") for which in (0, 1))
-    return [*verdict[:-1], *costs, verdict[-1]]
+    return [*verdict[:-1], *costs[:2], verdict[-1]]
+
+
+def held_equal(page) -> str:
+    return page.locator("output").nth(1).inner_text().split("\n")[-1]
 
 
 def picture(page, which: int) -> str:
@@ -240,9 +331,9 @@ def position(page, side: str) -> list[str]:
     return [select(page, f"{row} of {side}").input_value() for row in rows]
 
 
-def cost(side: str, name: str, data: str = "swiss roll") -> str:
-    gap, kl = ("{:.3f} ± {:.3f}".format(*truth(name, data, key)) for key in ("gap", "KL"))
-    return f"{side}, {name}: {gap} nats above the entropy, KL {kl}, 3834 steps of training in 5 s."
+def cost(side: str, name: str, data: str = "swiss roll", budget: str = "time") -> str:
+    gap, kl = ("{:.3f} ± {:.3f}".format(*truth(name, data, key, budget)) for key in ("gap", "KL"))
+    return f"{side}, {name}: gap {gap} nats, KL {kl}, 3834 steps."
 
 
 @each_scheme
@@ -274,13 +365,13 @@ def test_a_rung_is_chosen_by_its_name_with_the_keyboard(show):
 def test_all_controls_are_reached_with_the_keyboard_in_their_order(show):
     page = show(rungs())
     reached = []
-    for _ in range(16):
+    for _ in range(17):
         page.keyboard.press("Tab")
         here = page.locator(":focus")
         reached.append(here.evaluate("e => e.ariaLabel ?? (e.labels[0]?.firstChild ?? e).textContent"))
     rows = ("Layers", "Inference", "Last latent", "Networks", "Latent size", "Trained on")
     switches = [f"{row} of {side}" for row in rows for side in "AB"]
-    assert reached == ["A", "B", *switches, "Make B the same as A", "Data"]
+    assert reached == ["A", "B", *switches, "Make B the same as A", "Data", "Equal"]
 
 
 def test_b_is_made_like_a_and_one_switch_is_turned(show):
@@ -319,20 +410,89 @@ def test_other_data_show_their_own_runs_or_the_nearest(show):
     page = show(rungs(a="hierarchical VAE"))
     before = [picture(page, which) for which in range(3)]
     select(page, "Data").select_option("clusters")
-    assert says(page)[0] == "hierarchical VAE was not run with these data: A is the nearest that was."
+    expected = "hierarchical VAE was not run with these data and equal work: A is the nearest that was."
+    assert says(page)[0] == expected
     assert says(page)[1:3] == [cost("A", "VAE", "clusters"), cost("B", "DDPM", "clusters")]
     assert all(picture(page, which) != before[which] for which in range(3))
-    disabled = "[...document.querySelector('select').options].filter(o => o.disabled).map(o => o.value)"
-    assert set(page.evaluate(disabled)) == set(MADE["swiss roll"]) - set(MADE["clusters"])
+    assert grey(page) == set(MADE["swiss roll"]) - set(MADE["clusters"])
     assert select(page, "Layers of A").locator("option[value='8']").is_disabled()
     select(page, "Data").select_option("swiss roll")
-    assert page.evaluate(disabled) == []
+    assert grey(page) == set()
     assert says(page)[0] == cost("A", "VAE")
 
 
-def test_there_is_no_choice_of_data_where_there_are_no_others(show):
-    page = show(rungs(budget="steps", a="VAE", b="four layers"))
-    assert page.get_by_text("Data", exact=True).is_hidden()
+def grey(page, side: str = "A") -> set[str]:
+    options = select(page, side).locator("option")
+    return set(options.evaluate_all("all => all.filter((o) => o.disabled).map((o) => o.value)"))
+
+
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
+def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme, width):
+    page = show(rungs(a="VAE", b="DDPM"), scheme, width)
+    assert select(page, "Equal").locator("option").all_inner_texts() == ["work", "steps"]
+    assert held_equal(page) == "Equal work: each took as many multiplications."
+    before = [picture(page, which) for which in range(3)]
+    select(page, "Equal").focus()
+    page.keyboard.press("ArrowDown")
+    assert select(page, "Equal").input_value() == "steps"
+    assert held_equal(page) == "Equal steps: each took as many steps of the training."
+    # that of DDPM is the same run, that of the VAE is not
+    assert says(page)[:2] == [cost("A", "VAE", budget="steps"), cost("B", "DDPM")]
+    assert says(page)[0] != cost("A", "VAE")
+    assert all(picture(page, which) != before[which] for which in range(3))
+    difference = truth("VAE", budget="steps")[0] - truth("DDPM")[0]
+    assert f"buy together: {difference:.3f} ±".replace("-", "−") in says(page)[2]
+    assert grey(page) == grey(page, "B") == set(MADE["swiss roll"]) - set(ran("swiss roll", "steps"))
+    check_whole(page, width)
+    page.keyboard.press("ArrowUp")
+    assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
+    assert [picture(page, which) for which in range(3)] == before
+    assert grey(page) == set()
+
+
+def test_what_was_not_run_with_equal_steps_moves_to_the_nearest(show):
+    page = show(rungs(a="shared network", b="DDPM"))
+    select(page, "Equal").select_option("steps")
+    assert says(page)[0] == "shared network was not run with these data and equal steps: A is the nearest that was."
+    assert says(page)[1:3] == [cost("A", "four layers", budget="steps"), cost("B", "DDPM")]
+    select(page, "Data").select_option("clusters")
+    assert says(page)[0] == "four layers was not run with these data and equal steps: A is the nearest that was."
+    assert says(page)[1:3] == [cost("A", "VAE", "clusters", "steps"), cost("B", "DDPM", "clusters")]
+    assert grey(page) == set(MADE["swiss roll"]) - set(ran("clusters", "steps"))
+    select(page, "A").select_option("one random layer")
+    assert says(page)[0] == cost("A", "one random layer", "clusters")
+
+
+def test_it_begins_with_equal_steps_where_it_is_told_to(show):
+    page = show(rungs(budget="steps"))
+    assert select(page, "Equal").input_value() == "steps"
+    assert says(page)[:2] == [cost("A", "VAE", budget="steps"), cost("B", "DDPM", budget="steps")]
+
+
+def test_ddpm_with_four_layers_is_the_rung_trained_on_one_random_layer(show):
+    page = show(rungs())
+    select(page, "Layers of B").select_option("4")
+    assert select(page, "B").input_value() == "one random layer"
+    assert says(page)[0] == "No run differs in this alone, so this of B changed too: trained on."
+
+
+def test_the_seeds_of_both_are_named_where_they_are_not_as_many(show):
+    page = show(rungs(runs=[each for each in RUNS if each["rung"] != "DDPM" or each["seed"] < 2]))
+    assert says(page)[2].endswith("± is two standard errors, over the seeds: 3 of A, 2 of B.")
+
+
+def test_it_is_said_why_a_choice_is_grey(show):
+    assert show(rungs()).locator(".try").inner_text().endswith("Grey: not run with these data or this budget.")
+
+
+@pytest.mark.parametrize("budget", ["time", "steps"])
+def test_there_is_no_choice_where_there_are_no_others(show, budget):
+    runs = those("swiss roll", "VAE", budget) + those("swiss roll", "DDPM", budget)
+    page = show(rungs(runs=runs, budget=budget))
+    for words in ("Data", "Equal"):
+        assert page.get_by_text(words, exact=True).is_hidden()
+    assert held_equal(page).startswith({"time": "Equal work", "steps": "Equal steps"}[budget])
 
 
 def test_with_one_seed_nothing_is_said_of_errors(show):
@@ -439,6 +599,12 @@ def test_the_still_picture_has_the_samples_and_the_nats_of_both():
     texts = [text.text for text in picture.iter("text")]
     names = ("VAE", "32 layers")
     assert texts == [line for n in names for line in (n, f"{truth(n)[0]:.3f} nats above the entropy")]
+
+
+def test_the_still_picture_is_of_the_budget_it_begins_with():
+    texts = [text.text for text in ElementTree.fromstring(rungs(budget="steps").still_picture()).iter("text")]
+    assert texts[1] == f"{truth('VAE', budget='steps')[0]:.3f} nats above the entropy"
+    assert texts[1] != f"{truth('VAE')[0]:.3f} nats above the entropy"
 
 
 def test_the_still_picture_is_the_right_way_up():

@@ -8,8 +8,10 @@ const SWITCHES = {
   latent: "Latent size",
   objective: "Trained on",
 };
-const POSITIONS = { layer: "one layer", weighted: "by weight", simple: "L_simple" };
-const position = (value) => POSITIONS[value] ?? String(value);
+const OBJECTIVES = { bound: "bound", layer: "one layer", weighted: "by weight", simple: "L_simple" }; // in their order
+const position = (value) => OBJECTIVES[value] ?? String(value);
+const BUDGETS = { time: "work", steps: "steps" }; // what is equal
+const EQUAL = { time: "multiplications", steps: "steps of the training" };
 const TERMS = ["reconstruction", "layers", "prior"];
 const REACH = 1.8; // the coordinate at the border of a panel
 
@@ -18,15 +20,18 @@ function differing(one, other) {
   return Object.keys(SWITCHES).filter((name) => String(one[name]) !== String(other[name]));
 }
 
-// The rung that differs from what is wanted in the fewest switches, then least in its depth; the switch `fixed` must not.
+// The rung that differs from what is wanted in the fewest switches, then least in its depth, then least in what it is
+// trained on; the switch `fixed` must not differ.
 function nearest(rungs, wanted, fixed) {
   const deeper = (rung) => Math.abs(Math.log(rung.switches.layers / wanted.layers)) / 100; // less than one switch
-  const distance = (rung) => differing(rung.switches, wanted).length + deeper(rung);
+  const trained = ({ objective }) => Object.keys(OBJECTIVES).indexOf(objective);
+  const other = (rung) => Math.abs(trained(rung.switches) - trained(wanted)) / 1e5; // less than one layer
+  const distance = (rung) => differing(rung.switches, wanted).length + deeper(rung) + other(rung);
   const allowed = rungs.filter((rung) => !differing(rung.switches, wanted).includes(fixed));
   return allowed.reduce((best, rung) => (best && distance(best) <= distance(rung) ? best : rung), undefined);
 }
 
-// By how many nats the bound of `b` is nearer to the entropy than that of `a`, with the error of this, and in units of it.
+// By how many nats the bound of `b` is nearer to the entropy than that of `a`, with its ±, and how many times that.
 function bought(a, b) {
   const nats = a.gap[0] - b.gap[0];
   const error = a.gap[1] === null || b.gap[1] === null ? null : Math.hypot(a.gap[1], b.gap[1]);
@@ -44,11 +49,10 @@ const given = ([mean, error]) => three(mean) + (error === null ? "" : ` ± ${thr
 
 // What one rung costs, and what it took.
 function cost(side, rung) {
-  const took = `${rung.steps} steps of training in ${rung.seconds} s`;
-  return `${side}, ${rung.name}: ${given(rung.gap)} nats above the entropy, KL ${given(rung.KL)}, ${took}.`;
+  return `${side}, ${rung.name}: gap ${given(rung.gap)} nats, KL ${given(rung.KL)}, ${rung.steps} steps.`;
 }
 
-// What differs between two rungs, what it buys, and whether that is more than its error.
+// What differs between two rungs, what it buys, and whether that is more than its ±.
 function comparison(a, b) {
   const names = differing(a.switches, b.switches);
   if (!names.length) return "A and B are the same: turn one switch of B.";
@@ -58,12 +62,18 @@ function comparison(a, b) {
     times === null
       ? "with one seed, its error is not known"
       : times < 1
-        ? "less than its error, so this may be chance"
-        : `${nats < 0 ? "which is a loss, " : ""}${significant(times, 2)} times its error`;
+        ? "less than its ±, so this may be chance"
+        : `${nats < 0 ? "which is a loss, " : ""}${significant(times, 2)} times the ± beside it`;
   const one = names.length === 1;
   const differ = one ? "one switch" : `${names.length} switches`;
   const buy = one ? "What this one difference buys" : "What these differences buy together";
   return `They differ in ${differ}: ${names.map(change).join(", ")}. ${buy}: ${given([nats, error])} nats, ${verdict}.`;
+}
+
+// What ± means, with the seeds of A and B.
+function errors(a, b) {
+  if (a === 1 && b === 1) return "";
+  return ` ± is two standard errors, over ${a === b ? `${a} seeds` : `the seeds: ${a} of A, ${b} of B`}.`;
 }
 
 // Round numbers along an axis, about four.
@@ -156,8 +166,10 @@ function switchboard(all, turn) {
 const GRID = `
 [data-explorable] .switches { display: grid; grid-template-columns: 6.2rem 1fr 1fr; align-items: center; flex: 1 1 100%;
   gap: 0.2rem 0.4rem; min-width: 0; }
-[data-explorable] .switches select { width: 100%; min-width: 0; padding: 0 0.2rem; }
+[data-explorable] .switches select { width: 100%; min-width: 0; }
+[data-explorable] :is(.switches, .switches ~ label) select { padding: 0 0.2rem; }
 [data-explorable] .switches span:is(:nth-child(-n + 3), .differs) { font-weight: 700; }
+[data-explorable] .switches ~ label { flex-basis: 10rem; }
 [data-explorable] .controls { margin-bottom: 0.6rem; }
 [data-explorable] .says { white-space: pre-line; }
 `;
@@ -165,13 +177,15 @@ const GRID = `
 function render({ model, el }) {
   const all = model.get("rungs");
   const now = {};
-  const here = () => all.filter((rung) => rung.data === data.value);
+  const here = () => all.filter((rung) => rung.data === data.value && rung.budgets.includes(budget.value));
 
-  // A rung by its name; where it was not run with these data, the nearest that was.
+  // A rung by its name; where it was not run on these data with this budget, the nearest that was.
   function named(name) {
     const { switches } = all.find((rung) => rung.name === name);
     return here().find((rung) => rung.name === name) ?? nearest(here(), switches);
   }
+
+  const these = () => `these data and equal ${BUDGETS[budget.value]}`;
 
   // Not every combination was run: the nearest is taken that has the switch where the reader puts it.
   function turn(side, name, value) {
@@ -181,11 +195,11 @@ function render({ model, el }) {
     update(others.length ? `No run differs in this alone, so this of ${side} changed too: ${others.join(", ")}.\n` : "");
   }
 
-  function changeData() {
+  function move() {
     const before = { ...now };
     for (const side of ["A", "B"]) now[side] = named(before[side].name);
     const moved = ["A", "B"].filter((side) => now[side].name !== before[side].name);
-    const note = (side) => `${before[side].name} was not run with these data: ${side} is the nearest that was.\n`;
+    const note = (side) => `${before[side].name} was not run with ${these()}: ${side} is the nearest that was.\n`;
     update(moved.map(note).join(""));
   }
 
@@ -209,16 +223,17 @@ function render({ model, el }) {
     for (const side of ["A", "B"]) showSwitches(side);
     const changed = differing(now.A.switches, now.B.switches);
     for (const of in SWITCHES) board.labels[of].className = changed.includes(of) ? "differs" : "";
-    const seeds = now.A.seeds === now.B.seeds ? now.A.seeds : `${now.A.seeds} and ${now.B.seeds}`;
-    const error = seeds === 1 ? "" : ` ± is two standard errors, over ${seeds} seeds.`;
-    verdict.textContent = note + comparison(now.A, now.B) + error;
-    says.textContent = [cost("A", now.A), cost("B", now.B)].join("\n");
+    verdict.textContent = note + comparison(now.A, now.B) + errors(now.A.seeds, now.B.seeds);
+    const equal = `Equal ${BUDGETS[budget.value]}: each took as many ${EQUAL[budget.value]}.`;
+    says.textContent = [cost("A", now.A), cost("B", now.B), equal].join("\n");
     for (const picture of pictures) picture.redraw();
   }
 
   const same = (values) => Object.fromEntries([...new Set(values)].map((value) => [value, value]));
-  const data = choice("Data", same(all.map((rung) => rung.data)), model.get("data"), changeData);
-  data.node.hidden = data.input.length === 1;
+  const spent = Object.keys(BUDGETS).filter((name) => all.some((rung) => rung.budgets.includes(name)));
+  const data = choice("Data", same(all.map((rung) => rung.data)), model.get("data"), move);
+  const budget = choice("Equal", Object.fromEntries(spent.map((name) => [name, BUDGETS[name]])), model.get("budget"), move);
+  for (const { node, input } of [data, budget]) node.hidden = input.length === 1;
   const rungs = {};
   for (const side of ["A", "B"]) {
     const names = same(all.map((rung) => rung.name));
@@ -237,9 +252,9 @@ function render({ model, el }) {
   ];
   const [verdict, says] = [saying(), saying()];
   const hint =
-    "Make B the same as A, and turn one switch of B: what does this one difference buy? What differs stands in bold. " +
-    "Not every combination was run: a (+2) says that two other switches have to change too.";
-  const controls = [rungs.A, rungs.B, board, alike, data];
+    "Make B the same as A, and turn one switch of B: what does this one difference buy? Bold: what differs. " +
+    "(+2): two other switches have to change too. Grey: not run with these data or this budget.";
+  const controls = [rungs.A, rungs.B, board, alike, data, budget];
   const stop = assemble(el, "rungs", { hint, pictures, controls, says });
   el.querySelector("style").append(GRID);
   el.querySelector(".try").after(el.querySelector(".controls"), verdict); // what they do is seen below them

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import mean, stdev
 
 import numpy as np
@@ -17,6 +19,7 @@ from diffusion_notes.explorables.still import BLUE, ORANGE, dots, svg, words
 __all__ = ["Rungs"]
 
 SWITCHES = ("layers", "inference", "last", "networks", "latent", "objective")
+BUDGETS = ("time", "steps")  # those that a reader can choose: equal work, and equal steps
 _TERMS = ("reconstruction", "layers", "prior")
 _REACH = 1.8  # the coordinate at the border of a panel of the still picture
 
@@ -26,11 +29,12 @@ class Rungs(Explorable):
 
     Arguments:
         runs: of the experiment, as they are stored: each a dictionary with its ``"data"``, ``"budget"``, ``"rung"`` and
-            ``"seed"``, with ``"steps"``, ``"seconds"``, ``"gap"``, ``"KL"`` and ``"terms"``, and with the ``"samples"``
-            of seed 0. They are averaged over the seeds here.
+            ``"seed"``, with ``"steps"``, ``"gap"``, ``"KL"`` and ``"terms"``, and with the ``"samples"`` of seed 0.
+            They are averaged over the seeds here. Of the budgets only ``"time"``, which is equal work, and ``"steps"``
+            are shown. A rung whose runs are the same in both is stored once.
         switches: those of each rung, by the rung's name, in the order in which they are listed.
-        data: what it begins with; the others that were run with this budget can be chosen.
-        budget: that of the runs that are shown.
+        data: what it begins with; the others that were run with the budget it begins with can be chosen.
+        budget: what it begins with; the other can be chosen if there are runs of it on all these data.
         a, b: the names of the two rungs it begins with.
 
     Raises:
@@ -44,6 +48,7 @@ class Rungs(Explorable):
 
     rungs = traitlets.List(traitlets.Dict()).tag(sync=True, state=True)
     data = traitlets.Unicode().tag(sync=True, state=True)
+    budget = traitlets.Unicode().tag(sync=True, state=True)
     a = traitlets.Unicode().tag(sync=True, state=True)
     b = traitlets.Unicode().tag(sync=True, state=True)
     alt = traitlets.Unicode(
@@ -63,25 +68,26 @@ class Rungs(Explorable):
     ) -> None:
         known = _checked_switches(switches)
         grouped = _grouped(runs, known)
-        check_choice("budget", budget, dict.fromkeys(key[1] for key in grouped))
-        shown = {(kind, name): those for (kind, spent, name), those in grouped.items() if spent == budget}
-        kinds = list(dict.fromkeys(kind for kind, _ in shown))
-        check_choice("data", data, kinds)
+        kinds = {spent: list(dict.fromkeys(kind for kind, each, _ in grouped if each == spent)) for spent in BUDGETS}
+        check_choice("budget", budget, [spent for spent in BUDGETS if kinds[spent]])
+        check_choice("data", data, kinds[budget])
         for side, name in (("a", a), ("b", b)):
-            check_choice(side, name, [each for kind, each in shown if kind == data])
-        rungs = [
-            {"data": kind, "name": name, "switches": known[name]} | _averaged(name, shown[kind, name])
-            for kind in kinds
-            for name in known
-            if (kind, name) in shown
-        ]
-        super().__init__(rungs=rungs, data=data, a=a, b=b)
+            check_choice(side, name, [each for kind, spent, each in grouped if (kind, spent) == (data, budget)])
+        budgets = [spent for spent in BUDGETS if set(kinds[budget]) <= set(kinds[spent])]
+        once: dict[str, list[str]] = {}  # what is drawn, and the budgets of it
+        for kind, name, spent in product(kinds[budget], known, budgets):
+            if those := grouped.get((kind, spent, name)):
+                drawn = {"data": kind, "name": name, "switches": known[name]} | _averaged(name, those)
+                once.setdefault(json.dumps(drawn), []).append(spent)
+        rungs = [json.loads(drawn) | {"budgets": those} for drawn, those in once.items()]
+        super().__init__(rungs=rungs, data=data, budget=budget, a=a, b=b)
 
     def still_picture(self) -> str:
         """The samples of the two, and what their bounds cost."""
         shapes = []
         for name, left, colour in ((self.a, 0, BLUE), (self.b, 300, ORANGE)):
-            rung = next(each for each in self.rungs if (each["data"], each["name"]) == (self.data, name))
+            named = [each for each in self.rungs if (each["data"], each["name"]) == (self.data, name)]
+            rung = next(each for each in named if self.budget in each["budgets"])
             points = np.frombuffer(base64.b64decode(rung["samples"]), "<i2").reshape(-1, 2) / 100
             x, y = points[(abs(points) < _REACH).all(1)].T * 150 / _REACH
             shapes.append(dots(left + 150 + x, 150 - y, colour, 3))
@@ -103,16 +109,16 @@ def _checked_switches(switches: Mapping[str, Mapping]) -> dict[str, dict]:
 
 
 def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[tuple[str, str, str], dict[int, Mapping]]:
-    """The runs by data, budget and rung, and then by seed."""
+    """The runs with equal work or equal steps by data, budget and rung, and then by seed."""
     check_kind("runs", runs, (list, tuple), "a list of runs")
-    if not runs:
-        raise ValueError("runs must not be empty, got none")
     grouped: dict[tuple[str, str, str], dict[int, Mapping]] = {}
     for run in runs:
         check_kind("runs", run, Mapping, "a list of dictionaries")
         key = tuple(_entry(run, name) for name in ("data", "budget", "rung"))
         for text in key:
             check_kind("runs", text, str, "named by texts")
+        if key[1] not in BUDGETS:
+            continue
         if key[2] not in known:
             raise ValueError(f"runs must be of rungs in switches, got one of {key[2]!r}")
         seed = _entry(run, "seed")
@@ -120,6 +126,8 @@ def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[tuple[s
         if seed in grouped.setdefault(key, {}):
             raise ValueError(f"runs must not repeat themselves, got seed {seed} of {key[2]!r} twice")
         grouped[key][seed] = run
+    if not grouped:
+        raise ValueError(f"runs must not be empty, got none with a budget of {' or '.join(map(repr, BUDGETS))}")
     return grouped
 
 
@@ -139,7 +147,6 @@ def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
         "KL": _mean_and_error("KL", runs.values()),
         "terms": [_mean_and_error(term, terms)[0] for term in _TERMS],
         "steps": round(_mean_and_error("steps", runs.values())[0]),
-        "seconds": round(_mean_and_error("seconds", runs.values())[0]),
         "seeds": len(runs),
         "samples": base64.b64encode(hundredths.tobytes()).decode("ascii"),
     }
