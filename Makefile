@@ -91,7 +91,7 @@ $(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
 	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
 	@touch $@
 
-ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (an hour or more; it goes on where it was)
+ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (hours; it goes on where it was)
 	$(BIN)/python benchmarks/ladder.py
 
 bench: book ## measure: the training, its cost as the work grows, the pages, the reverse process in a page

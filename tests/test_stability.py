@@ -107,6 +107,20 @@ def test_every_source_has_a_part_in_the_name_but_no_sentence(tmp_path):
     assert stability.sources(book, tmp_path) == last
 
 
+def test_stored_results_count_where_a_cell_names_them(tmp_path):
+    path = tmp_path / "diffusion_notes" / "results" / "levels.json"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "requirements.txt").touch()
+    names = []
+    for cell in ('print("levels")', 'known = results("levels")'):
+        book = notebook(tmp_path / "a.ipynb", cell)
+        for text in ("before", "after"):
+            path.write_text(text, encoding="utf-8")
+            names.append(stability.sources(book, tmp_path))
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
 RECORDED = sorted(stability.RECORDS.glob("*.json"))
 
 

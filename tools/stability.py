@@ -39,10 +39,15 @@ def settings(runs: int = 20) -> list[dict]:
 
 
 def sources(notebook: Path, root: Path = ROOT) -> str:
-    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change."""
-    whole = hashlib.sha256(cells(notebook))
+    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change.
+
+    Stored results count where a cell names them.
+    """
+    run = cells(notebook)
+    whole = hashlib.sha256(run)
     for path in sorted([*root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
-        if path.suffix != ".pyc":
+        named = path.parent.name != "results" or rf"results(\"{path.stem}\")".encode() in run
+        if path.suffix != ".pyc" and named:
             whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return whole.hexdigest()[:16]
 
