@@ -20,7 +20,7 @@ from diffusion_notes.explorables.rungs import SWITCHES as NAMES
 from diffusion_notes.ladder import Rung
 from diffusion_notes.rungs import LADDER
 
-SCRIPTS = ("drawing", "rungs")
+SCRIPTS = ("drawing", "rungs_drawn", "rungs")
 RUNS = made_runs()
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 

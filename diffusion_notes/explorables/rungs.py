@@ -44,7 +44,7 @@ class Rungs(Explorable):
     """
 
     name = "rungs"
-    parts = ("drawing",)
+    parts = ("drawing", "rungs_drawn")
 
     rungs = traitlets.List(traitlets.Dict()).tag(sync=True, state=True)
     data = traitlets.Unicode().tag(sync=True, state=True)
