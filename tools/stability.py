@@ -43,10 +43,10 @@ def sources(notebook: Path, root: Path = ROOT) -> str:
 
     Stored results count where a cell names them.
     """
-    run = cells(notebook)
-    whole = hashlib.sha256(run)
+    code = cells(notebook)
+    whole = hashlib.sha256(code)
     for path in sorted([*root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
-        named = path.parent.name != "results" or rf"results(\"{path.stem}\")".encode() in run
+        named = path.parent.name != "results" or rf"results(\"{path.stem}\")".encode() in code
         if path.suffix != ".pyc" and named:
             whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return whole.hexdigest()[:16]
