@@ -320,7 +320,8 @@ def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "run", lambda *one: {"gap": 0.25})
     stored = [{"data": "clusters", "budget": "time", "rung": "VAE", "seed": k, "gap": k / 10} for k in range(3)]
     (tmp_path / "ladder.json").write_text(json.dumps({"runs": stored}))
-    monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "17"])
+    monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "20"])
     ladder.main()
-    assert capsys.readouterr().out == "clusters, time, VAE: gap 0.2500; stored 0.1000 ± 0.1000\n"
+    said = "clusters, time, VAE: gap 0.2500; stored 0.1000 ± 0.1000, from 0.0000 to 0.2000\n"
+    assert capsys.readouterr().out == said
     assert not list((tmp_path / "runs").iterdir())
