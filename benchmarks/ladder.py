@@ -3,16 +3,18 @@
     python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock]
 
 Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
-processes may share it. With seeds that are not in the plan, nothing is stored: what comes out is printed beside what
-is stored, to see whether it can be reproduced.
+processes may share it. A training that diverges is a run without a gap. With seeds that are not in the plan, nothing is
+stored: what comes out is printed beside what is stored, to see whether it can be reproduced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -22,7 +24,7 @@ from torch import Generator
 from diffusion_notes.best_levels import best_bound, doubt, levels_between
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.ladder import LadderChain
-from diffusion_notes.rungs import DATA, LADDER, RUNGS, climb, measure, schedule_of, steps_and_width
+from diffusion_notes.rungs import DATA, LADDER, LEARNING_RATE, RUNGS, climb, measure, schedule_of, steps_and_width
 from diffusion_notes.stored import RESULTS, provenance, results
 from diffusion_notes.training import train
 
@@ -56,11 +58,30 @@ PLAN = [
     *[("clusters", "steps", name) for name in WALKED],
     *[("swiss roll", "four times", name) for name in ("DDPM", "1000 layers", "32 layers", "VAE")],
 ]
+# other learning rates, with equal work and few seeds; how high they may be was tried with seeds from 100 on
+RATES, RATE_SEEDS = (3e-3, 3e-2), range(5)
+LONGER = ("diffusion, 8", "diffusion, 16", "learned q, 8", "learned q, 16")
+# where the highest of them was the best on the roll, a higher one
+HIGHER = (6e-2,)
+RAISED = (
+    "VAE, one coordinate",
+    "four layers",
+    "shared network",
+    "last latent noise",
+    "inference fixed",
+    "learned q, 8",
+    "learned q, 16",
+)
+RATED = [
+    *[("swiss roll", name, RATES) for name in (*LADDER, *LONGER)],
+    *[("clusters", name, RATES) for name in LADDER[:-2]],  # the longest take longest
+    *[("swiss roll", name, HIGHER) for name in RAISED],
+]
 
 
 def store(name: str, found: dict) -> None:
     """Write results to where the package finds them."""
-    text = json.dumps({"provenance": provenance("make ladder")} | found)
+    text = json.dumps({"provenance": provenance("make ladder")} | found, allow_nan=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -80,30 +101,49 @@ def know_levels() -> None:
     store("levels", found)
 
 
-def run(data: str, budget: str, name: str, seed: int) -> dict:
-    """One run: trained and measured."""
-    chain, spent = climb(RUNGS[name], data, budget, seed)
-    found = measure(chain, data, Generator().manual_seed(1000 + seed))
-    return {"data": data, "budget": budget, "rung": name, "seed": seed} | spent | found
+def run(data: str, budget: str, name: str, seed: int, rate: float = LEARNING_RATE) -> dict:
+    """One run: trained and measured. Where the training has diverged, there is no gap, and nothing else is measured."""
+    chain, found = climb(RUNGS[name], data, budget, seed, learning_rate=rate)
+    found |= {"gap": None}
+    try:
+        found |= measure(chain, data, Generator().manual_seed(1000 + seed))
+    except ValueError as refused:  # samples that are nowhere
+        if "must be finite" not in str(refused):
+            raise
+    return {"data": data, "budget": budget, "rung": name, "seed": seed} | finite(found)
+
+
+def finite(found: object) -> object:
+    """The same with None in place of numbers that are not finite, which JSON does not know."""
+    if isinstance(found, dict):
+        return {name: finite(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [finite(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def stored_runs() -> dict[str, dict]:
     """The runs that have been made: those in the package, and those that wait in the folder."""
     known = results("ladder")["runs"] if (RESULTS / "ladder.json").exists() else []
     known += [json.loads(path.read_text(encoding="utf-8")) for path in RUNS.glob("*.json")]
-    return {key(one["data"], one["budget"], one["rung"], one["seed"]): one for one in known}
+    # those that were made before there was a choice had this rate
+    known = [one if "learning rate" in one else one | {"learning rate": LEARNING_RATE} for one in known]
+    return {key(*(one[what] for what in ("data", "budget", "rung", "seed", "learning rate"))): one for one in known}
 
 
-def key(data: str, budget: str, name: str, seed: int) -> str:
+def key(data: str, budget: str, name: str, seed: int, rate: float = LEARNING_RATE) -> str:
     """The name of a run, and of its file."""
-    return f"{data}, {budget}, {name}, {seed}"
+    return f"{data}, {budget}, {name}, {seed}" + ("" if rate == LEARNING_RATE else f", {rate}")
 
 
-def planned() -> Iterator[tuple[str, str, str, int]]:
+def planned() -> Iterator[tuple[str, str, str, int, float]]:
     """All the runs of the plan, in their order."""
     for data, budget, name in PLAN:
         for seed in SEEDS[budget]:
-            yield data, budget, name, seed
+            yield data, budget, name, seed, LEARNING_RATE
+    for data, name, rates in RATED:
+        for rate, seed in product(rates, RATE_SEEDS):
+            yield data, "time", name, seed, rate
 
 
 def clock() -> None:
@@ -132,7 +172,8 @@ def gather() -> None:
         clocked = took.get(f"{one['rung']}, {one['width']}")
         if clocked:  # other runs stood beside this one
             one["seconds"] = one["steps"] * clocked / 1000
-        if one["seed"] or one["budget"] not in ("time", "steps"):  # the page shows no others
+        shown = one["budget"] in ("time", "steps") and one["learning rate"] == LEARNING_RATE and not one["seed"]
+        if not shown:  # in the page
             one.pop("samples", None)
     store("ladder", {"runs": runs})
 
@@ -141,10 +182,13 @@ def again(name: str, seeds: list[int]) -> None:
     """The same with other seeds, beside what is stored."""
     known = stored_runs().values()
     for data, budget, _ in (one for one in PLAN if one[2] == name):
-        before = [one["gap"] for one in known if (one["data"], one["budget"], one["rung"]) == (data, budget, name)]
+        same = (data, budget, name, LEARNING_RATE)
+        before = [
+            one["gap"] for one in known if (one["data"], one["budget"], one["rung"], one["learning rate"]) == same
+        ]
         after = [run(data, budget, name, seed)["gap"] for seed in seeds]
         spread = stdev(before) if len(before) > 1 else float("nan")
-        found = ", ".join(f"{gap:.4f}" for gap in after)
+        found = ", ".join("diverged" if gap is None else f"{gap:.4f}" for gap in after)
         spans = f"{mean(before):.4f} ± {spread:.4f}, from {min(before):.4f} to {max(before):.4f}"
         print(f"{data}, {budget}, {name}: gap {found}; stored {spans}", flush=True)
 

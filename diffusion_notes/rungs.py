@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from diffusion_notes.best_levels import best_schedule
 from diffusion_notes.chain import Chain, check_chain, elbo, importance_bound, sample
-from diffusion_notes.checks import check_choice, check_integer, check_kind
+from diffusion_notes.checks import check_choice, check_integer, check_kind, check_positive
 from diffusion_notes.clusters import Clusters
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.ladder import LadderChain, Rung
@@ -26,7 +26,10 @@ from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.tensor_checks import check_generator, check_points
 from diffusion_notes.training import train
 
-__all__ = ["BUDGETS", "DATA", "LADDER", "RUNGS", "climb", "gradient_noise", "measure", "schedule_of", "steps_and_width"]
+__all__ = [
+    "BUDGETS", "DATA", "LADDER", "LEARNING_RATE", "RUNGS",
+    "climb", "gradient_noise", "measure", "schedule_of", "steps_and_width",
+]  # fmt: skip
 
 DATA = {"swiss roll": SwissRoll(), "clusters": Clusters()}
 _KL: dict[str, Callable[[Tensor], float]] = {"swiss roll": cell_divergence, "clusters": Clusters().cell_divergence}
@@ -63,6 +66,7 @@ LADDER = tuple(RUNGS)[:10]
 
 _BATCH, _WIDTH, _STEPS, _MEMORIES = 512, 64, 4000, 20
 BUDGETS = ("time", "steps", "parameters", "four times")
+LEARNING_RATE = 1e-2
 
 
 def schedule_of(rung: Rung, data: str) -> Schedule:
@@ -124,22 +128,33 @@ def _sizes(rung: Rung, width: int) -> tuple[int, int]:
     return sum(parameter.numel() for parameter in chain.parameters()), chain.cost
 
 
-def climb(rung: Rung, data: str, budget: str = "time", seed: int = 0, progress: bool = False) -> tuple[Chain, dict]:
+def climb(
+    rung: Rung,
+    data: str,
+    budget: str = "time",
+    seed: int = 0,
+    progress: bool = False,
+    learning_rate: float = LEARNING_RATE,
+) -> tuple[Chain, dict]:
     """Train a rung on 10,000 points within a budget: the chain with the averaged parameters, and what was spent.
 
     The average reaches back over a twentieth of the steps, or over 200 where there are more than 4000.
-    The gradient's noise is taken after a tenth of the steps. Raises as :func:`schedule_of` and
-    :func:`steps_and_width`, or a TypeError or ValueError unless ``seed`` is an integer and not negative.
+    The gradient's noise is taken after a tenth of the steps. The learning rate is the largest that is reached, see
+    :func:`~diffusion_notes.training.train`; with another one a seed has the same points and initial weights.
+
+    Raises as :func:`schedule_of` and :func:`steps_and_width`, or a TypeError or ValueError unless ``seed`` is an
+    integer and not negative, and ``learning_rate`` a positive number.
     """
     schedule, (steps, width) = schedule_of(rung, data), steps_and_width(rung, budget)
     check_integer("seed", seed, least=0)
     check_kind("progress", progress, bool)
+    check_positive("learning_rate", learning_rate)
     generator = Generator().manual_seed(seed)
     chain = LadderChain(rung, schedule, width, generator=generator)
     points = DATA[data].sample(10_000, generator)
     # an average that forgets its beginning, which a training of few steps would keep
     decay = max(0.0, 1 - _MEMORIES / min(steps, _STEPS))
-    how = {"batch_size": _BATCH, "learning_rate": 1e-2, "decay": decay, "progress": progress}
+    how = {"batch_size": _BATCH, "learning_rate": learning_rate, "decay": decay, "progress": progress}
     start = time.perf_counter()
     states = train(chain, points, steps=steps, generator=generator, **how)
     for _ in islice(states, max(1, steps // 10)):
@@ -150,7 +165,8 @@ def climb(rung: Rung, data: str, budget: str = "time", seed: int = 0, progress: 
     for state in states:
         average = state.average
     seconds = time.perf_counter() - resumed + paused - start
-    return average, {"steps": steps, "width": width, "seconds": seconds, "gradient noise": noise}
+    spent = {"steps": steps, "width": width, "learning rate": learning_rate}
+    return average, spent | {"seconds": seconds, "gradient noise": noise}
 
 
 def gradient_noise(chain: LadderChain, points: Tensor, generator: Generator | None = None, draws: int = 32) -> float:

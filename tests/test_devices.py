@@ -343,8 +343,9 @@ TAKE_NO_TENSOR = {
     "best_levels.levels_between", "networks.time_waves",  # tables, on the CPU by design
     "clusters.Clusters", "clusters.Clusters.expect", "clusters.Clusters.entropy", "layerwise.StepMLP",
     "layerwise.StepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
-    "rungs.BUDGETS", "rungs.DATA", "rungs.LADDER", "rungs.RUNGS", "rungs.climb", "rungs.measure", "rungs.schedule_of",
-    "rungs.steps_and_width", "stored.RESULTS", "stored.provenance", "stored.results",
+    "rungs.BUDGETS", "rungs.DATA", "rungs.LADDER", "rungs.LEARNING_RATE", "rungs.RUNGS", "rungs.climb",
+    "rungs.measure", "rungs.schedule_of", "rungs.steps_and_width",
+    "stored.RESULTS", "stored.provenance", "stored.results",
     "parameterisations.variational_constant", "parameterisations.variational_weight",  # tables, on the CPU by design
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
     "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",

@@ -6,6 +6,8 @@ import base64
 import copy
 import json
 import math
+import re
+from dataclasses import asdict
 from itertools import product
 from xml.etree import ElementTree
 
@@ -14,11 +16,13 @@ import pytest
 from browser import check_whole
 from javascript import run
 from made_runs import MADE, SWITCHES, made_runs
+from notebooks import ROOT, code_cells
 
 from diffusion_notes.explorables import Rungs
 from diffusion_notes.explorables.rungs import SWITCHES as NAMES
 from diffusion_notes.ladder import Rung
-from diffusion_notes.rungs import LADDER
+from diffusion_notes.rungs import LADDER, LEARNING_RATE, RUNGS
+from diffusion_notes.stored import results
 
 SCRIPTS = ("drawing", "rungs_drawn", "rungs")
 RUNS = made_runs()
@@ -107,6 +111,24 @@ def test_a_budget_can_be_chosen_if_it_was_run_on_all_the_data():
     widget = rungs(runs=on_roll, budget="steps")
     assert budgets_of(widget) == {"time", "steps"}
     assert {each["data"] for each in widget.rungs} == {"swiss roll"}
+
+
+def test_the_chapter_shows_each_rung_once_and_with_the_learning_rate_of_all():
+    """Runs with other rates are stored too, with the same data, budget, rung and seed: averaged with them, or shown."""
+    (cell,) = (cell for cell in code_cells(ROOT / "book" / "ladder.ipynb") if cell.id == "compare-widget")
+    html = cell.outputs[0]["data"]["text/html"]
+    found = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])["rungs"]
+    names = [(each["data"], budget, each["name"]) for each in found for budget in each["budgets"]]
+    assert len(set(names)) == len(names)
+    stored = results("ladder")["runs"]
+    assert {run["learning rate"] for run in stored} > {LEARNING_RATE}
+    for each in found:
+        mine = (each["data"], each["budgets"][0], each["name"], LEARNING_RATE)
+        gaps = [run["gap"] for run in stored if (run["data"], run["budget"], run["rung"], run["learning rate"]) == mine]
+        if gaps:  # with equal steps, some are those of equal work
+            assert (each["seeds"], each["gap"][0]) == (len(gaps), pytest.approx(np.mean(gaps), abs=5.1e-8))
+    with pytest.raises(ValueError, match="must not repeat themselves"):
+        Rungs(stored, {name: asdict(rung) for name, rung in RUNGS.items()})
 
 
 def test_the_order_is_that_of_the_switches_whatever_that_of_the_runs():

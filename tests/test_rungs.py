@@ -6,8 +6,10 @@ import json
 import math
 import re
 import sys
+from collections import defaultdict
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import pairwise, product
+from statistics import mean
 
 import pytest
 import torch
@@ -23,6 +25,7 @@ from diffusion_notes.rungs import (
     BUDGETS,
     DATA,
     LADDER,
+    LEARNING_RATE,
     RUNGS,
     climb,
     gradient_noise,
@@ -98,11 +101,33 @@ def test_the_ladder_leads_from_the_smallest_vae_to_ddpm():
 
 def test_what_is_stored_was_made_with_these_budgets():
     runs = results("ladder")["runs"]
-    assert [(run["data"], run["budget"], run["rung"], run["seed"]) for run in runs] == list(ladder.planned())
+    named = ("data", "budget", "rung", "seed", "learning rate")
+    assert [tuple(run[name] for name in named) for run in runs] == list(ladder.planned())
+    assert all(math.isfinite(run["gap"]) for run in runs)  # none of them has diverged
     known = {(run["rung"], run["budget"], run["steps"], run["width"]) for run in runs}
     assert {one[:2] for one in known} == {(name, budget) for _, budget, name in ladder.PLAN}
     for name, budget, steps, width in known:
         assert steps_and_width(RUNGS[name], budget) == (steps, width)
+
+
+def test_other_learning_rates_stand_beside_runs_that_differ_in_nothing_else():
+    """One lower, one higher, with equal work and the same seeds; one more on the roll, where the highest was best."""
+    rates, gaps = defaultdict(set), defaultdict(list)
+    for run in results("ladder")["runs"]:
+        if run["budget"] == "time" and run["seed"] in ladder.RATE_SEEDS:
+            rates[run["data"], run["rung"], run["seed"]].add(run["learning rate"])
+            gaps[run["data"], run["rung"], run["learning rate"]].append(run["gap"])
+    low, high = ladder.RATES
+    (highest,) = ladder.HIGHER
+    assert low < LEARNING_RATE < high < highest
+    known = {LEARNING_RATE, *ladder.RATES}
+    assert all(those in ({LEARNING_RATE}, known, known | {highest}) for those in rates.values())
+    tried = {(data, name) for data, name, _ in rates if len(rates[data, name, 0]) > 1}
+    assert tried >= {*product(DATA, LADDER[:-2]), *product(["swiss roll"], LADDER)}
+    for data, name in tried:
+        assert len({frozenset(rates[data, name, seed]) for seed in ladder.RATE_SEEDS}) == 1
+        best = min(known, key=lambda rate: mean(gaps[data, name, rate]))
+        assert (highest in rates[data, name, 0]) == (best == high and data == "swiss roll")
 
 
 @pytest.mark.parametrize("name", list(RUNGS))
@@ -147,14 +172,15 @@ def test_how_a_rung_is_climbed(monkeypatch):
     monkeypatch.setattr(rungs.time, "perf_counter", lambda: next(times))
     average, spent = climb(RUNGS["inference fixed"], "swiss roll")
     assert average == "the average of 1000 steps"
-    assert spent == {"steps": 1000, "width": 64, "seconds": 8.0, "gradient noise": 0.25}
+    assert spent == {"steps": 1000, "width": 64, "learning rate": 0.01, "seconds": 8.0, "gradient noise": 0.25}
     assert (seen["batch_size"], seen["learning_rate"], seen["progress"], seen["after"]) == (512, 1e-2, False, 100)
     assert seen["decay"] == pytest.approx(0.98)  # over a twentieth of the steps
     first, seen["points"] = seen["points"], None
     assert first.shape == (10_000, 2)
     times = iter([0.0] * 4)
-    climb(RUNGS["inference fixed"], "swiss roll", seed=0)
+    _, spent = climb(RUNGS["inference fixed"], "swiss roll", seed=0, learning_rate=0.03)
     assert torch.equal(seen["points"], first)
+    assert (seen["learning_rate"], spent["learning rate"]) == (0.03, 0.03)
     monkeypatch.setattr(rungs, "steps_and_width", lambda *_: (3, 64))
     times = iter([0.0] * 4)
     climb(RUNGS["inference fixed"], "swiss roll")
@@ -165,6 +191,8 @@ def test_how_a_rung_is_climbed(monkeypatch):
     assert seen["decay"] == 0.995
     with pytest.raises(ValueError, match="seed must"):
         climb(Rung(), "clusters", seed=-1)
+    with pytest.raises(ValueError, match="learning_rate must"):
+        climb(Rung(), "clusters", learning_rate=0.0)
 
 
 def test_a_rung_is_climbed_the_same_way_each_time(monkeypatch):
@@ -275,25 +303,26 @@ def test_how_much_is_measured(monkeypatch, layers, count):
 
 @pytest.fixture
 def _elsewhere(tmp_path, monkeypatch):
-    """Results and runs in a folder of the test, with a plan of two small runs."""
+    """Results and runs in a folder of the test, with a plan of two small runs, one of them with other rates too."""
     monkeypatch.setattr(ladder, "RESULTS", tmp_path)
     monkeypatch.setattr(ladder, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(ladder, "CLOCK", tmp_path / "clock.json")
     monkeypatch.setattr(ladder, "results", lambda name: json.loads((tmp_path / f"{name}.json").read_text()))
     monkeypatch.setattr(ladder, "PLAN", [("clusters", "time", "VAE"), ("swiss roll", "time", "DDPM")])
+    monkeypatch.setattr(ladder, "RATED", [("clusters", "VAE", (0.003, 0.03))])
     (tmp_path / "levels.json").write_text("{}")
     (tmp_path / "clock.json").write_text('{"VAE, 64": 1.5}')
 
 
 @pytest.mark.usefixtures("_elsewhere")
 def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
-    ran = []
+    ran, ran_before = [], []
 
     def run(*one):
-        if len(ran) == 3:
+        if len(ran) == 3 and not ran_before:
             raise KeyboardInterrupt
         ran.append(one)
-        about = dict(zip(("data", "budget", "rung", "seed"), one, strict=True))
+        about = dict(zip(("data", "budget", "rung", "seed", "learning rate"), one, strict=True))
         return about | {"gap": 0.1, "samples": [[0.0, 0.0]], "steps": 2000, "width": 64, "seconds": 99.0}
 
     monkeypatch.setattr(ladder, "run", run)
@@ -301,13 +330,15 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         ladder.main()
     assert len(ran) == 3
-    ran_before, ran[:] = list(ran), []
+    ran_before[:], ran[:] = ran, []
     ladder.main()
     assert ran_before + ran == [one for one in ladder.planned() if one[3] < 2]
     stored = json.loads((tmp_path / "ladder.json").read_text())
-    assert [one["seed"] for one in stored["runs"]] == [0, 1, 0, 1]
-    assert [one["seconds"] for one in stored["runs"]] == [3.0, 3.0, 99.0, 99.0]
-    assert ["samples" in one for one in stored["runs"]] == [True, False, True, False]
+    assert [one["seed"] for one in stored["runs"]] == [0, 1, 0, 1, 0, 1, 0, 1]
+    assert [one["learning rate"] for one in stored["runs"]] == [0.01] * 4 + [0.003] * 2 + [0.03] * 2
+    assert [one["seconds"] for one in stored["runs"]] == [3.0, 3.0, 99.0, 99.0] + [3.0] * 4
+    assert ["samples" in one for one in stored["runs"]] == [True, False, True, False] + [False] * 4
+    assert len(list((tmp_path / "runs").iterdir())) == 8
     ran.clear()
     for file in (tmp_path / "runs").iterdir():  # what is in the package is not run again
         file.unlink()
@@ -319,9 +350,47 @@ def test_a_series_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "run", lambda *one: {"gap": 0.25})
     stored = [{"data": "clusters", "budget": "time", "rung": "VAE", "seed": k, "gap": k / 10} for k in range(3)]
+    stored.append(stored[0] | {"gap": 9.0, "learning rate": 0.03})  # not with this one
     (tmp_path / "ladder.json").write_text(json.dumps({"runs": stored}))
     monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", "20"])
     ladder.main()
     said = "clusters, time, VAE: gap 0.2500; stored 0.1000 ± 0.1000, from 0.0000 to 0.2000\n"
     assert capsys.readouterr().out == said
     assert not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_run_that_names_no_rate_had_the_one_of_all(tmp_path):
+    old = {"data": "clusters", "budget": "time", "rung": "VAE", "seed": 0, "gap": 0.1}
+    (tmp_path / "ladder.json").write_text(json.dumps({"runs": [old, old | {"learning rate": 0.03}]}))
+    assert ladder.stored_runs() == {
+        "clusters, time, VAE, 0": old | {"learning rate": 0.01},
+        "clusters, time, VAE, 0, 0.03": old | {"learning rate": 0.03},
+    }
+
+
+def test_a_training_that_diverges_is_a_result_and_no_broken_file(monkeypatch):
+    monkeypatch.setattr(rungs, "_STEPS", 100)
+    found = ladder.run("clusters", "time", "VAE", 3, 1e4)
+    assert (found["gap"], found["steps"], found["seed"], found["learning rate"]) == (None, 50, 3, 1e4)
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_goes_wrong_otherwise_is_not_taken_for_a_divergence(monkeypatch):
+    def measure(*_):
+        raise ValueError("data must be one of ...")
+
+    monkeypatch.setattr(ladder, "climb", lambda *_, **how: (None, {}))
+    monkeypatch.setattr(ladder, "measure", measure)
+    with pytest.raises(ValueError, match="data must"):
+        ladder.run("clusters", "time", "VAE", 3)
+
+
+def test_what_is_not_finite_in_a_run_is_not_kept(monkeypatch):
+    measured = {"gap": math.inf, "terms": {"prior": -math.inf}, "samples": [[0.5, math.nan]], "KL": 1.0}
+    monkeypatch.setattr(ladder, "climb", lambda *_, **how: (torch.nn.Linear(1, 1), {"learning rate": 0.03}))
+    monkeypatch.setattr(ladder, "measure", lambda *_: measured)
+    found = ladder.run("clusters", "time", "VAE", 3, 0.03)
+    expected = {"gap": None, "terms": {"prior": None}, "samples": [[0.5, None]], "KL": 1.0}
+    about = {"data": "clusters", "budget": "time", "rung": "VAE", "seed": 3, "learning rate": 0.03}
+    assert found == about | expected
