@@ -102,6 +102,13 @@ def exact_noise(xt: Tensor, t: int) -> Tensor:
     return ROLL.expected_noise(xt, level(t))
 
 
+def variance_of_exact_noise() -> Tensor:
+    """The best σ_t² for it, equation (d) of the DDPM chapter, with the smallest loss."""
+    loss = torch.ones(SCHEDULE.T + 1, dtype=torch.float64)
+    loss[1:] = ROLL.smallest_loss(SCHEDULE.alpha_bar[1:])
+    return best_variance(SCHEDULE, loss, 2)
+
+
 def level(t: int) -> float:
     """ᾱ_t as a number."""
     return SCHEDULE.alpha_bar[t].item()

@@ -25,7 +25,17 @@ from statistics import median
 
 import numpy as np
 import torch
-from recipes import RECIPES, SCHEDULE, TIMES, Recipe, exact_noise, knowledge, over_all_times, ratios
+from recipes import (
+    RECIPES,
+    SCHEDULE,
+    TIMES,
+    Recipe,
+    exact_noise,
+    knowledge,
+    over_all_times,
+    ratios,
+    variance_of_exact_noise,
+)
 from scores import REFERENCES, scores
 from stopwatch import Stopwatch
 from torch import Generator, Tensor
@@ -55,6 +65,8 @@ class Contestant:
         return [self.steps] if self.at_once else [(steps,) for steps in self.steps]
 
 
+# with the variances β_t, or with the best ones
+EXACT = ("exact noise", "exact noise, best")
 CONTESTANTS = [
     *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
     Contestant("this book", (60, 125, 250, 500, 1000)),
@@ -63,7 +75,7 @@ CONTESTANTS = [
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
-    *[Contestant(name, (0,), points=100_000) for name in (*REFERENCES, "exact noise")],
+    *[Contestant(name, (0,), points=100_000) for name in (*REFERENCES, *EXACT)],
     Contestant("this book, 100,000 points", (9000,), points=100_000),
 ]
 
@@ -80,7 +92,7 @@ def ours(one: Contestant, steps: int, seed: int) -> dict:
     if one.name in REFERENCES:
         samples = REFERENCES[one.name](points, one.points, generator)
     else:
-        ddpm = DDPM(exact_noise, SCHEDULE, "beta")
+        ddpm = DDPM(exact_noise, SCHEDULE, "beta" if one.name != EXACT[1] else variance_of_exact_noise())
         if one.name in RECIPES:
             ddpm, found["training"] = RECIPES[one.name].train(points, steps, generator)
         with watch:
@@ -115,7 +127,7 @@ def planned(seeds: Iterable[int]) -> Iterator[tuple[Contestant, tuple[int, ...],
     """All the runs, in their order; what is exact is needed once."""
     for seed in seeds:
         for one in CONTESTANTS:
-            if one.name != "exact noise" or seed == SEEDS[0]:
+            if one.name not in EXACT or seed == SEEDS[0]:
                 yield from ((one, steps, seed) for steps in one.runs())
 
 

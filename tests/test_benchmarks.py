@@ -165,6 +165,8 @@ def test_the_fitted_variances_are_the_best_for_the_network(short):
         fitted = recipes.fitted_variance(DDPM(network, SHORT), points, generator, draws=20_000)
         expected = best_variance(SHORT, torch.cat((loss[:1], loss)), 2)
         torch.testing.assert_close(fitted[1:], expected[1:], rtol=0.05, atol=0)
+        if network is recipes.exact_noise:
+            assert torch.equal(recipes.variance_of_exact_noise(), expected)
 
 
 def test_a_recipe_that_is_fitted_samples_with_other_variances(short):
