@@ -15,7 +15,9 @@ from torch.nn.functional import linear
 from diffusion_notes.bound import terms
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.distributions import draw, randn_like
 from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import best_variance
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.training import train
 
@@ -24,40 +26,75 @@ ROLL, SCHEDULE = SwissRoll(), Schedule.linear(T=1000)
 TIMES = [1, 2, 3, 5, 8, 13, 20, 30, 45, 65, 90, 120, 160, 200, 250, 300, 360, 430, 500, 580, 660, 740, 820, 900, 1000]
 
 
+class ExactTargets(DDPM):
+    """Learns from E[ε | x_t] and not from ε: the same minimum, without the noise. Where the density is known, that is.
+
+    What is left of the excess then is the network's and the optimiser's.
+    """
+
+    def loss(self, x0: Tensor, generator: Generator | None = None) -> Tensor:
+        """The loss of a batch; its smallest value is 0."""
+        t, weight = self._draw_t(x0, generator)
+        xt = draw(self.q.marginal(x0, t), generator)
+        with torch.no_grad():
+            target = ROLL.expected_noise(xt, SCHEDULE.alpha_bar[t].to(xt))
+        return (weight * (target - self.network(xt, t)).square().sum(-1)).mean()
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained; σ_t² = β_t. What is not said is as in :func:`~diffusion_notes.training.train`.
+    """How a network is made and trained. What is not said is as in :func:`~diffusion_notes.training.train`.
+
+    The variances are σ_t² = β_t, or, if ``fitted``, the best ones for the loss that the network has at each t.
 
     >>> Recipe(importance=True).ddpm(Generator()).objective
     'variational'
     """
 
     importance: bool = True  # t by its weight in the bound; if not, uniform, and the simple loss
-    size: dict = field(default_factory=lambda: {"width": 96, "depth": 2, "features": 64})
-    how: dict = field(default_factory=lambda: {"batch_size": 512, "learning_rate": 1e-2, "decay": 0.99})
+    size: dict = field(default_factory=lambda: {"width": 64, "depth": 3, "features": 32})
+    how: dict = field(default_factory=lambda: {"batch_size": 1024, "learning_rate": 1e-2, "decay": 0.99})
+    fitted: bool = False
+    kind: type[DDPM] = DDPM
 
     def ddpm(self, generator: Generator) -> DDPM:
         """The model before its training."""
         objective = "variational" if self.importance else "simple"
-        return DDPM(NoiseMLP(SCHEDULE, generator=generator, **self.size), SCHEDULE, "beta", objective, self.importance)
+        network = NoiseMLP(SCHEDULE, generator=generator, **self.size)
+        return self.kind(network, SCHEDULE, "beta", objective, self.importance)
 
     def train(self, points: Tensor, steps: int, generator: Generator) -> tuple[DDPM, dict]:
         """The average of the last steps, and the seconds."""
         ddpm, watch = self.ddpm(generator), Stopwatch()
         with watch:
             states = train(ddpm, points, steps=steps, generator=generator, progress=False, **self.how)
-            state = deque(states, maxlen=1).pop()
-        return state.average, watch.seconds()
+            ddpm = deque(states, maxlen=1).pop().average
+            if self.fitted:
+                ddpm = DDPM(ddpm.network, SCHEDULE, fitted_variance(ddpm, points, generator))
+        return ddpm, watch.seconds()
 
 
 RECIPES = {
     "this book": Recipe(),
     "this book, uniform t": Recipe(importance=False),
+    "this book, exact targets": Recipe(kind=ExactTargets),
     "this book, 100,000 points": Recipe(
-        size={"width": 128, "depth": 3, "features": 64},
         how={"batch_size": 1024, "learning_rate": 5e-3, "decay": 0.998},
+        fitted=True,
     ),
 }
+
+
+@torch.no_grad()
+def fitted_variance(ddpm: DDPM, points: Tensor, generator: Generator, draws: int = 500) -> Tensor:
+    """The best σ_t² for a network, equation (d) of the DDPM chapter, from its loss on some points at each t."""
+    loss = torch.ones(SCHEDULE.T + 1, dtype=torch.float64)
+    for t in range(1, SCHEDULE.T + 1):
+        x0 = points[torch.randint(len(points), (draws,), generator=generator)]
+        noise = randn_like(x0, generator)
+        xt = level(t) ** 0.5 * x0 + (1 - level(t)) ** 0.5 * noise
+        loss[t] = (noise - ddpm.network(xt, t)).square().sum(-1).mean()
+    return best_variance(SCHEDULE, loss, points.shape[-1])
 
 
 def exact_noise(xt: Tensor, t: int) -> Tensor:
@@ -143,9 +180,11 @@ def products(layers: list, n: int, backward: bool) -> Callable[[], None]:
     return multiply
 
 
-def ratios(recipe: Recipe, n: int = 10_000, times: int = 100) -> dict[str, float]:
+def ratios(recipe: Recipe, n: int = 10_000, times: int = 100, compiled: bool = False) -> dict[str, float]:
     """A step of the training and one of the sampler, in milliseconds and against their matrix products."""
     ddpm, batch = recipe.ddpm(Generator().manual_seed(0)), recipe.how["batch_size"]
+    if compiled:  # which asks for a C++ compiler
+        ddpm.network.compile()
     layers = list(ddpm.network.layers[::2])
     steps = train(ddpm, ROLL.sample(n), steps=10**6, progress=False, **recipe.how)
     step, only = fastest(lambda: next(steps), times), fastest(products(layers, batch, True), times)

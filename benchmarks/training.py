@@ -25,7 +25,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from recipes import RECIPES, SCHEDULE, TIMES, exact_noise, knowledge, over_all_times, ratios
+from recipes import RECIPES, SCHEDULE, TIMES, Recipe, exact_noise, knowledge, over_all_times, ratios
 from scores import REFERENCES, scores
 from stopwatch import Stopwatch
 from torch import Generator, Tensor
@@ -57,13 +57,14 @@ class Contestant:
 
 CONTESTANTS = [
     *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
-    Contestant("this book", (100, 200, 400, 800, 1600)),
-    Contestant("this book, uniform t", (400, 1600)),
+    Contestant("this book", (60, 125, 250, 500, 1000)),
+    Contestant("this book, uniform t", (250, 1000)),
+    Contestant("this book, exact targets", (1000,)),
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
     *[Contestant(name, (0,), points=100_000) for name in (*REFERENCES, "exact noise")],
-    Contestant("this book, 100,000 points", (4000,), points=100_000),
+    Contestant("this book, 100,000 points", (9000,), points=100_000),
 ]
 
 
@@ -180,7 +181,8 @@ def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     RECIPES["this book"].train(data(0, 100), 1, Generator())  # what is loaded at the first step is not the training's
     if not (RUNS / "steps.json").exists():
-        found = {name: ratios(recipe) for name, recipe in RECIPES.items() if recipe.importance}
+        found = {"as it is": ratios(Recipe()), "compiled": ratios(Recipe(), compiled=True)}
+        found |= {f"width {width}": ratios(Recipe(size={"width": width})) for width in (128, 256)}
         (RUNS / "steps.json").write_text(json.dumps(found), encoding="utf-8")
     for one in planned(chosen.seeds):
         if not file(*one).exists() and (chosen.peers or not one[0].peer) and one[0].name in chosen.only:

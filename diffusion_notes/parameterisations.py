@@ -18,7 +18,7 @@ from diffusion_notes.diffusion import Schedule
 from diffusion_notes.schedule_checks import checked_table
 from diffusion_notes.tensor_checks import check_alike, check_tensor
 
-__all__ = ["Prediction", "variational_constant", "variational_weight"]
+__all__ = ["Prediction", "best_variance", "variational_constant", "variational_weight"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,37 @@ def variational_constant(schedule: Schedule, sigma_squared: Tensor, dim: int) ->
     constant[2:] = dim / 2 * (ratio - 1 - ratio.log())
     constant[1] = dim / 2 * (math.log(2 * math.pi) + sigma_squared[1].log())
     return constant
+
+
+def best_variance(schedule: Schedule, loss: Tensor, dim: int) -> Tensor:
+    r"""The :math:`\sigma_t^2` with which a prediction costs the bound least, for t = 0, ..., T; 0 for t = 0.
+
+    .. math:: \tilde\beta_t + \frac{\beta_t^2}{\alpha_t(1-\bar\alpha_t)} \cdot \frac{\ell_t}{D}
+
+    (Bao et al. 2022; equation (d) of the DDPM chapter.)
+
+    Arguments:
+        schedule: the variances of the forward process.
+        loss: the table of :math:`\ell_t = \mathbb E\lVert\varepsilon - \varepsilon_\theta(x_t, t)\rVert^2`, of a
+            network or the smallest possible; T + 1 values, of which the first is not used.
+        dim: D.
+
+    Raises:
+        TypeError, ValueError: the table is none, or has not T + 1 values, positive and finite from t = 1 on; or
+            ``dim`` is not an integer from 1 on.
+
+    >>> schedule = Schedule.linear(T=10)
+    >>> standard_normal = best_variance(schedule, 2 * schedule.alpha_bar, dim=2)  # data of variance one
+    >>> bool((standard_normal - schedule.beta).abs().max() < 1e-12)
+    True
+    """
+    check_kind("schedule", schedule, Schedule)
+    loss = checked_table("loss", loss, schedule.T + 1)
+    check_integer("dim", dim, least=1)
+    spread = schedule.beta[1:].square() / schedule.alpha[1:] / schedule.one_minus_alpha_bar[1:]
+    best = schedule.beta_tilde.clone()
+    best[1:] += spread * loss[1:] / dim
+    return best
 
 
 def _check(schedule: Schedule, xt: Tensor, t: int | Tensor, **prediction: Tensor) -> Callable[[str], Tensor]:

@@ -148,6 +148,7 @@ MORE = {
     "networks.GaussianMLP": lambda x, t: networks.GaussianMLP(2, 1, std=0.1),
     "networks.NoiseMLP": lambda x, t: networks.NoiseMLP(Schedule_10, width=4),
     "neural_chain.NeuralChain": lambda x, t: neural_chain.NeuralChain([2, 1], std=0.1),
+    "parameterisations.best_variance": lambda x, t: parameterisations.best_variance(Schedule_10, table(x), 2),
     "parameterisations.variational_constant": lambda x, t: parameterisations.variational_constant(
         Schedule_10, table(x), 2
     ),
@@ -421,6 +422,7 @@ WRONG = {
     ],
     ("linear_gaussian.Affine", "std"): [torch.tensor(value) for value in (0.0, -1.0, math.nan)],
     ("scalar_latent.FreePosterior", "std"): [torch.tensor(0.0), torch.tensor([[-1.0]]), torch.ones(5, 1)],
+    ("parameterisations.best_variance", "loss"): [BETA * 0, BETA[1:], -BETA],
     ("parameterisations.variational_weight", "sigma_squared"): [BETA * math.nan, -BETA, BETA[1:]],
     ("parameterisations.variational_constant", "sigma_squared"): [BETA * 0, BETA[1:]],
     ("pretrained.swiss_roll_vae", "kind"): ["blunt", "again"],
@@ -563,6 +565,7 @@ RETURNS = {
     "parameterisations.Prediction": same("xt"), "parameterisations.Prediction.from_mean": same("xt"),
     "parameterisations.Prediction.from_score": same("xt"), "parameterisations.Prediction.from_v": same("xt"),
     "parameterisations.Prediction.from_x0": same("xt"),
+    "parameterisations.best_variance": lambda a: (11,),
     "parameterisations.variational_constant": lambda a: (11,), "parameterisations.variational_weight": lambda a: (11,),
     "measured.energy_distance": lambda a: (), "measured.sliced_distance": lambda a: (),
     "quality.band_width": lambda a: (), "quality.cell_divergence": lambda a: (),
@@ -579,8 +582,8 @@ RETURNS = {
 # What comes back there in double precision whatever is given: sums over a fine grid, and tables.
 DOUBLE = {
     "best_levels.doubt",
-    "swiss_roll.SwissRoll.smallest_loss", "parameterisations.variational_constant",
-    "parameterisations.variational_weight",
+    "swiss_roll.SwissRoll.smallest_loss", "parameterisations.best_variance",
+    "parameterisations.variational_constant", "parameterisations.variational_weight",
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
@@ -700,7 +703,7 @@ ANY_VALUE = {
     ("checkpoints.fingerprint", "data"),
 } | {(n, p) for n, p in EVERY if p == "like"}  # fmt: skip
 # Of these tables, the first entry is not used.
-FROM_ONE = {"ddpm.DDPM", "parameterisations.variational_constant", "parameterisations.variational_weight"}
+FROM_ONE = {"ddpm.DDPM"} | {name for name in NAMES if name.startswith("parameterisations.") and name in DOUBLE}
 
 
 @pytest.mark.parametrize(("name", "parameter"), [pair for pair in TENSORS_GIVEN if pair not in ANY_VALUE])

@@ -12,7 +12,8 @@ from notebooks import ROOT
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
-from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import best_variance, variational_weight
 from diffusion_notes.swiss_roll import SwissRoll
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -134,6 +135,44 @@ def test_the_bound_pays_the_weight_of_the_excess(short):
     assert gaps[0]["mean"] > 0
     assert gaps[1]["mean"] - gaps[0]["mean"] == pytest.approx(paid, abs=4 * sum(gap["error"] for gap in gaps))
     assert paid > 8 * sum(gap["error"] for gap in gaps)  # so the line above can fail
+
+
+def test_exact_targets_have_the_same_gradient_and_none_of_the_noise(short):
+    """On average: so what is learned is the same. And the exact noise itself has no loss left."""
+    network = NoiseMLP(SHORT, width=8, generator=torch.Generator().manual_seed(0))
+    network.layers[-1].bias.data.add_(0.3)
+    each = []
+    for kind in (DDPM, recipes.ExactTargets):
+        ddpm, generator = kind(network, SHORT, "beta"), torch.Generator().manual_seed(1)
+        points = SwissRoll().sample(200_000, generator)
+        loss = [ddpm.loss(batch, generator) for batch in points.split(2000)]
+        gradients = [torch.autograd.grad(one, network.layers[-1].bias)[0] for one in loss]
+        each.append(torch.stack(gradients))
+    noisy, exact = each
+    error = (noisy.var(0) / len(noisy) + exact.var(0) / len(exact)).sqrt()
+    assert ((noisy.mean(0) - exact.mean(0)).abs() < 4 * error).all()
+    assert exact.mean(0).norm() > 20 * error.norm()  # so the line above can fail
+    assert (exact.var(0) < noisy.var(0) / 2).all()
+    perfect = recipes.ExactTargets(lambda xt, t: recipes.ROLL.expected_noise(xt, SHORT.alpha_bar[t].to(xt)), SHORT)
+    assert perfect.loss(points[:500]) < 1e-9
+
+
+def test_the_fitted_variances_are_the_best_for_the_network(short):
+    """Of the exact noise they are those of the smallest loss; who always says 0 has the whole noise for a loss."""
+    generator, points = torch.Generator().manual_seed(0), SwissRoll().sample(20_000)
+    smallest = SwissRoll().smallest_loss(SHORT.alpha_bar[1:])
+    for network, loss in ((recipes.exact_noise, smallest), (lambda xt, t: 0 * xt, torch.full((20,), 2.0).double())):
+        fitted = recipes.fitted_variance(DDPM(network, SHORT), points, generator, draws=20_000)
+        expected = best_variance(SHORT, torch.cat((loss[:1], loss)), 2)
+        torch.testing.assert_close(fitted[1:], expected[1:], rtol=0.05, atol=0)
+
+
+def test_a_recipe_that_is_fitted_samples_with_other_variances(short):
+    points, chosen = SwissRoll().sample(100), {"size": {"width": 4}, "how": {"batch_size": 10}}
+    for fitted in (False, True):
+        ddpm, seconds = recipes.Recipe(fitted=fitted, **chosen).train(points, 2, torch.Generator())
+        assert torch.equal(ddpm.sigma_squared, SHORT.beta) is not fitted
+        assert seconds["processor"] > 0
 
 
 def test_a_loop_pauses_at_its_marks_and_not_before():

@@ -345,7 +345,8 @@ TAKE_NO_TENSOR = {
     "layerwise.StepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
     "rungs.BUDGETS", "rungs.DATA", "rungs.LADDER", "rungs.RUNGS", "rungs.climb", "rungs.measure", "rungs.schedule_of",
     "rungs.steps_and_width", "stored.RESULTS", "stored.provenance", "stored.results",
-    "parameterisations.variational_constant", "parameterisations.variational_weight",  # tables, on the CPU by design
+    "parameterisations.best_variance", "parameterisations.variational_constant",  # tables, on the CPU by design
+    "parameterisations.variational_weight",
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
     "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",
     "training.TrainingState", "training.default_device",

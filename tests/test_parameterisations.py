@@ -14,7 +14,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import ForwardProcess, Schedule
-from diffusion_notes.parameterisations import Prediction, variational_constant, variational_weight
+from diffusion_notes.parameterisations import Prediction, best_variance, variational_constant, variational_weight
 from diffusion_notes.swiss_roll import SwissRoll
 
 float64 = {"dtype": torch.float64}
@@ -179,6 +179,35 @@ def test_the_constant_is_zero_where_the_variance_is_the_posteriors_and_positive_
         assert (variational_constant(schedule, factor * exact, dim)[2:] > 0.004 * dim / 2).all()
 
 
+@given(schedules, st.integers(1, 5), st.integers(0, 1000))
+def test_no_other_variance_costs_the_bound_less(schedule, dim, seed):
+    """The terms are convex in 1/σ², so a slope of zero is enough; and a little to either side it costs more."""
+    loss = dim * (0.01 + torch.rand(schedule.T + 1, generator=torch.Generator().manual_seed(seed), **float64))
+    best = best_variance(schedule, loss, dim)
+    assert best.shape == (schedule.T + 1,)
+    assert best[0] == 0
+
+    def cost(sigma_squared):
+        whole = variational_weight(schedule, sigma_squared) * loss + variational_constant(schedule, sigma_squared, dim)
+        return whole[1:]
+
+    for factor in (0.99, 1.01):
+        assert (cost(factor * best) > cost(best)).all()
+    up, down = cost(best * (1 + 1e-5)), cost(best * (1 - 1e-5))
+    torch.testing.assert_close((up - down) / 2e-5, torch.zeros_like(up), rtol=0, atol=1e-4 * dim)
+
+
+def test_the_best_variance_for_gaussian_data_is_that_of_the_step_back(generator):
+    """Cov(x_{t-1} | x_t) from the joint covariance, with no formula of the noise in it."""
+    schedule, variance = Schedule.linear(T=12, beta_1=0.01, beta_T=0.3), 0.3
+    kept = schedule.alpha_bar
+    now, shared = kept * variance + 1 - kept, schedule.alpha.sqrt()
+    before = kept.roll(1) * variance + 1 - kept.roll(1)
+    back = before - (shared * before).square() / now
+    best = best_variance(schedule, 3 * kept * variance / now, 3)
+    torch.testing.assert_close(best[1:], back[1:], rtol=1e-12, atol=1e-15)
+
+
 def test_the_weights_of_the_paper():
     """Ho et al. 2020, section 3.4: the bound weighs small t most, with the variances of either kind."""
     schedule = Schedule.linear(T=1000)
@@ -229,6 +258,11 @@ def test_a_bad_prediction_is_named(make, changed, error, words):
                 (lambda s, f=f: f(s, s.beta[:, None]), ValueError, r"sigma_squared must hold T \+ 1 = 10 values"),
             )
         ),
+        (lambda s: best_variance("linear", s.beta, 2), TypeError, "schedule must be a Schedule"),
+        (lambda s: best_variance(s, "beta", 2), TypeError, "loss must be a floating-point tensor"),
+        (lambda s: best_variance(s, s.beta[1:], 2), ValueError, r"loss must hold T \+ 1 = 10 values"),
+        (lambda s: best_variance(s, 0 * s.beta, 2), ValueError, r"loss\[1\], ..., loss\[T\] must be positive"),
+        (lambda s: best_variance(s, s.beta, 0), ValueError, "dim must be at least 1"),
         (lambda s: variational_constant(s, s.beta, 0), ValueError, "dim must be at least 1"),
         (lambda s: variational_constant(s, s.beta, "2"), TypeError, "dim must be an integer"),
     ],
