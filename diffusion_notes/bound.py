@@ -31,6 +31,7 @@ from diffusion_notes.tensor_checks import (
     check_generator,
     check_place,
     check_points,
+    check_precise,
 )
 
 __all__ = ["Terms", "as_walked", "discretised_log_prob", "divergences", "one_step", "terms", "turned"]
@@ -180,6 +181,7 @@ def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
         raise TypeError(f"p must be a Gaussian, got {describe(p)}")
     check_points("x", x)
     check_finite("x", x)
+    check_precise("x", x)
     check_place("p", normal.mean, "x", x)
     if normal.mean.shape[-1:] != x.shape[1:]:
         raise ValueError(f"p must have shape (..., {x.shape[1]}), as x, got {tuple(normal.mean.shape)}")

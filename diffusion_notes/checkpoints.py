@@ -26,7 +26,7 @@ from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
 
 from diffusion_notes.checks import check_integer, check_kind, checked_json
-from diffusion_notes.tensor_checks import check_has_values, check_tensor
+from diffusion_notes.tensor_checks import check_finite, check_has_values, check_tensor
 
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
@@ -52,8 +52,9 @@ class Checkpoint:
     def __init__(self, path: str | Path, settings: dict) -> None:
         check_kind("path", path, (str, Path), "a path")
         self.path, self.settings = Path(path), checked_json("settings", settings)
-        if not self.path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"there is no directory {self.path.absolute().parent} to save a checkpoint in")
+        folder = Path(os.path.realpath(path)).parent  # where a link leads to, if it is one
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no directory {folder} to save a checkpoint in")
 
     def save(
         self, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
@@ -62,7 +63,7 @@ class Checkpoint:
 
         Raises:
             TypeError: an argument is not what it should be.
-            ValueError: ``step`` is less than 1.
+            ValueError: ``step`` is less than 1, or a value is not finite: the last good state stays.
             OSError: the disk will not have it.
         """
         check_integer("step", step, least=1)
@@ -118,7 +119,7 @@ def save_weights(module: nn.Module, path: str | Path, about: dict | None = None)
 
     Raises:
         TypeError: ``module`` is not a module, ``path`` no path, or ``about`` no dictionary of JSON.
-        OSError: the file cannot be written.
+        ValueError, OSError: a value is not finite, or the file cannot be written. What is there stays.
     """
     _check_weights(module, path)
     about = {} if about is None else checked_json("about", about)
@@ -131,8 +132,7 @@ def load_weights(module: nn.Module, path: str | Path) -> dict:
     Raises:
         TypeError: ``module`` is not a module, or ``path`` no path.
         FileNotFoundError: there is no such file.
-        CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is
-            unchanged.
+        CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is unchanged.
     """
     _check_weights(module, path)
     header, tensors = _read(Path(path))
@@ -178,10 +178,8 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
         raise CheckpointError(f"{path} is of another model: {name} is in {'it' if name in theirs else 'this one'} only")
     for name, tensor in theirs.items():
         if tensor.shape != mine[name].shape or tensor.dtype != mine[name].dtype:
-            raise CheckpointError(
-                f"{path} is of another model: its {name} is {tuple(tensor.shape)} {tensor.dtype}, "
-                f"this one's is {tuple(mine[name].shape)} {mine[name].dtype}"
-            )
+            its, own = (f"{tuple(x.shape)} {x.dtype}" for x in (tensor, mine[name]))
+            raise CheckpointError(f"{path} is of another model: its {name} is {its}, this one's is {own}")
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path} is damaged: its {name} is not finite")
     with torch.no_grad():
@@ -199,7 +197,7 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
         size = int.from_bytes(content[:8], "little")
         header = dict(json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["diffusion_notes"]))
         tensors = from_bytes(content)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged, or is no file of this package: {error}") from error
     digest = header.pop("digest", None)  # which the weights of earlier versions have not
     if digest != _digest(header, tensors) and not (digest is None and header.get("format") == "weights"):
@@ -219,12 +217,13 @@ def _digest(header: dict, tensors: dict[str, Tensor]) -> str:
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
     for name, tensor in tensors.items():
         check_has_values(name, tensor)
+        check_finite(name, tensor.cpu())  # or a run that went astray would take the place of its last good state
     # cloned, since safetensors refuses tensors that share their memory, as tied weights do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
     content = to_bytes(tensors, metadata={"diffusion_notes": said})
     # one fixed name beside it, so that what a killed run leaves there is used again by the next
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.part")
     with _open_alone(beside) as file:
         try:
@@ -239,8 +238,9 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
 
 def _open_alone(path: Path) -> BinaryIO:
     """Open an empty file for writing, when no other process writes there; a lock ends with its process."""
-    while True:
-        file = open(path, "ab")  # noqa: SIM115 and not "wb", which would empty what another writes
+    no_link = getattr(os, "O_NOFOLLOW", 0)  # nothing is written where a link may lead; Windows has no such flag
+    while True:  # not "wb", which would empty what another writes
+        file = open(path, "ab", opener=lambda name, flags: os.open(name, flags | no_link, 0o666))  # noqa: SIM115
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):

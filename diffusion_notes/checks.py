@@ -27,8 +27,13 @@ def describe(value: object) -> str:
     >>> describe(3)
     'int 3'
     """
-    if hasattr(value, "is_floating_point") and hasattr(value, "shape"):  # torch is not imported for it
-        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    if hasattr(value, "is_floating_point") and hasattr(value, "layout"):  # torch is not imported for it
+        if value.is_nested:  # which has no shape
+            return f"a nested {value.dtype} tensor"
+        layout = str(value.layout).removeprefix("torch.")
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}" + (f" in {layout}" * (layout != "strided"))
+    if isinstance(value, int) and abs(value) > _MOST:  # Python does not write out the longest of them
+        return f"an integer of {value.bit_length()} bits"
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
@@ -66,6 +71,7 @@ def check_integer(name: str, value: int, least: int, most: float = math.inf) -> 
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
+    _check_fits_a_word(name, value)
     if not least <= value <= most:
         allowed = f"at least {least}" if value < least else f"at most {most}"
         raise ValueError(f"{name} must be {allowed}, got {value}")
@@ -78,8 +84,7 @@ def check_number(name: str, value: float, low: float = -math.inf, high: float = 
     Traceback (most recent call last):
     ValueError: a must be between -1 and 1, got 2
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    _check_is_number(name, value)
     if not (low <= value <= high and abs(value) < math.inf):
         allowed = "finite" if low == -high == -math.inf else f"between {low} and {high}"
         raise ValueError(f"{name} must be {allowed}, got {value}")
@@ -92,8 +97,7 @@ def check_inside(name: str, value: float, low: float, high: float) -> None:
     Traceback (most recent call last):
     ValueError: beta_1 must lie strictly between 0 and 1, got 0.0
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    _check_is_number(name, value)
     if not low < value < high:
         raise ValueError(f"{name} must lie strictly between {low} and {high}, got {value}")
 
@@ -105,8 +109,7 @@ def check_positive(name: str, value: float) -> None:
     Traceback (most recent call last):
     ValueError: noise must be positive and finite, got -1.0
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    _check_is_number(name, value)
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
@@ -122,3 +125,19 @@ def checked_json(name: str, value: dict) -> dict:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error
+
+
+def _check_is_number(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    if isinstance(value, int):
+        _check_fits_a_word(name, value)
+
+
+def _check_fits_a_word(name: str, value: int) -> None:
+    """Python's integers have no end, those of torch and numpy do."""
+    if abs(value) > _MOST:
+        raise ValueError(f"{name} must be less than 2**63 in size, got {describe(value)}")
+
+
+_MOST = 2**63 - 1

@@ -27,6 +27,7 @@ from diffusion_notes.tensor_checks import (
     check_has_values,
     check_last_axis,
     check_points,
+    check_precise,
     checked_device,
 )
 
@@ -134,6 +135,7 @@ class Clusters:
         check_points("x", x, dim=2, least=1)
         check_has_values("x", x)
         check_finite("x", x)
+        check_precise("x", x)
         centre = self._mixture(x).component_distribution.mean
         cluster = torch.cdist(x, centre).argmin(-1)
         right, up = ((x - centre[cluster]) / self.noise).unbind(-1)

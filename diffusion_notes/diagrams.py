@@ -46,7 +46,7 @@ class Diagram:
     ) -> None:
         check_kind("alt", alt, str, "text")
         if not alt.strip():
-            raise ValueError("alt must not be empty")
+            raise ValueError(f"alt must not be empty, got {alt!r}")
         check_kind("nodes", nodes, Mapping, "places by name")
         if not nodes:
             raise ValueError("nodes must hold at least one node, got none")

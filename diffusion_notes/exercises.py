@@ -8,7 +8,7 @@ from torch import Tensor
 from diffusion_notes import equations
 from diffusion_notes.checks import check_choice, check_kind, check_number, check_positive
 from diffusion_notes.equations.worlds import CHAINS
-from diffusion_notes.tensor_checks import check_finite, check_has_values, check_tensor
+from diffusion_notes.tensor_checks import check_finite, check_has_values, check_tensor, is_dense
 
 __all__ = ["check", "check_line"]
 
@@ -43,8 +43,11 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
         return
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")  # where every machine has doubles
     try:
+        as_given = torch.as_tensor(answer, device="cpu")
+        if as_given.is_complex() or not is_dense(as_given):  # torch would drop the imaginary part
+            raise TypeError
         answer = torch.as_tensor(answer, dtype=torch.float64, device="cpu")
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         print(f"Not yet: the answer should be a number or a tensor, and is a {type(answer).__name__}.")
         return
     if answer.shape != expected.shape:

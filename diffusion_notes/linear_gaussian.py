@@ -21,7 +21,14 @@ from torch.distributions import Independent, MultivariateNormal
 from diffusion_notes.chain import Bound
 from diffusion_notes.checks import check_integer, check_kind, check_number, check_positive
 from diffusion_notes.distributions import gaussian, standard_normal
-from diffusion_notes.tensor_checks import check_finite, check_place, check_points, check_tensor, checked_device
+from diffusion_notes.tensor_checks import (
+    check_finite,
+    check_place,
+    check_points,
+    check_precise,
+    check_tensor,
+    checked_device,
+)
 
 __all__ = ["Affine", "LinearGaussianChain"]
 
@@ -55,6 +62,7 @@ class Affine:
             )
         for name, value in (("weight", self.weight), ("bias", self.bias), ("std", self.std)):
             check_finite(name, value)
+            check_precise(name, value)
             check_place(name, value, "weight", self.weight)
         if self.std.device.type == "cpu" and not bool(self.std > 0):
             raise ValueError(f"std must be positive, got {self.std.item():g}")
@@ -102,11 +110,14 @@ class LinearGaussianChain:
             check_kind(name, steps, (list, tuple), "a list of steps")
             for step in steps:
                 check_kind(f"every step of {name}", step, Affine, "Affine")
+        self.length = len(generative)
+        if self.length == 0 or len(inference) != self.length:
+            lengths = f"{self.length} and {len(inference)}"
+            raise ValueError(f"generative and inference must have as many steps, and at least one: got {lengths}")
+        for name, steps in (("generative", generative), ("inference", inference)):
+            for step in steps:
                 check_place(f"every step of {name}", step.weight, "the first", generative[0].weight)
         self.generative, self.inference = tuple(generative), tuple(inference)
-        self.length = len(self.generative)
-        if self.length == 0 or len(self.inference) != self.length:
-            raise ValueError(f"as many steps p as q, at least one: got {self.length} and {len(self.inference)}")
         for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
             if p.weight.shape != q.weight.T.shape:
                 raise ValueError(f"p and q of layer {i} must go between the same spaces")

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from diffusion_notes.tensor_checks import check_alike, check_has_values, check_place, check_points
+from diffusion_notes.tensor_checks import check_alike, check_has_values, check_place, check_points, check_precise
 
 __all__ = ["energy_distance", "sliced_distance"]
 
@@ -70,6 +70,7 @@ def _check(x: Tensor, y: Tensor, dim: int | None = None) -> None:
     check_points("x", x, dim, least=1, finite=True)
     check_points("y", y, dim=x.shape[1], least=1, finite=True)
     check_has_values("x", x)
+    check_precise("x", x)
     check_place("y", y, "x", x)
 
 

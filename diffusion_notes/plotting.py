@@ -102,7 +102,8 @@ def _returned(name: str, f: Callable[[Tensor], Tensor], points: Tensor, shape: t
 
 def _values(name: str, x: Tensor) -> Tensor:
     check_has_values(name, x)
-    x = x.detach().cpu()
+    x = x.detach().cpu().resolve_neg()
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # numpy has not all that torch has
     check_finite(name, x)
     return x
 
@@ -111,8 +112,10 @@ def show_source(function: Callable) -> None:
     """Print a function as it stands in the package, without its docstring: the page never has a copy of it."""
     if not (inspect.isroutine(function) or inspect.isclass(function)) or inspect.isbuiltin(function):
         raise TypeError(f"function must be one written in Python, got {describe(function)}")
+    if getattr(function, "__name__", "") == "<lambda>":  # its lines are a part of something else
+        raise TypeError(f"function must have been defined by def or class, got {describe(function)}")
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
-    body = ast.parse("\n".join(lines)).body[0].body
-    if ast.get_docstring(ast.parse("\n".join(lines)).body[0]) is not None:
-        del lines[body[0].lineno - 1 : body[0].end_lineno]
+    definition = ast.parse("\n".join(lines)).body[0]
+    if ast.get_docstring(definition) is not None:
+        del lines[definition.body[0].lineno - 1 : definition.body[0].end_lineno]
     print("\n".join(lines))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffusion_notes.checks import check_integer, check_kind, check_positive, describe
 from diffusion_notes.swiss_roll import SwissRoll
-from diffusion_notes.tensor_checks import check_has_values, check_points
+from diffusion_notes.tensor_checks import check_has_values, check_points, check_precise, is_dense
 
 __all__ = ["band_width", "cell_divergence", "chi_square_divergence", "nearest", "off_spiral_share"]
 
@@ -34,6 +34,7 @@ def nearest(x: Tensor, roll: SwissRoll | None = None) -> tuple[Tensor, Tensor]:
     """
     check_points("x", x, dim=2, least=1)
     check_has_values("x", x)
+    check_precise("x", x)
     if not bool(x.isfinite().all()):  # here a GPU is halted anyway
         raise ValueError("x must be finite, and some of its entries are not")
     roll = _clean(roll)
@@ -118,7 +119,7 @@ def chi_square_divergence(cell: torch.LongTensor, cells: int) -> float:
     0.375
     """
     check_integer("cells", cells, least=1)
-    if not isinstance(cell, Tensor) or cell.dtype != torch.long:
+    if not isinstance(cell, Tensor) or cell.dtype != torch.long or not is_dense(cell):
         raise TypeError(f"cell must be a tensor of int64, got {describe(cell)}")
     if cell.dim() != 1 or not len(cell):
         raise ValueError(f"cell must be of shape (n,) with n at least 1, got {describe(cell)}")

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from diffusion_notes.checks import describe
-from diffusion_notes.tensor_checks import check_fits, check_has_values, check_tensor
+from diffusion_notes.checks import check_kind, describe
+from diffusion_notes.tensor_checks import check_fits, check_has_values, check_tensor, is_dense
 
 __all__ = [
     "check_levels",
@@ -31,8 +31,9 @@ def check_times(t: int | Tensor, x: Tensor, least: int, most: int, look: bool = 
     Traceback (most recent call last):
     ValueError: t must lie in 1, ..., 10, got 11
     """
+    check_kind("look", look, bool)
     if isinstance(t, Tensor):
-        if t.dtype not in (torch.int32, torch.int64):
+        if t.dtype not in (torch.int32, torch.int64) or not is_dense(t):
             raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
         check_fits("t", t, x)
         if t.device != x.device:
@@ -66,6 +67,7 @@ def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
     ValueError: alpha_bar must lie in [0, 1], got 1.5
     """
     if isinstance(alpha_bar, Tensor) and alpha_bar.is_floating_point():
+        check_tensor("alpha_bar", alpha_bar)
         if alpha_bar.device.type == "cpu" and not bool(((alpha_bar >= 0) & (alpha_bar <= 1)).all()):
             raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
         return alpha_bar

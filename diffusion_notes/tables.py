@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion_notes.checks import check_integer, describe
-from diffusion_notes.tensor_checks import check_tensor
+from diffusion_notes.tensor_checks import check_tensor, is_dense
 
 __all__ = ["Tables"]
 
@@ -47,7 +47,7 @@ class Tables:
         table = self.whole(name, like)
         if not isinstance(t, Tensor):
             check_integer("t", t, least=0, most=len(table) - 1)
-        elif t.dtype not in (torch.int32, torch.int64):
+        elif t.dtype not in (torch.int32, torch.int64) or not is_dense(t):
             raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
         elif t.device != like.device:
             raise ValueError(f"t must be on the device of what is multiplied, {like.device}, got one on {t.device}")

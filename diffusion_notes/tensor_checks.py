@@ -23,14 +23,18 @@ __all__ = [
     "check_last_axis",
     "check_place",
     "check_points",
+    "check_precise",
     "check_returned",
     "check_tensor",
     "checked_device",
+    "is_dense",
 ]
 
 
 def check_tensor(name: str, value: Tensor) -> None:
-    """Raise a TypeError unless ``value`` is a floating-point tensor.
+    """Raise a TypeError unless ``value`` is a floating-point tensor, dense and of 16 bits a number at least.
+
+    Sparse and nested tensors, and numbers of 8 bits, are for storage: torch does not compute with them as with others.
 
     >>> check_tensor("x", [1.0])
     Traceback (most recent call last):
@@ -38,6 +42,28 @@ def check_tensor(name: str, value: Tensor) -> None:
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {describe(value)}")
+    if not is_dense(value) or value.dtype.itemsize < 2:
+        raise TypeError(f"{name} must be dense and have at least 16 bits a number, got {describe(value)}")
+
+
+def is_dense(value: Tensor) -> bool:
+    """Whether a tensor has a place for each of its entries: sparse and nested ones have not.
+
+    >>> is_dense(torch.eye(2)), is_dense(torch.eye(2).to_sparse())
+    (True, False)
+    """
+    return value.layout == torch.strided and not value.is_nested
+
+
+def check_precise(name: str, value: Tensor) -> None:
+    """Raise a TypeError for a tensor of 16 bits a number, where its few digits would be the result's or torch cannot.
+
+    >>> check_precise("x", torch.zeros(1).half())
+    Traceback (most recent call last):
+    TypeError: x must have 32 or 64 bits a number, got a torch.float16 tensor of shape (1,)
+    """
+    if value.dtype.itemsize < 4:
+        raise TypeError(f"{name} must have 32 or 64 bits a number, got {describe(value)}")
 
 
 def check_has_values(name: str, value: Tensor) -> None:

@@ -103,7 +103,7 @@ def train(
         FileNotFoundError: ``checkpoint`` is in a directory that does not exist.
         CheckpointError: the file at ``checkpoint`` cannot be resumed from. It is left as it is.
     """
-    _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every)
+    _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every, progress)
     device = data.device
     if generator is None:
         generator = Generator(device).manual_seed(int(torch.randint(2**62, (), device="cpu")))
@@ -154,7 +154,7 @@ def _annealed(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-def _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every) -> None:
+def _check(model, data, steps, batch_size, learning_rate, decay, generator, checkpoint, save_every, progress) -> None:
     if not callable(getattr(model, "loss", None)) or not isinstance(model, nn.Module):
         raise TypeError(f"model must be a module with a method loss(x, generator), got {describe(model)}")
     check_points("data", data, least=1, finite=True)
@@ -167,6 +167,7 @@ def _check(model, data, steps, batch_size, learning_rate, decay, generator, chec
     check_generator("generator", generator, data.device)
     if checkpoint is not None:
         check_kind("checkpoint", checkpoint, (str, Path), "a path")
+    check_kind("progress", progress, bool)
     check_number("decay", decay)
     if not 0 <= decay < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}")

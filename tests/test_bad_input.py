@@ -16,6 +16,8 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from unittest import mock
 
@@ -268,6 +270,14 @@ MIXED = {
     "bytes tensor": torch.ones(6, 2, dtype=torch.uint8),
     "booleans": torch.ones(6, 2, dtype=torch.bool),
     "complex": torch.ones(6, 2, dtype=torch.complex64),
+    "huge": 10**400,
+    "fraction": Fraction(1, 2),
+    "decimal": Decimal("0.5"),
+    "objects": np.array([Anything()]),
+    "sparse": torch.ones(6, 2).to_sparse(),
+    "sparse integers": torch.ones(6, dtype=torch.long).to_sparse(),
+    "nested": torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged),
+    "eight bits": torch.ones(6, 2).to(torch.float8_e4m3fn),
     "something": Anything(),
     "class": int,
 }
@@ -275,7 +285,7 @@ TENSORS = {"tensor", "scalar tensor"}
 # Of what is mixed above, what each annotation lets pass; it may still be wrong for another reason.
 FITS = {
     "Tensor": TENSORS, "torch.Tensor": TENSORS, "int": {"three"}, "float": {"half", "three"}, "str": {"text"},
-    "None": {"none"}, "bool": set(MIXED), "object": set(MIXED), "dict": {"dict"}, "Path": set(), "Callable": {"class"},
+    "None": {"none"}, "bool": {"yes"}, "object": set(MIXED), "dict": {"dict"}, "Path": set(), "Callable": {"class"},
     "Sequence": {"list", "lists"}, "tuple": set(), "Mapping": {"dict"}, "torch.device": set(), "torch.dtype": set(),
     "torch.LongTensor": {"integers"},
     "np.ndarray": {"half", "three", "yes", "list", "lists", "array", "array of integers", "scalar of numpy", "tensor",
@@ -450,7 +460,9 @@ WRONG = {
     ("neural_chain.NeuralChain", "latents"): [[], [-1], ["2"]],
     ("bound.as_walked", "path"): [[], [torch.zeros(6, 2)] * 10, [torch.zeros(6, 2)] * 10 + [torch.zeros(6, 1)]],
     ("bound.turned", "path"): [[torch.zeros(6, 2)] * 12, [torch.full((6, 2), math.nan)] * 11],
-    ("linear_gaussian.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq"],
+    ("linear_gaussian.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq", []],
+    ("linear_gaussian.LinearGaussianChain", "inference"): [[], ()],
+    ("explorables.Field", "network"): [networks.NoiseMLP], ("explorables.Reverse", "network"): [networks.NoiseMLP],
     ("quality.nearest", "roll"): [swiss_roll.SwissRoll().diffuse(0.5)],
     ("checkpoints.Checkpoint", "settings"): [{"a": math.nan}, {"a": {1}}],
     ("checkpoints.save_weights", "about"): [{"a": {1}}],
@@ -670,6 +682,15 @@ def test_another_precision_is_refused_or_gives_what_is_promised(name, parameter)
     value = arguments[parameter]
     other = torch.float64 if value.dtype == torch.float32 else torch.float32
     is_as_promised_or_refused(name, call, arguments, **{parameter: value.to(other)})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", sorted({name for name, _ in TENSORS_GIVEN} & set(RETURNS)))
+def test_sixteen_bits_are_refused_or_give_what_is_promised(name, dtype):
+    try:
+        is_as_promised(name, *recorded(name, dtype=dtype))
+    except (TypeError, ValueError) as error:
+        says_what_is_wrong(error, *parameters(name), *INSIDE, "weight")
 
 
 @pytest.mark.parametrize(("name", "parameter"), TENSORS_GIVEN)

@@ -46,6 +46,14 @@ def test_the_same_weights_are_the_same_file(weights, tmp_path):
     assert (tmp_path / "again").read_bytes() == weights.read_bytes()
 
 
+def test_empty_tensors_come_back(tmp_path):
+    """Which safetensors cannot read before the version that is asked for: a network without features has one."""
+    saved = nn.Module()
+    saved.register_buffer("frequency", torch.zeros(2, 0))
+    save_weights(saved, tmp_path / "empty")
+    assert load_weights(saved, tmp_path / "empty") == {}
+
+
 def test_truncated_anywhere_it_is_refused_and_left_alone(weights):
     whole = weights.read_bytes()
     for length in range(len(whole)):

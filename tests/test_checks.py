@@ -9,12 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_notes.checks import check_integer, check_positive, describe
+from diffusion_notes.checks import check_inside, check_integer, check_number, check_positive, describe
 
 
 @given(st.integers(), st.integers())
 def test_integers(value, least):
-    if value >= least:
+    if abs(value) >= 2**63:
+        with pytest.raises(ValueError, match=r"n must be less than 2\*\*63 in size, got an integer of \d+ bits"):
+            check_integer("n", value, least)
+    elif value >= least:
         check_integer("n", value, least)
     else:
         with pytest.raises(ValueError, match=f"n must be at least {least}, got {value}"):
@@ -29,7 +32,10 @@ def test_what_is_no_integer(value):
 
 @given(st.one_of(st.floats(), st.integers()))
 def test_positive_numbers(value):
-    if 0 < value < math.inf:
+    if isinstance(value, int) and abs(value) >= 2**63:
+        with pytest.raises(ValueError, match=r"s must be less than 2\*\*63 in size, got an integer of \d+ bits"):
+            check_positive("s", value)
+    elif 0 < value < math.inf:
         check_positive("s", value)
     else:
         with pytest.raises(ValueError, match="s must be positive and finite"):
@@ -45,3 +51,23 @@ def test_what_is_no_number(value):
 def test_descriptions_are_short():
     assert describe(torch.zeros(1000)) == "a torch.float32 tensor of shape (1000,)"
     assert len(describe("x" * 1000)) < 80
+    assert describe(10**10_000) == "an integer of 33220 bits"  # Python refuses to write it out
+    assert describe(-5) == "int -5"
+
+
+def test_tensors_that_are_not_dense_are_described():
+    assert describe(torch.eye(2).to_sparse()) == "a torch.float32 tensor of shape (2, 2) in sparse_coo"
+    nested = torch.nested.nested_tensor([torch.zeros(2)], layout=torch.jagged)
+    assert describe(nested) == "a nested torch.float32 tensor"
+
+
+def test_the_longest_integers_are_refused_everywhere():
+    for check in (
+        lambda n: check_integer("n", n, 0),
+        lambda n: check_number("n", n),
+        lambda n: check_inside("n", n, 0, 1),
+        lambda n: check_positive("n", n),
+    ):
+        for value in (2**63, 10**400, 10**10_000):
+            with pytest.raises(ValueError, match="n must be less than"):
+                check(value)

@@ -279,6 +279,8 @@ CALLS = {
     "tensor_checks.check_last_axis": lambda x, t: tensor_checks.check_last_axis("x", x, 2),
     "tensor_checks.check_place": lambda x, t: tensor_checks.check_place("x", x, "y", x),
     "tensor_checks.check_points": lambda x, t: tensor_checks.check_points("x", x, finite=True),
+    "tensor_checks.check_precise": lambda x, t: tensor_checks.check_precise("x", x),
+    "tensor_checks.is_dense": lambda x, t: tensor_checks.is_dense(x),
     "tensor_checks.check_tensor": lambda x, t: tensor_checks.check_tensor("x", x),
     "schedule_checks.check_times": lambda x, t: schedule_checks.check_times(t, x, 0, 10),
     "schedule_checks.checked_alpha_bar": lambda x, t: schedule_checks.checked_alpha_bar(x.sigmoid()),

@@ -66,6 +66,25 @@ def test_not_yet(told, answer, expected, difference):
     assert told(answer, expected) == f"Not yet: the largest difference is {difference}.\n"
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (0.5 + 3j, 0.5),
+        (np.array(0.5 + 3j), 0.5),
+        (torch.tensor(0.5 + 3j), 0.5),
+        (table + 1j, table),
+        (table.to_sparse(), table),
+        (10**400, 0.5),
+    ],
+)
+def test_what_is_no_real_number_is_never_right(told, answer, expected):
+    assert told(answer, expected).startswith("Not yet: the answer should be a number or a tensor, and is a")
+
+
+def test_a_number_keeps_its_digits(told):
+    assert told(0.1, 0.1, tolerance=1e-15) == "Right.\n"
+
+
 def test_the_tolerance_is_the_largest_difference_that_is_right(told):
     assert told(0.75, 0.5, tolerance=0.25) == "Right.\n"
     assert told(0.25, 0.5, tolerance=0.25) == "Right.\n"

@@ -36,6 +36,14 @@ def test_a_page_is_whole_and_asks_nobody_else(visit, name, scheme, width):
 
 
 @each_page
+def test_nothing_sticks_out_of_the_narrowest_page(visit, name):
+    """Which is also a page of 1280 pixels at 400 %."""
+    page = visit(name, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate(STICK_OUT) == []
+
+
+@each_page
 def test_a_page_names_no_other_host_to_load_from(name):
     html = (HTML / ("" if name in THEMES else "book") / f"{name}.html").read_text(encoding="utf-8")
     loads = re.findall(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](https?:)?//""", html)

@@ -68,3 +68,5 @@ def test_source_is_the_functions_own_without_its_docstring(capsys):
 def test_source_of_what_has_none_is_an_error():
     with pytest.raises(TypeError):
         show_source(len)
+    with pytest.raises(TypeError, match="function must have been defined by def or class, got function <function"):
+        show_source(lambda: 3)

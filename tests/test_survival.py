@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from test_checkpoints import saved_run
+from test_training import small_data, small_model
 from torch import nn
 
 from diffusion_notes.checkpoints import Checkpoint, CheckpointError, load_weights, save_weights
+from diffusion_notes.training import train
 
 SCRIPT = Path(__file__).with_name("survival.py")
 
@@ -113,6 +115,68 @@ def test_a_flipped_bit_is_refused_wherever_it_means_something(tmp_path):
         refused += refused_or_unharmed(path, tensors)
     # what is not refused is harmless: another blank in the padding, say
     assert refused >= len(places) - 16
+
+
+@pytest.mark.parametrize("deep", [b'{"__metadata__": ' + b"[" * 100_000, b"[" * 100_000])
+def test_a_header_without_end_is_refused(tmp_path, deep):
+    path = tmp_path / "run"
+    path.write_bytes(len(deep).to_bytes(8, "little") + deep)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_weights(nn.Linear(3, 2), path)
+
+
+def test_a_run_that_went_astray_leaves_its_last_good_state(tmp_path):
+    path, model, generator = tmp_path / "run", small_model(), torch.Generator().manual_seed(2)
+    settings = {"steps": 10, "batch_size": 16, "save_every": 2, "progress": False}
+    states = train(model, small_data(), generator=generator, checkpoint=path, **settings)
+    while next(states).step < 5:
+        pass
+    good = path.read_bytes()
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"model\.\S+ must be finite"):
+        next(states)
+    assert path.read_bytes() == good
+    assert os.listdir(tmp_path) == ["run"]
+    assert next(train(small_model(), small_data(), generator=generator, checkpoint=path, **settings)).step == 5
+
+
+def test_weights_that_could_not_be_read_again_are_not_written(tmp_path):
+    save_weights(nn.Linear(3, 2), tmp_path / "weights")
+    good, module = (tmp_path / "weights").read_bytes(), nn.Linear(3, 2)
+    torch.nn.init.constant_(module.bias, float("inf"))
+    with pytest.raises(ValueError, match="bias must be finite"):
+        save_weights(module, tmp_path / "weights")
+    assert (tmp_path / "weights").read_bytes() == good
+
+
+def test_a_link_where_it_is_written_first_is_not_followed(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / ".weights.part").symlink_to(precious)
+    with pytest.raises(OSError, match=r"\.weights\.part"):
+        save_weights(nn.Linear(3, 2), tmp_path / "weights")
+    assert precious.read_text() == "precious"
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
+    save_weights(nn.Linear(3, 2), tmp_path / "run")
+    assert (tmp_path / "run").is_symlink()
+    assert os.listdir(tmp_path / "disk") == ["run"]
+
+
+def test_a_link_to_nowhere_is_refused_before_the_training(tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere" / "run")
+    with pytest.raises(FileNotFoundError, match=r"there is no directory .*nowhere to save a checkpoint in"):
+        Checkpoint(tmp_path / "run", {})
+
+
+def test_a_link_to_itself_is_replaced(tmp_path):
+    (tmp_path / "weights").symlink_to("weights")
+    save_weights(nn.Linear(3, 2), tmp_path / "weights")
+    load_weights(nn.Linear(3, 2), tmp_path / "weights")
 
 
 def test_a_flipped_bit_in_weights_is_refused(tmp_path):

@@ -7,7 +7,14 @@ import math
 import pytest
 import torch
 
-from diffusion_notes.tensor_checks import check_alike, check_finite, check_has_values, check_points, check_tensor
+from diffusion_notes.tensor_checks import (
+    check_alike,
+    check_finite,
+    check_has_values,
+    check_points,
+    check_precise,
+    check_tensor,
+)
 
 
 def test_tensors_and_points():
@@ -28,6 +35,28 @@ def test_tensors_and_points():
         check_points("x", torch.zeros(1, 2), dim=3)
     with pytest.raises(ValueError, match="at least 2 points, got 1"):
         check_points("x", torch.zeros(1, 2), least=2)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.eye(2).to_sparse(),
+        torch.nested.nested_tensor([torch.zeros(2)], layout=torch.jagged),
+        torch.eye(2).to(torch.float8_e4m3fn),
+    ],
+)
+def test_what_is_for_storage_is_refused(tensor):
+    with pytest.raises(TypeError, match="x must be dense and have at least 16 bits a number, got a"):
+        check_tensor("x", tensor)
+
+
+def test_where_digits_matter_sixteen_bits_are_refused():
+    for tensor in (torch.zeros(2).half(), torch.zeros(2).bfloat16()):
+        check_tensor("x", tensor)
+        with pytest.raises(TypeError, match="x must have 32 or 64 bits a number, got a"):
+            check_precise("x", tensor)
+    for tensor in (torch.zeros(2), torch.zeros(2).double()):
+        check_precise("x", tensor)
 
 
 def test_values_are_looked_at_on_the_cpu_only():

@@ -73,9 +73,10 @@ class Particles(Explorable):
         for what, text in (("alt", alt), ("slider", slider), *(("labels", label) for label in labels)):
             check_kind(what, text, str, "text")
             if not text.strip():
-                raise ValueError(f"{what} must not be empty")
+                raise ValueError(f"{what} must not be empty, got {text!r}")
         check_positive("extent", extent)
         check_positive("seconds", seconds)
+        check_kind("autoplay", autoplay, bool)
         level = ((frames / extent).clip(-1, 1) + 1) / 2 * (_LEVELS - 1)
         level = level.round().astype(np.uint16)
         self._place = level / (_LEVELS - 1)
@@ -89,7 +90,7 @@ class Particles(Explorable):
             alt=alt,
             slider=slider,
             seconds=float(seconds),
-            autoplay=bool(autoplay),
+            autoplay=autoplay,
         )
 
     def __repr__(self) -> str:

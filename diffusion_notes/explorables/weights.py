@@ -35,7 +35,7 @@ class WithNetwork(Explorable):
         try:
             numbers = [value.detach().cpu().numpy() for value in network.state_dict().values()]
             schedule, data_std = network.schedule, float(network.data_std)
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:  # a class has these methods too, but no weights
             raise TypeError(f"network must be a NoiseMLP, got {describe(network)}") from error
         (dim, features), width, depth = numbers[0].shape, numbers[1].shape[0], len(numbers) // 2 - 1
         if dim != 2:
