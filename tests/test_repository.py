@@ -213,6 +213,27 @@ def test_on_colab_it_fetches_the_release_once(tmp_path, released):
     assert first_cell(content, colab=True, url=ONE, git=released) == done | {"calls": 0}
 
 
+def test_on_colab_what_a_killed_run_left_is_no_package(tmp_path, released):
+    content = tmp_path / "content"
+    (content / "diffusion-notes-v1.2.3.part" / "diffusion_notes").mkdir(parents=True)
+    (content / "diffusion-notes-v1.2.3.part" / "diffusion_notes" / "__init__.py").write_text("half = ")
+    assert first_cell(content, colab=True, url=ONE, git=released)["version"] == "1.2.3"
+    assert [path.name for path in content.iterdir()] == ["diffusion-notes-v1.2.3"]
+
+
+def test_on_colab_a_run_that_is_killed_leaves_nothing_that_passes_for_the_package(tmp_path, released, monkeypatch):
+    """A git that dies in the middle: the next run fetches it whole."""
+    content, broken = tmp_path / "content", tmp_path / "broken"
+    content.mkdir()
+    broken.mkdir()
+    (broken / "git").write_text('#!/bin/sh\nfor last; do :; done\nmkdir -p "$last/diffusion_notes"\nexit 137\n')
+    (broken / "git").chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{broken}{os.pathsep}{os.environ['PATH']}")
+        assert first_cell(content, colab=True, url=ONE)["version"] is None
+    assert first_cell(content, colab=True, url=ONE, git=released)["version"] == "1.2.3"
+
+
 def test_on_colab_a_release_that_is_not_there_is_named(tmp_path, released):
     content = tmp_path / "content"
     content.mkdir()
