@@ -248,3 +248,13 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("where", ["generative", "inference"])
+def test_a_step_of_another_kind_of_numbers_is_refused(where):
+    """It is told from the first one, and both kinds are named."""
+    eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
+    alike, other = Affine(eye, zero, std), Affine(eye.double(), zero.double(), std.double())
+    steps = {"generative": [alike, alike], "inference": [alike, alike]} | {where: [alike, other]}
+    with pytest.raises(ValueError, match=f"every step of {where} must have .* of the first, .*float32.* got .*float64"):
+        LinearGaussianChain(**steps)
