@@ -76,5 +76,5 @@ def test_a_name_that_is_no_tables_is_refused(fault):
 
 def test_a_sparse_tensor_of_times_is_refused():
     tables, _ = counted()
-    with pytest.raises(TypeError, match="t must be an integer tensor .* in sparse"):
+    with pytest.raises(TypeError, match=r"t must be an integer tensor .* in sparse"):
         tables.at("third", torch.tensor([1, 2]).to_sparse(), torch.zeros(2))
