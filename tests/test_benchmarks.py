@@ -137,13 +137,14 @@ def test_the_bound_pays_the_weight_of_the_excess(short):
     assert paid > 8 * sum(gap["error"] for gap in gaps)  # so the line above can fail
 
 
-def test_exact_targets_have_the_same_gradient_and_none_of_the_noise(short):
+@pytest.mark.parametrize("how", [("simple", False), ("variational", False), ("variational", True)])
+def test_exact_targets_have_the_same_gradient_and_none_of_the_noise(short, how):
     """On average: so what is learned is the same. And the exact noise itself has no loss left."""
     network = NoiseMLP(SHORT, width=8, generator=torch.Generator().manual_seed(0))
     network.layers[-1].bias.data.add_(0.3)
     each = []
     for kind in (DDPM, recipes.ExactTargets):
-        ddpm, generator = kind(network, SHORT, "beta"), torch.Generator().manual_seed(1)
+        ddpm, generator = kind(network, SHORT, "beta", *how), torch.Generator().manual_seed(1)
         points = SwissRoll().sample(200_000, generator)
         loss = [ddpm.loss(batch, generator) for batch in points.split(2000)]
         gradients = [torch.autograd.grad(one, network.layers[-1].bias)[0] for one in loss]
@@ -167,6 +168,20 @@ def test_the_fitted_variances_are_the_best_for_the_network(short):
         torch.testing.assert_close(fitted[1:], expected[1:], rtol=0.05, atol=0)
         if network is recipes.exact_noise:
             assert torch.equal(recipes.variance_of_exact_noise(), expected)
+
+
+def test_the_loss_is_taken_at_the_points_mixed_with_their_noise(short):
+    """All points are one, so the noise in x_t is known, and a prediction that is off by a vector has its square."""
+    where = torch.tensor([1.5, -0.5])
+
+    def network(xt, t):
+        level = SHORT.alpha_bar[t].item()
+        return (xt - level**0.5 * where) / (1 - level) ** 0.5 + torch.tensor([0.3, -0.4])
+
+    points = where.expand(100, 2)
+    fitted = recipes.fitted_variance(DDPM(network, SHORT), points, torch.Generator().manual_seed(0), draws=10)
+    expected = best_variance(SHORT, torch.full((21,), 0.25), 2)
+    torch.testing.assert_close(fitted, expected, rtol=1e-4, atol=0)
 
 
 def test_a_recipe_that_is_fitted_samples_with_other_variances(short):
