@@ -42,11 +42,13 @@ class DDPM(nn.Module):
         objective: ``"simple"``, to train on :math:`L_\text{simple}`, or ``"variational"``, on the bound.
         importance: whether :meth:`loss` draws t in proportion to its weight in the objective, and not
             uniformly (Nichol and Dhariwal 2021, section 3.3, have the idea). The expectation is the same, and
-            of the bound's the noise is much smaller; in :math:`L_\text{simple}` all weights are equal.
+            of the bound's the noise is much smaller; in :math:`L_\text{simple}` all weights are equal. Or a
+            table of T + 1 values of which the first is not used: t is drawn in proportion to them.
 
     Raises:
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
-        ValueError: ``variance`` or ``objective`` is none of these, or ``network`` was made for another schedule.
+        ValueError: ``variance``, ``objective`` or ``importance`` is none of these, or ``network`` was made for
+            another schedule.
 
     Values of points are not checked, because this is called inside loops.
 
@@ -62,7 +64,7 @@ class DDPM(nn.Module):
         schedule: Schedule,
         variance: str | Tensor = "beta_tilde",
         objective: str = "simple",
-        importance: bool = False,
+        importance: bool | Tensor = False,
     ) -> None:
         super().__init__()
         if not callable(network):
@@ -75,25 +77,32 @@ class DDPM(nn.Module):
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
         check_choice("objective", objective, ("simple", "variational"))
-        check_kind("importance", importance, bool)
+        if isinstance(importance, Tensor):
+            importance = checked_table("importance", importance, schedule.T + 1)
+        else:
+            check_kind("importance", importance, bool, "a bool, or a table of values")
         self.network, self.schedule, self.variance = network, schedule, variance
         self.objective, self.importance = objective, importance
         self.q = ForwardProcess(schedule)
         weight = schedule.T * variational_weight(schedule, self.sigma_squared)
         if objective == "simple":
             weight = (weight > 0).double()
-        share = weight.cumsum(0) / weight.sum()
-        sigma = self.sigma_squared.sqrt()
-        self.tables = Tables({"sigma": sigma, "weight": weight, "share": share}.__getitem__)
         self.mean_weight = (weight.sum() / schedule.T).item()
+        often = weight if isinstance(importance, bool) else (weight > 0) * importance
+        # what makes up for how often t is drawn; of t = 0, which never is, NaN
+        worth = weight / often * (often.sum() / schedule.T)
+        tables = {"sigma": self.sigma_squared.sqrt(), "weight": weight, "worth": worth}
+        self.tables = Tables((tables | {"share": often.cumsum(0) / often.sum()}).__getitem__)
 
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str | bool]:
         """What a training run cannot be resumed without, beside the parameters."""
         network = repr(self.network) if isinstance(self.network, nn.Module) else type(self.network).__name__
         variance = fingerprint(self.variance) if isinstance(self.variance, Tensor) else self.variance
         schedule = fingerprint(self.schedule.beta)
         about = {"variance": variance, "schedule": schedule, "network": network, "objective": self.objective}
-        return about | ({"importance": True} if self.importance else {})
+        if self.importance is False:  # nor had the runs that were stored before there was a choice
+            return about
+        return about | {"importance": self.importance is True or fingerprint(self.importance)}
 
     @property
     def length(self) -> int:
@@ -146,13 +155,13 @@ class DDPM(nn.Module):
     def _draw_t(self, x0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor | float]:
         """A t for each point, and what makes up for how it was drawn."""
         T, n = self.schedule.T, x0.shape[:1]
-        if self.importance:
-            u = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
-            # t is the first whose share of the weight, with those before it, is more than u
-            t = torch.searchsorted(self.tables.whole("share", x0), u, right=True).clamp(max=T)
-            return t, self.mean_weight
-        t = torch.randint(1, 1 + T, n, generator=generator, device=x0.device)
-        return t, 1.0 if self.objective == "simple" else self.tables.at("weight", t, x0).squeeze(-1)
+        if self.importance is False:
+            t = torch.randint(1, 1 + T, n, generator=generator, device=x0.device)
+            return t, 1.0 if self.objective == "simple" else self.tables.at("weight", t, x0).squeeze(-1)
+        u = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
+        # t is the first whose share, with those before it, is more than u
+        t = torch.searchsorted(self.tables.whole("share", x0), u, right=True).clamp(max=T)
+        return t, self.mean_weight if self.importance is True else self.tables.at("worth", t, x0).squeeze(-1)
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():

@@ -119,7 +119,7 @@ MORE = {
         checkpoints.load_weights(nn.Linear(2, 2), "weights"),
     ),
     "checkpoints.save_weights": lambda x, t: checkpoints.save_weights(nn.Linear(2, 2), "weights"),
-    "ddpm.DDPM": lambda x, t: ddpm.DDPM(FLAT, Schedule_10, table(x)),
+    "ddpm.DDPM": lambda x, t: ddpm.DDPM(FLAT, Schedule_10, table(x), importance=table(x)),
     "diagrams.Diagram": lambda x, t: diagrams.Diagram(
         {"z": (0, 0, False), "x": (0, 1, True)}, [("z", "x", "", "p")], "z above x."
     ),
@@ -413,6 +413,7 @@ BETA, ARRAY = Schedule_10.beta, np.ones(10)
 WRONG = {
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
+    ("ddpm.DDPM", "importance"): ["weight", 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("best_levels.best_schedule", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2, LEVELS[None]],
     ("best_levels.best_schedule", "doubts"): [DOUBTS[1:], -DOUBTS, DOUBTS * math.inf],
     ("best_levels.best_bound", "levels"): [LEVELS.flip(0)],

@@ -12,6 +12,7 @@ from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -247,6 +248,57 @@ def test_t_is_drawn_in_proportion_to_its_weight_in_the_bound(generator):
     assert_close(share, (weight[1:] / weight[1:].sum()).float(), rtol=0, atol=0.006)
 
 
+def test_t_is_drawn_in_proportion_to_a_table_and_the_loss_is_the_same(generator):
+    """Whatever the table; its first value is not used."""
+    schedule, table = Schedule.linear(T=4, beta_1=0.1, beta_T=0.7), torch.tensor([9.0, 4, 1, 2, 3])
+    x0 = torch.randn(200_000, 1, generator=generator, **float64)
+    seen = []
+
+    def network(xt, t):
+        seen.append(t)
+        return 0.3 * xt
+
+    for objective in ("simple", "variational"):
+        uniform, other = (DDPM(network, schedule, "beta", objective, how) for how in (False, table))
+        seen.clear()
+        losses = torch.stack([other.loss(part, generator) for part in x0.split(1000)])
+        assert_close(
+            torch.bincount(torch.cat(seen)) / len(x0), torch.tensor([0, 0.4, 0.1, 0.2, 0.3]), rtol=0, atol=0.005
+        )
+        usual = torch.stack([uniform.loss(part, generator) for part in x0.split(1000)])
+        assert losses.mean() == pytest.approx(usual.mean().item(), abs=4 * usual.std().item() / len(usual) ** 0.5)
+
+
+def test_a_table_of_the_weights_draws_as_the_weights_do():
+    """And any multiple of it."""
+    schedule = Schedule.linear(T=10, beta_T=0.5)
+    x0 = torch.zeros(50, 2, **float64)
+    usual = DDPM(some_network, schedule, "beta", "variational", importance=True)
+    for factor in (1e-5, 3):
+        table = factor * variational_weight(schedule, usual.sigma_squared)
+        other = DDPM(some_network, schedule, "beta", "variational", table)
+        losses = [ddpm.loss(x0, torch.Generator().manual_seed(1)) for ddpm in (usual, other)]
+        assert_close(*losses)
+
+
+def test_a_table_that_suits_the_loss_makes_its_noise_smaller(generator):
+    """Here the prediction is very wrong at one t: the best table is in proportion to the root of E loss²."""
+    schedule, table = Schedule.linear(T=100), torch.full((101,), 3**0.5)
+    table[7] = 101
+    x0 = torch.randn(20_000, 1, generator=generator)
+
+    def network(xt, t):
+        seen.append(t)
+        return torch.where(t.unsqueeze(-1) == 7, 10.0, 0.0).expand_as(xt)
+
+    seen = []
+    noise = [
+        torch.stack([DDPM(network, schedule, importance=how).loss(x, generator) for x in x0.split(200)]).std()
+        for how in (False, table)
+    ]
+    assert noise[1] < noise[0] / 3
+
+
 def drawn(monkeypatch, u, objective, variance="beta"):
     """The t of four steps that belong to given uniform numbers."""
     seen = []
@@ -277,6 +329,10 @@ def test_settings_name_importance_only_where_it_is_used():
     with_it, without = (DDPM(some_network, schedule, importance=choice).settings() for choice in (True, False))
     assert with_it == without | {"importance": True}
     assert "importance" not in without
+    tables = [torch.ones(5), torch.ones(5), torch.arange(1.0, 6)]
+    one, same, other = (DDPM(some_network, schedule, importance=table).settings() for table in tables)
+    assert one == same != other
+    assert isinstance(one["importance"], str)
     network = NoiseMLP(schedule)
     assert (without["network"], DDPM(network, schedule).settings()["network"]) == ("function", repr(network))
 

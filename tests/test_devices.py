@@ -116,9 +116,9 @@ def model(x) -> ddpm.DDPM:
 
 
 def model_with_table(x) -> ddpm.DDPM:
-    """The same with a table of variances, and trained on the bound."""
+    """The same with tables of variances and of how often t is drawn, and trained on the bound."""
     plain = model(x)
-    return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational")
+    return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational", plain.schedule.beta + 1)
 
 
 def both_models(x) -> tuple[ddpm.DDPM, ddpm.DDPM]:
