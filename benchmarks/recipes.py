@@ -17,7 +17,7 @@ from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
 from diffusion_notes.distributions import draw, randn_like
 from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.parameterisations import best_variance
+from diffusion_notes.parameterisations import best_variance, variational_weight
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.training import train
 
@@ -47,21 +47,26 @@ class Recipe:
 
     The variances are σ_t² = β_t, or, if ``fitted``, the best ones for the loss that the network has at each t.
 
-    >>> Recipe(importance=True).ddpm(Generator()).objective
+    How t is drawn: ``"worth"`` is its weight in the bound times the root of the loss at that t, as if the data were
+    Gaussian, which is where most can be learned; ``"weight"`` its weight alone; ``"uniform"`` has the simple loss.
+
+    >>> Recipe().ddpm(Generator()).objective
     'variational'
     """
 
-    importance: bool = True  # t by its weight in the bound; if not, uniform, and the simple loss
+    draw: str = "worth"
     size: dict = field(default_factory=lambda: {"width": 64, "depth": 3, "features": 32})
-    how: dict = field(default_factory=lambda: {"batch_size": 1024, "learning_rate": 1e-2, "decay": 0.99})
+    how: dict = field(default_factory=lambda: {"batch_size": 1024, "learning_rate": 2e-2, "decay": 0.99})
     fitted: bool = False
     kind: type[DDPM] = DDPM
 
     def ddpm(self, generator: Generator) -> DDPM:
         """The model before its training."""
-        objective = "variational" if self.importance else "simple"
         network = NoiseMLP(SCHEDULE, generator=generator, **self.size)
-        return self.kind(network, SCHEDULE, "beta", objective, self.importance)
+        worth = variational_weight(SCHEDULE, SCHEDULE.beta) * network.left_over.squeeze(-1)
+        importance = {"worth": worth, "weight": True, "uniform": False}[self.draw]
+        objective = "simple" if self.draw == "uniform" else "variational"
+        return self.kind(network, SCHEDULE, "beta", objective, importance)
 
     def train(self, points: Tensor, steps: int, generator: Generator) -> tuple[DDPM, dict]:
         """The average of the last steps, and the seconds."""
@@ -76,7 +81,8 @@ class Recipe:
 
 RECIPES = {
     "this book": Recipe(),
-    "this book, uniform t": Recipe(importance=False),
+    "this book, t by weight": Recipe(draw="weight"),
+    "this book, uniform t": Recipe(draw="uniform"),
     "this book, exact targets": Recipe(kind=ExactTargets),
     "this book, 100,000 points": Recipe(
         how={"batch_size": 1024, "learning_rate": 5e-3, "decay": 0.998},

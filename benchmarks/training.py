@@ -69,9 +69,10 @@ class Contestant:
 EXACT = ("exact noise", "exact noise, best")
 CONTESTANTS = [
     *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
-    Contestant("this book", (60, 125, 250, 500, 1000)),
-    Contestant("this book, uniform t", (250, 1000)),
-    Contestant("this book, exact targets", (1000,)),
+    Contestant("this book", (50, 100, 200, 400, 600)),
+    Contestant("this book, t by weight", (200, 600)),
+    Contestant("this book, uniform t", (200, 600)),
+    Contestant("this book, exact targets", (600,)),
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
