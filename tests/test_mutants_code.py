@@ -168,6 +168,17 @@ def test_a_module_that_is_none_is_refused(monkeypatch):
 RECORD = json.loads(mutants_code.RECORD.read_text(encoding="utf-8"))
 
 
+def test_two_processes_do_not_examine_one_module(monkeypatch, tmp_path):
+    monkeypatch.setattr(mutants_code, "SESSIONS", tmp_path / "mutants")
+    with mutants_code.alone("chain"):
+        with mutants_code.alone("bound"):
+            pass
+        with pytest.raises(SystemExit, match="chain is being examined"), mutants_code.alone("chain"):
+            pass
+    with mutants_code.alone("chain"):
+        pass
+
+
 def test_a_line_that_is_taken_away_has_a_name():
     found = mutants_code.verdict([tried("RemoveDecorator", "survived", "")], {"without a": "it is kept"})
     assert found["survivors"] == [{"line": 7, "code": "a", "changed": "without a", "why": "it is kept"}]

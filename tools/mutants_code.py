@@ -11,6 +11,7 @@ the reason if mutants_explained.toml has one: it is to be killed, or explained w
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shlex
 import shutil
@@ -20,6 +21,8 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -73,11 +76,23 @@ def examine(module: str) -> dict:
     sources = sources_of(module)
     session = SESSIONS / f"{module}-{sources}.sqlite"
     tests = [*OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
-    with tempfile.TemporaryDirectory() as folder:
+    with alone(module), tempfile.TemporaryDirectory() as folder:
         project = copy(Path(folder) / "copy")
         with serving(project, tests):
             tried = changed(module, session, project)
     return {"sources": sources} | verdict(tried, reasons(module))
+
+
+@contextmanager
+def alone(module: str) -> Iterator[None]:
+    """Two processes would both write down what each mutant did, and so count it twice."""
+    SESSIONS.mkdir(parents=True, exist_ok=True)
+    with (SESSIONS / f"{module}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"{module} is being examined by another process") from None
+        yield
 
 
 def changed(module: str, session: Path, project: Path) -> list:
@@ -91,7 +106,6 @@ def changed(module: str, session: Path, project: Path) -> list:
         command = [TOOLS / tool, *arguments]
         return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    SESSIONS.mkdir(parents=True, exist_ok=True)
     if not session.exists():
         whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
         whole.unlink(missing_ok=True)
