@@ -44,9 +44,10 @@ $(BOOK): $(READY) $(SOURCES)
 serve: book ## build the book and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-# a worker a core, each with one thread; loadscope keeps the cells of a notebook together, and in order
+# a worker a core, each with one thread; loadscope keeps the cells of a notebook together, and in order; the notebooks,
+# which take longest, come first
 test: writable lint book ## run all the tests: code, doctests, notebooks, built pages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-colab: $(READY) $(COLAB)/.ready ## run the notebooks with Colab's versions, where only the first cell brings the package
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/play_colab.py
