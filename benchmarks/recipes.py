@@ -47,8 +47,8 @@ class Recipe:
 
     The variances are σ_t² = β_t, or, if ``fitted``, the best ones for the loss that the network has at each t.
 
-    How t is drawn: ``"worth"`` is its weight in the bound times the root of the loss at that t, as if the data were
-    Gaussian, which is where most can be learned; ``"weight"`` its weight alone; ``"uniform"`` has the simple loss.
+    How t is drawn: ``"worth"`` is by its weight in the bound times the root of the loss that Gaussian data would have
+    at that t, for a gradient with little noise; ``"weight"`` its weight alone; ``"uniform"`` has the simple loss.
 
     >>> Recipe().ddpm(Generator()).objective
     'variational'
