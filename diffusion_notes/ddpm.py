@@ -88,7 +88,7 @@ class DDPM(nn.Module):
         if objective == "simple":
             weight = (weight > 0).double()
         self.mean_weight = (weight.sum() / schedule.T).item()
-        often = weight if isinstance(importance, bool) else (weight > 0) * importance
+        often = weight if isinstance(importance, bool) else torch.where(weight > 0, importance, 0)
         # what makes up for how often t is drawn; of t = 0, which never is, NaN
         worth = weight / often * (often.sum() / schedule.T)
         tables = {"sigma": self.sigma_squared.sqrt(), "weight": weight, "worth": worth}

@@ -281,6 +281,16 @@ def test_a_table_of_the_weights_draws_as_the_weights_do():
         assert_close(*losses)
 
 
+@pytest.mark.parametrize("first", [0.0, -1.0, float("inf"), nan])
+def test_the_first_value_of_a_table_may_be_anything(first):
+    schedule, table = Schedule.linear(T=4), torch.tensor([1.0, 4, 1, 2, 3])
+    usual = DDPM(some_network, schedule, importance=table.clone())
+    table[0] = first
+    other = DDPM(some_network, schedule, importance=table)
+    losses = [ddpm.loss(torch.zeros(50, 2, **float64), torch.Generator().manual_seed(1)) for ddpm in (usual, other)]
+    assert losses[0] == losses[1]
+
+
 def test_a_table_that_suits_the_loss_makes_its_noise_smaller(generator):
     """Here the prediction is very wrong at one t: the best table is in proportion to the root of E loss²."""
     schedule, table = Schedule.linear(T=100), torch.full((101,), 3**0.5)
