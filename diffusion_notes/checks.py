@@ -103,7 +103,7 @@ def check_inside(name: str, value: float, low: float, high: float) -> None:
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise unless ``value`` is a number (TypeError), positive and finite (ValueError).
+    """Raise unless ``value`` is a number (TypeError), positive and finite, as are its powers (ValueError).
 
     >>> check_positive("noise", -1.0)
     Traceback (most recent call last):
@@ -112,6 +112,8 @@ def check_positive(name: str, value: float) -> None:
     _check_is_number(name, value)
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
+    if not 1 / _HUGE <= value <= _HUGE:
+        raise ValueError(f"{name} must lie between {1 / _HUGE:g} and {_HUGE:g}, got {value}")
 
 
 def checked_json(name: str, value: dict) -> dict:
@@ -141,3 +143,4 @@ def _check_fits_a_word(name: str, value: int) -> None:
 
 
 _MOST = 2**63 - 1
+_HUGE = 1e100  # its square, and what one makes of that, are still numbers

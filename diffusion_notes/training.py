@@ -78,7 +78,8 @@ def train(
     The learning rate rises over the first twentieth of the steps and then falls to zero along a
     cosine. The parameters' exponential moving average is kept beside them. No step looks at a value, so a GPU
     is never halted. What else helps there is the caller's: ``model.network.compile()`` before the training (with
-    ``mode="reduce-overhead"`` it uses CUDA graphs), and the loop inside ``torch.autocast(...)``.
+    ``mode="reduce-overhead"`` it uses CUDA graphs), and the loop inside ``torch.autocast(...)``. Points and parameters
+    stay in 32 bits there; in 16 the schedule's :math:`\sqrt{\bar\alpha_t}` would be rounded to 1 for small t.
 
     Arguments:
         model: a module with a method ``loss(x, generator)``, on the device where it is to be trained.

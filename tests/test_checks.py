@@ -35,11 +35,22 @@ def test_positive_numbers(value):
     if isinstance(value, int) and abs(value) >= 2**63:
         with pytest.raises(ValueError, match=r"s must be less than 2\*\*63 in size, got an integer of \d+ bits"):
             check_positive("s", value)
-    elif 0 < value < math.inf:
+    elif 1e-100 <= value <= 1e100:
         check_positive("s", value)
+    elif 0 < value < math.inf:
+        with pytest.raises(ValueError, match=r"s must lie between 1e-100 and 1e\+100, got"):
+            check_positive("s", value)
     else:
         with pytest.raises(ValueError, match="s must be positive and finite"):
             check_positive("s", value)
+
+
+@pytest.mark.parametrize("value", [1e308, 1e-308])
+def test_lengths_whose_squares_are_no_numbers_are_refused(value):
+    with pytest.raises(ValueError, match="s must lie between"):
+        check_positive("s", value)
+    for power in (1, -1):
+        check_positive("s", 10.0 ** (100 * power))
 
 
 @pytest.mark.parametrize("value", [True, "1", None, torch.tensor(1.0)])

@@ -201,6 +201,19 @@ def test_what_occurs_in_an_equation(latex, part, there):
         assert contains(latex, part) is there
 
 
+@pytest.mark.parametrize(
+    "part", ["b" * 10_000, "b+" * 5000 + "b", "{" * 5000 + "b" + "}" * 5000, r"\sqrt{" * 999 + "b" + "}" * 999]
+)
+def test_what_no_page_could_show_is_not_understood(part):
+    for latex, wanted in ((f"a = {part}", "b"), ("a = b", part)):
+        with pytest.raises(NotUnderstood, match=r"too deep to follow|no more than 300 are read"):
+            contains(latex, wanted)
+
+
+def test_the_longest_that_is_read_is_read():
+    assert contains("a = " + "b" * 298, "b")
+
+
 @pytest.mark.parametrize("bad", [None, 1, ["a = b"]])
 def test_latex_must_be_a_string(bad):
     with pytest.raises(TypeError, match="latex must be a string"):

@@ -58,3 +58,17 @@ def test_a_weight_is_a_factor():
 
     total = integrate_plane(second_moment, reach=9.0, step=0.5, weight=each)
     torch.testing.assert_close(total, torch.eye(2, dtype=torch.float64), rtol=1e-11, atol=1e-11)
+
+
+def test_a_grid_that_no_memory_holds_is_refused():
+    for reach, step in ((5000.1, 1.0), (1e100, 1e-100)):
+        with pytest.raises(ValueError, match=r"step must be at least .*, a 5000th of reach, got"):
+            integrate_plane(lambda x: x[:, 0], reach, step)
+
+
+def test_the_finest_grid_is_allowed(monkeypatch):
+    """Its points are counted, and not made."""
+    seen = []
+    monkeypatch.setattr(torch, "cartesian_prod", lambda a, b: seen.append(len(a)) or torch.ones(1, 2))
+    integrate_plane(lambda x: x[:, 0], reach=5000.0, step=1.0)
+    assert seen == [10_001]

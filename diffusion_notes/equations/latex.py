@@ -234,4 +234,13 @@ def words(latex: str) -> tuple[list[Word], str, list[tuple[tuple[int, int], tupl
     """
     balanced(latex)
     reader = _Reader(latex)
-    return reader.read(), reader.tag, reader.named
+    try:
+        found = reader.read()
+    except RecursionError:
+        raise NotUnderstood("groups within groups, too deep to follow") from None
+    if len(found) > _MOST:
+        raise NotUnderstood(f"{len(found)} letters and signs, of which no more than {_MOST} are read")
+    return found, reader.tag, reader.named
+
+
+_MOST = 300  # far more than any equation has; what is read recursively has an end

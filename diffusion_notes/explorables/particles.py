@@ -124,6 +124,8 @@ class Particles(Explorable):
 def finite(name: str, value: np.ndarray) -> np.ndarray:
     """An array of finite numbers, or an error that names it."""
     try:
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError("some of it may be masked")
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":  # texts would be read as numbers, complex ones be cut
             raise TypeError(f"its dtype is {array.dtype}")
