@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,11 +43,22 @@ $$ x_1 = 2 \\tag{1} $$
 """
 
 
-def build(folder, page: str) -> tuple[int, str]:
+MISTAKES = {
+    "missing": ("(#eq-1)", "(#eq-2)", "eq-2"),
+    "elsewhere": ("other.md#eq-1", "other.md#eq-7", "eq-7"),
+    "nowhere": ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
+    "twice": ("$$ x_0", '<a id="eq-1"></a>\n\n$$ x_0', "is there twice"),
+}
+
+
+def build(folder: Path, **pages: str) -> tuple[int, str]:
+    """A book of these pages, and of another: the status of the build, and its log."""
     extension = os.path.relpath(ROOT / "book" / "_ext", folder)
     (folder / "_config.yml").write_text(CONFIG.format(extension=extension))
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\nchapters: [{file: other}]\n")
-    (folder / "page.md").write_text(page)
+    chapters = "".join(f"\n- file: {name}" for name in pages)
+    (folder / "_toc.yml").write_text(f"format: jb-book\nroot: other\nchapters:{chapters}\n")
+    for name, page in pages.items():
+        (folder / f"{name}.md").write_text(page)
     (folder / "other.md").write_text(OTHER)
     (folder / "swiss_roll.ipynb").write_bytes((ROOT / "book" / "swiss_roll.ipynb").read_bytes())
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "-n", "-W", "--keep-going", "."]
@@ -57,7 +69,7 @@ def build(folder, page: str) -> tuple[int, str]:
 
 
 def test_a_page_without_mistakes_is_built(tmp_path):
-    status, log = build(tmp_path, GOOD)
+    status, log = build(tmp_path, page=GOOD)
     assert status == 0, log
     html = (tmp_path / "_build" / "html" / "page.html").read_text()
     assert 'href="#eq-1"' in html
@@ -65,18 +77,25 @@ def test_a_page_without_mistakes_is_built(tmp_path):
     assert 'data-explorable="particles"' in html
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "words"),
-    [
-        ("(#eq-1)", "(#eq-2)", "eq-2"),
-        ("other.md#eq-1", "other.md#eq-7", "eq-7"),
-        ("x_0 = 1", r"\frac{x_0 = 1", "KaTeX"),
-        ("x_0 = 1", r"\nosuchcommand", "nosuchcommand"),
-        ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
-        ("$$ x_0", '<a id="eq-1"></a>\n\n$$ x_0', "is there twice"),
-    ],
-)
-def test_a_mistake_fails_the_build_and_is_named(tmp_path, right, wrong, words):
-    status, log = build(tmp_path, GOOD.replace(right, wrong))
+@pytest.fixture(scope="module")
+def mistaken(tmp_path_factory) -> tuple[int, str]:
+    """A book with a page for each mistake."""
+    wrong = {name: GOOD.replace(right, wrong) for name, (right, wrong, _) in MISTAKES.items()}
+    assert GOOD not in wrong.values()
+    return build(tmp_path_factory.mktemp("mistaken"), **wrong)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_fails_the_build_and_is_named(mistaken, name):
+    """Each is a warning of its own page, any of which is fatal to a strict build."""
+    status, log = mistaken
+    assert status != 0
+    said = [line for line in re.split(r"\n(?=/)", log) if f"/{name}.md:" in line]
+    assert any("WARNING" in line and MISTAKES[name][2] in line for line in said), said
+
+
+@pytest.mark.parametrize(("wrong", "words"), [(r"\frac{x_0 = 1", "KaTeX"), (r"\nosuchcommand", "nosuchcommand")])
+def test_an_equation_that_cannot_be_set_ends_the_build_and_is_named(tmp_path, wrong, words):
+    status, log = build(tmp_path, page=GOOD.replace("x_0 = 1", wrong))
     assert status != 0
     assert words in log
