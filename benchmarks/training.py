@@ -69,11 +69,11 @@ class Contestant:
 EXACT = ("exact noise", "exact noise, best")
 CONTESTANTS = [
     *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
-    Contestant("this book", (50, 100, 200, 350, 550)),
-    Contestant("this book, plain targets", (200, 550)),
-    Contestant("this book, t by weight", (200, 550)),
-    Contestant("this book, uniform t", (200, 550)),
-    Contestant("this book, exact targets", (550,)),
+    Contestant("this book", (50, 100, 200, 350, 500)),
+    Contestant("this book, plain targets", (200, 500)),
+    Contestant("this book, t by weight", (200, 500)),
+    Contestant("this book, uniform t", (200, 500)),
+    Contestant("this book, exact targets", (500,)),
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
