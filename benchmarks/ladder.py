@@ -3,8 +3,9 @@
     python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock]
 
 Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
-processes may share it. A training that diverges is a run without a gap. With seeds that are not in the plan, nothing is
-stored: what comes out is printed beside what is stored, to see whether it can be reproduced.
+processes may share it, each with rungs or seeds of its own. A training that diverges is a run without a gap. With seeds
+that are not in the plan, nothing is stored: what comes out is printed beside what is stored, to see whether it can be
+reproduced.
 """
 
 from __future__ import annotations

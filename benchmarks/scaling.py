@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py
 
-One size is changed at a time, from those of the book's own recipe. Each measurement is a process of its own with one
+One size is changed at a time, from those of STANDARD. Each measurement is a process of its own with one
 thread, so that its memory is its own; they take turns, round by round, and the quickest round counts, since others may
 use the machine too. What is counted is processor time, and the most memory above what the process had before.
 """
@@ -80,7 +80,7 @@ COSTS = {"training": training_costs, "sampler": sampler_costs}
 
 
 def _model(size: dict[str, int]) -> DDPM:
-    """The book's recipe in other sizes; its noise levels begin, and end, at nearly the same place for each T."""
+    """The book's network in these sizes; its noise levels begin, and end, at nearly the same place for each T."""
     schedule = Schedule.linear(T=size["T"], beta_1=min(0.1 / size["T"], 0.5), beta_T=min(20 / size["T"], 0.9))
     network = NoiseMLP(schedule, dim=size["D"], width=size["width"], depth=2, features=64)
     return DDPM(network, schedule, "beta", "variational", importance=True)

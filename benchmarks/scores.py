@@ -1,7 +1,7 @@
 """What samples of the swiss roll are measured by: four numbers, and each has a floor, that of true samples.
 
 Two need the roll: the divergence over 500 cells of equal mass, and the share off the spiral. Two compare with as many
-true samples and know nothing of a spiral.
+true samples, at most 10,000, and know nothing of a spiral.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     python benchmarks/training.py [--peers] [--seeds K ...] [--only NAME ...]
 
-For each seed there are points of its own, and all contestants learn from the same ones; they take turns, seed by seed,
-so that a busy hour of the machine meets all of them. What is scored is the end of a training whose length was fixed
-before; shorter ones are run too, to see what comes when. One thread. Each run is a file of its own as soon as it has
-ended, so a series that is interrupted goes on where it was. With seeds that are not in the plan nothing is stored: what
-comes out is printed beside what is.
+For each seed there are points of its own, and all contestants with as many points learn from the same ones; they take
+turns, seed by seed, so that a busy hour of the machine meets all of them. What is scored is the end of a training whose
+length was fixed before; shorter ones are run too, to see what comes when. One thread. Each run is a file of its own as
+soon as it has ended, so a series that is interrupted goes on where it was. With seeds that are not in the plan nothing
+is stored: what comes out is printed beside what is.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def gather() -> dict:
     return {
         "provenance": provenance("make bench-peers"),
         "versions of others": dict(re.findall(r"([a-z]+)==([\d.]+\d)", wanted)),
+        "groups": {name: getattr(recipe.kind, "group", 1) for name, recipe in RECIPES.items()},
         "times": TIMES,
         "smallest loss at": smallest,
         "smallest loss": over_all_times(smallest, TIMES),

@@ -1,4 +1,4 @@
-"""Would the tests see it? The modules that carry the maths, with one operator, number or comparison changed.
+"""Would the tests see it? The modules that carry the maths, with one operator, number, condition or loop changed.
 
     python tools/mutants_code.py [MODULE ...]
 

@@ -1,4 +1,4 @@
-"""Write the book's public address, and its release, into every file that names them.
+"""Write the book's public address, and the tag of its release, into every file that links to it.
 
 `make repository URL=https://github.com/owner/name` sets the address, `URL=none` takes it out again,
 and without a URL the files are written anew with the one they have: for a new release, say.

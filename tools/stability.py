@@ -1,6 +1,6 @@
 """Do the notebooks give their stored outputs every time? Twenty runs of `pytest --nbval` for each, no two alike.
 
-    python tools/stability.py [RUNS] [NOTEBOOK ...]
+    python tools/stability.py [RUNS [NOTEBOOK ...]]
 
 The runs differ in torch's threads, in the seed of Python's hashes, and in whether torch may use algorithms that are not
 deterministic. Each is noted in the notebook's file as soon as it has ended, so that a series that is interrupted goes
