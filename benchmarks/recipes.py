@@ -82,7 +82,7 @@ class Recipe:
     size: dict = field(default_factory=lambda: {"width": 64, "depth": 3, "features": 32})
     how: dict = field(default_factory=lambda: {"batch_size": 1024, "learning_rate": 2e-2, "decay": 0.99})
     fitted: bool = False
-    kind: type[DDPM] = GroupTargets
+    kind: type[DDPM] = DDPM
 
     def ddpm(self, generator: Generator) -> DDPM:
         """The model before its training."""
@@ -111,7 +111,7 @@ class LargeGroups(GroupTargets):
 
 RECIPES = {
     "this book": Recipe(),
-    "this book, plain targets": Recipe(kind=DDPM),
+    "this book, group targets": Recipe(kind=GroupTargets),
     "this book, t by weight": Recipe(draw="weight"),
     "this book, uniform t": Recipe(draw="uniform"),
     "this book, exact targets": Recipe(kind=ExactTargets),

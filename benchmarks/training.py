@@ -69,11 +69,11 @@ class Contestant:
 EXACT = ("exact noise", "exact noise, best")
 CONTESTANTS = [
     *[Contestant(name, (0,)) for name in (*REFERENCES, "exact noise")],
-    Contestant("this book", (50, 100, 200, 350, 500)),
-    Contestant("this book, plain targets", (200, 500)),
-    Contestant("this book, t by weight", (200, 500)),
-    Contestant("this book, uniform t", (200, 500)),
-    Contestant("this book, exact targets", (500,)),
+    Contestant("this book", (50, 100, 200, 400, 600)),
+    Contestant("this book, group targets", (200, 500)),  # as long, since its steps cost more
+    Contestant("this book, t by weight", (600,)),
+    Contestant("this book, uniform t", (600,)),
+    Contestant("this book, exact targets", (600,)),
     Contestant("diffusers", (1000, 3000, 10_000), peer=True, at_once=True),
     Contestant("smalldiffusion, annealed", (1500, 15_000), peer=True),
     Contestant("smalldiffusion", (500, 1500, 5000, 10_000, 12_500, 15_000), peer=True, at_once=True),
@@ -193,7 +193,7 @@ def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     RECIPES["this book"].train(data(0, 100), 1, Generator())  # what is loaded at the first step is not the training's
     if not (RUNS / "steps.json").exists():
-        found = {name: ratios(RECIPES[name]) for name in ("this book", "this book, plain targets")}
+        found = {name: ratios(RECIPES[name]) for name in ("this book", "this book, group targets")}
         found["this book, compiled"] = ratios(Recipe(), compiled=True)
         found |= {f"this book, width {width}": ratios(Recipe(size={"width": width})) for width in (128, 256)}
         (RUNS / "steps.json").write_text(json.dumps(found), encoding="utf-8")

@@ -117,14 +117,18 @@ def pages(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
 
 
 @contextmanager
-def visits(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages of the book, from their files or from a server, and remember what they ask for and complain of."""
+def visits(browser: Browser, before: str = "") -> Iterator[Callable[..., Page]]:
+    """Open pages of the book, from their files or from a server, and remember what they ask for and complain of.
+
+    A script may run before those of the page.
+    """
     contexts = []
 
     def visit(name: str, base: str = HTML.as_uri(), anchor: str = "", **options: object) -> Page:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         page = context.new_page()
+        page.add_init_script(before)
         page.name, page.requested, page.complaints = name, [], []
         page.on("request", lambda request: page.requested.append(request.url))
         page.on("requestfailed", lambda request: page.complaints.append(f"not found: {request.url}"))

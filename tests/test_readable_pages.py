@@ -179,3 +179,63 @@ def test_code_can_be_copied(visit, server):
 
 def test_the_footer_says_the_licences(visit):
     assert "Text: CC BY 4.0. Code: MIT." in visit("vae").locator("footer.bd-footer-content").inner_text()
+
+
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { configurable: true, get() { throw new DOMException("no"); } });"""
+# The least contrast of text, headings and code with what is behind them; axe-core does not run where scripts do not.
+FAINTEST = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => numbers(colour).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => {
+    const colour = e && getComputedStyle(e).backgroundColor;
+    return !e ? "rgb(255, 255, 255)" : numbers(colour)[3] === 0 ? behind(e.parentElement) : colour;
+  };
+  return Math.min(...[...document.querySelectorAll("article :is(p, h1, h2, pre, pre span)")].map((e) => {
+    const [low, high] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  }));
+}"""
+
+
+def test_a_reader_who_forbids_cookies_can_use_the_page(browser, built):
+    with visits(browser, before=FORBIDDEN) as visit:
+        page = visit("vae", color_scheme="light")
+        seen = []
+        for _ in range(3):
+            page.locator(".theme-switch-button").first.click()
+            seen.append(page.evaluate("document.documentElement.dataset.mode"))
+        assert sorted(seen) == ["auto", "dark", "light"]
+        assert page.locator("button.copybtn").count() > 10
+        phone = visit("vae", **PHONE)
+        phone.locator(".primary-toggle").click()
+        assert phone.locator("#pst-primary-sidebar-modal").is_visible()
+        assert page.complaints == phone.complaints == []
+
+
+@each_scheme
+def test_without_scripts_all_is_legible_and_no_button_is_dead(visit, scheme):
+    page = visit("ladder", java_script_enabled=False, color_scheme=scheme, **PHONE)
+    assert page.locator("pre").count() > 10
+    assert page.evaluate(FAINTEST) > 4.5
+    buttons = page.locator("button, .primary-toggle, .secondary-toggle").locator("visible=true")
+    assert {button.get_attribute("aria-label") for button in buttons.all()} <= {"Download this page"}
+
+
+@pytest.mark.parametrize("width", [640, 800, 1024])
+def test_the_index_fits_at_any_zoom(visit, width):
+    page = visit("genindex", viewport={"width": width, "height": 600})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("name", ["bound_bars", "forward_posterior"])
+def test_a_legend_keeps_its_colours_where_others_are_forced(visit, name):
+    page = visit("ddpm", forced_colors="active")
+    seen = page.locator(f'[data-explorable="{name}"]').evaluate(
+        """root => [...[...root.querySelectorAll("li, legend")].map((e) => getComputedStyle(e, "::before")),
+          ...[...root.querySelectorAll(".legend [aria-hidden]")].map((e) => getComputedStyle(e))]
+          .map((s) => [s.forcedColorAdjust, s.color, s.backgroundColor, s.borderTopColor, s.borderTopStyle].join())"""
+    )
+    assert len(seen) == len(set(seen)) > 2

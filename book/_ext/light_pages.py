@@ -37,6 +37,26 @@ POLICY = {
     "form-action": "'self'",
 }
 
+# Where a reader forbids cookies, to look at the storage is an error, and the theme looks: it
+# gets one that forgets when the page is left. Without scripts, what only a script can do is hidden.
+BEGINNING = """<script>
+for (const name of ["localStorage", "sessionStorage"]) {
+  try { window[name] } catch {
+    const kept = new Map();
+    const value = {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, String(value)),
+      removeItem: (key) => void kept.delete(key),
+    };
+    Object.defineProperty(window, name, { value });
+  }
+}
+</script>
+<noscript><style>
+.primary-toggle, .secondary-toggle, .theme-switch-button,
+.btn-fullscreen-button, .search-button { display: none !important }
+</style></noscript>"""
+
 # A file with this word in its name is left out, unless the page's text has what it is for.
 # Never needed: live cells, whose scripts moreover declare one constant twice.
 ONLY_FOR = {
@@ -110,6 +130,7 @@ def lighten(
     context["metatags"] = (
         f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'
         '<meta name="referrer" content="no-referrer" />'
+        + BEGINNING
         + context.get("metatags", "")
     )
     # docutils gives an item of a list a role that is deprecated, and not allowed there
@@ -128,6 +149,16 @@ def cut_sheet(app: Sphinx, failure: Exception | None) -> None:
             sheet.read_text("utf-8"),
         )
         sheet.write_text(rules, "utf-8")
+
+
+def begin_in_the_light(app: Sphinx, failure: Exception | None) -> None:
+    """Serve a theme that has rules; the theme's script asks for the reader's own at once, where there are scripts."""
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text("utf-8")
+        path.write_text(
+            page.replace('data-theme="auto"', 'data-theme="light"', 1),
+            "utf-8",
+        )
 
 
 def reduce_colours(app: Sphinx, failure: Exception | None) -> None:
@@ -152,6 +183,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", stage_icons)
     app.connect("html-page-context", lighten, priority=900)
     app.connect("build-finished", cut_sheet)
+    app.connect("build-finished", begin_in_the_light)
     app.connect("build-finished", reduce_colours)
     app.add_js_file("reader.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
