@@ -90,7 +90,7 @@ function render({ model, el }) {
     }
     const [left, right, top] = [Math.log(T) - 1.1, Math.log(T) - 0.1, areas.range[3]];
     areas.line([left, right, right, left, left], [top - 0.5, top - 0.5, top, top, top - 0.5], { width: 1 });
-    areas.text("½ nat", (left + right) / 2, top - 0.25, { align: "center", dy: 5 });
+    areas.text("½ nat", right, top - 0.5, { align: "right", dy: 16 });
     mark(areas);
   }
 
@@ -109,17 +109,16 @@ function render({ model, el }) {
 
   const time = slider("t", { min: 0, max: times.length - 1, step: 1, value: 0, format: (i) => String(times[i]) }, show);
   const variance = choice("σ²", { beta: "βₜ", tilde: "β̃ₜ", best: "the best" }, "beta", update);
-  const place = () => ({ range: [0, Math.log(T + 0.5), 0, 1], margin: [8, 22, 40, 30] });
-  const areas = new Picture(model.get("alt"), { aspect: 2.2, ...place() }, drawAreas);
+  const place = () => ({ range: [0, Math.log(T + 0.5), 0, 1], margin: [20, 22, 40, 30] });
+  const areas = new Picture(model.get("alt"), { height: 240, ...place() }, drawAreas);
   const sum = "The sum of the terms up to t, in nats: it begins far below zero and ends just above the entropy of the data.";
-  const running = new Picture(sum, { aspect: 2.6, ...place() }, drawRunning);
+  const running = new Picture(sum, { height: 210, ...place() }, drawRunning);
   for (const picture of [areas, running]) {
-    draggable(picture, () => 0, (_, [where]) => {
+    draggable(picture, () => ({}), (_, [where]) => {
       const off = (i) => Math.abs(times[i] - Math.exp(where));
       time.value = times.reduce((nearest, _, i) => (off(i) < off(nearest) ? i : nearest), 0);
       show();
     });
-    picture.canvas.style.touchAction = "pan-y"; // it is dragged sideways only
   }
   const says = saying();
   const hint =

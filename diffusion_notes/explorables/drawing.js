@@ -4,8 +4,8 @@ const STYLE = `
 [data-explorable] { max-width: 36rem; margin: 1.2rem auto; color: inherit; }
 [data-explorable] > svg, [data-explorable] [hidden] { display: none; }
 [data-explorable] .try { margin: 0 0 0.5rem; }
-[data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y; }
-[data-explorable] canvas.drag { cursor: grab; touch-action: none; }
+[data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y pinch-zoom; }
+[data-explorable] canvas.drag { cursor: grab; }
 [data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
 [data-explorable] label { display: flex; flex: 1 1 14rem; min-width: 0; align-items: center; gap: 0.6rem;
   min-height: 2.75rem; }
@@ -196,6 +196,12 @@ class Picture {
     Object.assign(this.context, { fillStyle: colour, textAlign: align });
     this.context.fillText(words, this.x(x) + dx, this.y(y) + dy);
   }
+  // The name of a point: beside it, and inside the picture.
+  name(words, x, y) {
+    const side = this.x(x) > this.width - 40 ? -1 : 1;
+    const dy = this.y(y) < 24 ? 18 : -8;
+    this.text(words, x, y, { align: side > 0 ? "left" : "right", dx: 12 * side, dy });
+  }
   // The horizontal axis, with its numbers and its name.
   axis(ticks, name, format = (tick) => String(tick).replace("-", "−")) {
     const [left, right, bottom] = this.range;
@@ -205,18 +211,27 @@ class Picture {
   }
 }
 
-// Points that are dragged on a picture: `nearest` takes a place and gives the point that is meant, `move` puts it elsewhere.
+const FINGER = 44; // pixels: how far from a point a finger still means it
+
+// Points that are dragged on a picture: `nearest` takes a place and gives what is meant there, or null; `move` puts it
+// elsewhere. A mouse takes it from anywhere. Where it has a `place`, a finger must be near that, or it scrolls the page;
+// where it has none, it is dragged sideways, and a finger that goes up or down scrolls.
 function draggable(picture, nearest, move) {
   let held = null;
-  picture.canvas.classList.add("drag");
-  picture.canvas.addEventListener("pointerdown", (event) => {
+  const { canvas } = picture;
+  const far = (event, [x, y]) => Math.hypot(event.offsetX - picture.x(x), event.offsetY - picture.y(y)) > FINGER;
+  canvas.classList.add("drag");
+  canvas.addEventListener("pointerdown", (event) => {
     held = nearest(picture.place(event));
+    if (event.pointerType === "touch" && held?.place && far(event, held.place)) held = null;
     if (held === null) return;
-    picture.canvas.setPointerCapture(event.pointerId);
+    canvas.setPointerCapture(event.pointerId);
     move(held, picture.place(event));
   });
-  picture.canvas.addEventListener("pointermove", (event) => held !== null && move(held, picture.place(event)));
-  for (const end of ["pointerup", "pointercancel"]) picture.canvas.addEventListener(end, () => (held = null));
+  // it comes after pointerdown, and before the browser decides to scroll
+  canvas.addEventListener("touchstart", (event) => held?.place && event.preventDefault(), { passive: false });
+  canvas.addEventListener("pointermove", (event) => held !== null && move(held, picture.place(event)));
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (held = null));
 }
 
 // Puts an explorable together: what to try, the pictures, the controls, and what it says.

@@ -61,7 +61,7 @@ function render({ model, el }) {
     picture.line([place[0], ends[1][0]], [place[1], ends[1][1]], { colour: ORANGE, width: 3, dash: [6, 6] });
     picture.dot(...ends[0], { colour: BLUE, radius: 5, ring: true });
     picture.dot(...place, { colour: ORANGE, radius: 8, ring: true });
-    picture.text("xₜ", ...place, { dx: 12, dy: -8 });
+    picture.name("xₜ", ...place);
   }
 
   const format = (value) => String(step(value));
@@ -75,7 +75,7 @@ function render({ model, el }) {
     update,
   );
   const picture = new Picture(model.get("alt"), { range: [-1.9, 1.9, -1.9, 1.9] }, draw);
-  draggable(picture, () => 0, (_, to) => {
+  draggable(picture, () => ({ place: [x.value, y.value] }), (_, to) => {
     [x.value, y.value] = to; // the sliders keep them within their limits
     update();
   });

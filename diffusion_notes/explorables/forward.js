@@ -48,7 +48,7 @@ const GRID = `
   container-type: inline-size; }
 [data-explorable="forward"] .panels canvas { outline: 1px solid; outline-offset: -1px;
   outline-color: color-mix(in srgb, currentColor 25%, transparent); }
-[data-explorable="forward"] .caption { font-size: clamp(0.6rem, 3.2cqw, 0.95rem); line-height: 1.5; white-space: nowrap;
+[data-explorable="forward"] .caption { font-size: clamp(0.6rem, 3.2cqw, 0.95rem); line-height: 1.5;
   font-variant-numeric: tabular-nums; }
 [data-explorable="forward"] .caption > * { display: block; }
 [data-explorable="forward"] .caption > b { padding-bottom: 0.15rem; margin: 0.2rem 0 0.3rem; font-weight: 600; }
@@ -152,8 +152,7 @@ function render({ model, el }) {
   const options = Object.fromEntries(Object.entries(CURVES).map(([key, { words }]) => [key, words]));
   const kind = choice("Curve", options, "signal", () => curve.redraw());
   kind.node.style.flexBasis = "100%"; // and the slider is long
-  draggable(curve, () => 0, (_, [x]) => player.moveTo(Math.round(PLACES * Math.max(0, Math.min(1, x)))));
-  curve.canvas.style.touchAction = "pan-y"; // it is dragged sideways only
+  draggable(curve, () => ({}), (_, [x]) => player.moveTo(Math.round(PLACES * Math.max(0, Math.min(1, x)))));
   const says = saying();
   const hint =
     "Play to the end: which picture is not yet noise, and what does its L_T say? Then go back, and find for each schedule " +

@@ -109,10 +109,7 @@ function render({ model, el }) {
     picture.dot(...now.step.mean, { colour: ORANGE, radius: 3 });
     for (const { place, colour } of [x0, xt]) picture.dot(...place, { colour, radius: 8, ring: true });
     picture.dot(...now.mean, { colour: GREEN, radius: 4, ring: true });
-    for (const { place, words } of [x0, xt]) {
-      const side = place[0] > 2.7 ? -1 : 1;
-      picture.text(words, ...place, { align: side > 0 ? "left" : "right", dx: 12 * side, dy: place[1] > 2.2 ? 18 : -8 });
-    }
+    for (const { place, words } of [x0, xt]) picture.name(words, ...place);
   }
 
   function group(words, colour, place) {

@@ -36,7 +36,7 @@ function render({ model, el }) {
   const x = slider("x", { min: -2, max: 3, step: 0.05, value: model.get("x"), format: digits }, update);
   const m = slider("mean of q", { min: -3, max: 3, step: 0.01, value: 0, format: digits }, update);
   const r = slider("width of q", { min: -3, max: 0.7, step: 0.01, value: 0, format: (v) => three(Math.exp(v)) }, update);
-  const picture = new Picture(model.get("alt"), { aspect: 2.1, range: [-3, 3, 0, 1], margin: [8, 8, 36, 8] }, () => {
+  const picture = new Picture(model.get("alt"), { aspect: 2.1, range: [-3, 3, 0, 1], margin: [8, 12, 36, 12] }, () => {
     const q = NODES.map((z) => Math.exp(logNormal(z, m.value, Math.exp(2 * r.value))));
     const highest = Math.max(1.2, ...now.posterior, ...q);
     picture.range[3] = highest * 1.05;
@@ -50,7 +50,7 @@ function render({ model, el }) {
   });
   const bars = new Picture(
     "A scale in nats, with the bound left of log p(x) and the gap between them.",
-    { height: 90, range: [-8, 0, 0, 1], margin: [20, 12, 34, 12] },
+    { height: 90, range: [-8, 0, 0, 1], margin: [20, 16, 34, 16] },
     () => {
       const right = Math.ceil(now.evidence) + 1; // the scale follows log p(x)
       bars.range = [right - 8, right, 0, 1];

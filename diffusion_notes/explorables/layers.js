@@ -65,9 +65,10 @@ function render({ model, el }) {
     picture.context.restore();
     for (const nats of [-4, -2]) {
       const at = Math.ceil(now.logProb) + nats;
+      if (picture.y(at) - picture.y(now.logProb) < 38) continue; // there stands log p(x)
       picture.text(`${digits(at, 0)} nats`, 0, at, { align: "center", dy: 4 });
     }
-    picture.axis([-1, -0.5, 0, 0.5, 1], "a, the coupling of the layers under the model");
+    picture.axis([-1, -0.5, 0, 0.5, 1], "a: how the model couples the layers");
   }
 
   const a = slider("a", { min: -0.99, max: 0.99, step: 0.01, value: model.get("a"), format: digits }, update);

@@ -177,7 +177,7 @@ function render({ model, el }) {
   });
   draggable(
     picture,
-    () => (start.value === "one" ? 0 : null),
+    () => (start.value === "one" ? { place } : null),
     (_, to) => {
       place = to.map((value) => Math.max(-2.5, Math.min(2.5, value)));
       places.forEach((control, k) => (control.value = place[k]));

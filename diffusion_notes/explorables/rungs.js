@@ -92,6 +92,8 @@ const GRID = `
 [data-explorable] :is(.switches, .switches ~ label) select { padding: 0 0.2rem; }
 [data-explorable] .switches span:is(:nth-child(-n + 3), .differs) { font-weight: 700; }
 [data-explorable] .switches ~ label { flex-basis: 10rem; }
+@media (max-width: 23rem) { [data-explorable] .switches { grid-template-columns: 1fr 1fr; }
+  [data-explorable] .switches span:not(:nth-child(2), :nth-child(3)) { grid-column: 1 / -1; } }
 [data-explorable] .controls { margin-bottom: 0.6rem; }
 [data-explorable] .says { white-space: pre-line; }
 `;

@@ -49,7 +49,7 @@ function drawBars(picture, now, top, value, beside) {
 }
 
 function drawCosts(picture, now) {
-  const rows = { gap: "gap: the negative bound, above the entropy", KL: "KL of the samples; where it is large, a score" };
+  const rows = { gap: "gap: the negative bound less the entropy", KL: "KL of the samples; if large, a score" };
   const ends = Object.keys(rows).flatMap((row) => Object.values(now).map((rung) => rung[row][0] + rung[row][1]));
   picture.range = [0, Math.max(...ends), 0, 6];
   Object.entries(rows).forEach(([row, title], i) => {
@@ -74,5 +74,5 @@ function drawTerms(picture, now) {
     });
   });
   picture.line([0, 0], [0, 12], { width: 1 });
-  picture.axis(ticksBetween(...picture.range), "nats: the bound is the sum of the terms");
+  picture.axis(ticksBetween(...picture.range), "nats: the sum is the bound");
 }
