@@ -35,7 +35,7 @@ class BoundBars(Explorable):
     """
 
     name = "bound_bars"
-    parts = ("maths", "drawing")
+    parts = ("maths", "drawing", "dragging")
 
     settings = traitlets.Dict().tag(sync=True, state=True)
     loss = traitlets.Unicode().tag(sync=True, state=True)

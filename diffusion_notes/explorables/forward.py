@@ -36,7 +36,7 @@ class Forward(Explorable):
     """
 
     name = "forward"
-    parts = ("maths", "drawing", "playing")
+    parts = ("maths", "drawing", "dragging", "playing")
 
     position = traitlets.Float().tag(sync=True, state=True)
     alt = traitlets.Unicode(

@@ -44,7 +44,7 @@ class ForwardPosterior(Explorable):
     """
 
     name = "forward_posterior"
-    parts = ("maths", "drawing")
+    parts = ("maths", "drawing", "dragging")
 
     T = traitlets.Int().tag(sync=True, state=True)
     t = traitlets.Int().tag(sync=True, state=True)

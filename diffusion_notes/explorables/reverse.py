@@ -28,7 +28,7 @@ class Reverse(WithNetwork):
     """
 
     name = "reverse"
-    parts = ("maths", "drawing", "playing")
+    parts = ("maths", "drawing", "dragging", "playing")
 
     steps = traitlets.List(traitlets.Int()).tag(sync=True, state=True)
     hint = traitlets.Unicode().tag(sync=True, state=True)

@@ -26,7 +26,7 @@ class WithNetwork(Explorable):
         ValueError: it has another number of coordinates, or another kind of schedule.
     """
 
-    parts = ("maths", "drawing")
+    parts = ("maths", "drawing", "dragging")
 
     weights = traitlets.Unicode().tag(sync=True, state=True)
     settings = traitlets.Dict().tag(sync=True, state=True)
