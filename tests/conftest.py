@@ -13,6 +13,16 @@ settings.register_profile("verdict", settings.get_profile("book"), phases=phases
 settings.load_profile("book")
 
 
+# those that take longest come first, after the notebooks, so that no worker ends with one of them
+LONGEST = ["test_readable_pages", "test_pages", "test_explorable_pages", "test_equations"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in the order in which the workers take them."""
+    rank = {name: place for place, name in enumerate(["book", *LONGEST])}
+    items.sort(key=lambda item: rank.get("book" if item.path.suffix == ".ipynb" else item.path.stem, len(rank)))
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)

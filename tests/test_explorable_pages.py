@@ -76,8 +76,7 @@ def picture(page) -> str:
 
 
 @each
-@each_scheme
-@pytest.mark.parametrize("width", [800, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390)])
 def test_it_is_whole_and_readable(show, name, scheme, width):
     page = show(ALL[name](), scheme, width)
     assert page.locator(f'[data-explorable="{name}"] > svg').is_hidden()

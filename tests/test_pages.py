@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import HTML, PAGES, THEMES
+from browser import HTML, PAGES, THEMES, visits
 from notebooks import NOTEBOOKS, markdown
 
 each_page = pytest.mark.parametrize("name", PAGES)
@@ -21,26 +21,37 @@ STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *,
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
-@each_page
-@each_scheme
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_is_whole_and_asks_nobody_else(visit, name, scheme, width):
-    page = visit(name, color_scheme=scheme, viewport={"width": width, "height": 900})
+@pytest.fixture(scope="module", params=PAGES)
+def phone(request, browser, built):
+    """A page on a phone in the dark."""
+    with visits(browser) as visit:
+        yield visit(request.param, color_scheme="dark", viewport={"width": 390, "height": 844})
+
+
+def check_page(page, scheme: str) -> None:
+    """Nothing is complained of, asked for elsewhere, broken, or wider than the page."""
     assert page.complaints == []
     assert [url for url in page.requested if not url.startswith(("file:", "blob:", "data:"))] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(STICK_OUT) == []
     assert page.locator("h1").locator("visible=true").count() == 1  # the theme has another one for print
     assert page.locator(".katex-error").count() == 0
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
 
-@each_page
-def test_nothing_sticks_out_of_the_narrowest_page(visit, name):
+def test_a_page_is_whole_and_asks_nobody_else(page):
+    check_page(page, "light")
+
+
+def test_so_is_a_page_on_a_phone_in_the_dark(phone):
+    check_page(phone, "dark")
+
+
+def test_nothing_sticks_out_of_the_narrowest_page(phone):
     """Which is also a page of 1280 pixels at 400 %."""
-    page = visit(name, viewport={"width": 320, "height": 640})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    assert page.evaluate(STICK_OUT) == []
+    phone.set_viewport_size({"width": 320, "height": 640})
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert phone.evaluate(STICK_OUT) == []
 
 
 @each_page

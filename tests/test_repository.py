@@ -97,21 +97,27 @@ def test_a_new_release_is_written_with_the_address_there_is(copy):
     assert {url for url, _ in said(copy)} == {ONE}
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "owner/name",
-        "http://github.com/a/b",
-        "https://github.com/a",
-        "https://example.org/a/b",
-        'https://github.com/a/b"',
-    ],
-)
+NO_ADDRESS = [
+    "owner/name",
+    "http://github.com/a/b",
+    "https://github.com/a",
+    "https://example.org/a/b",
+    'https://github.com/a/b"',
+]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESS)
 def test_what_is_no_address_is_refused(url):
-    command = [sys.executable, "tools/repository.py", url]
+    with pytest.raises(ValueError, match="URL must be like https://github.com/owner/name, or none; it is ") as refused:
+        tool.checked(url)
+    assert repr(url) in str(refused.value)
+
+
+def test_the_command_says_so_too():
+    command = [sys.executable, "tools/repository.py", NO_ADDRESS[0]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"URL must be like https://github.com/owner/name, or none; it is {url!r}\n"
+    assert done.stderr == "URL must be like https://github.com/owner/name, or none; it is 'owner/name'\n"
 
 
 def test_an_address_has_one_form():
