@@ -22,6 +22,7 @@ from diffusion_notes.explorables import Explorable
 HTML = ROOT / "_build" / "html"
 THEMES = ["genindex", "search"]  # pages that the theme makes, beside those of the book
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*") if path.suffix in {".md", ".ipynb"}) + THEMES
+PHONE = {"viewport": {"width": 390, "height": 844}}
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from browser import HTML, PAGES, chromium, pages, serving, visits
+from browser import HTML, PAGES, PHONE, chromium, pages, serving, visits
 from hypothesis import Phase, settings
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
@@ -60,6 +60,13 @@ def page(request, browser, built):
     """A page of the book, opened once for all tests that only look at it."""
     with visits(browser) as visit:
         yield visit(request.param)
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def phone(request, browser, built):
+    """The same on a phone, in the dark, for a reader who wants no motion."""
+    with visits(browser) as visit:
+        yield visit(request.param, color_scheme="dark", reduced_motion="reduce", **PHONE)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import HTML, PAGES, THEMES, visits
+from browser import HTML, PAGES, THEMES
 from notebooks import NOTEBOOKS, markdown
 
 each_page = pytest.mark.parametrize("name", PAGES)
@@ -19,13 +19,6 @@ STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *,
   return true;
 }).map((e) => e.outerHTML.slice(0, 80))"""
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
-
-
-@pytest.fixture(scope="module", params=PAGES)
-def phone(request, browser, built):
-    """A page on a phone in the dark."""
-    with visits(browser) as visit:
-        yield visit(request.param, color_scheme="dark", viewport={"width": 390, "height": 844})
 
 
 def check_page(page, scheme: str) -> None:

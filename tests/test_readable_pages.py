@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from browser import AXE, PAGES, visits
+from browser import AXE, PHONE, visits
 
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
-PHONE = {"viewport": {"width": 390, "height": 844}}
 # All is laid out, since axe-core measures what is not seen yet as well; an equation, of which there are hundreds, is
 # one text instead of a hundred boxes, and of the words of code that have one class the first five are enough: it takes
 # axe-core a tenth of the time. Boxes that scroll have a test below.
@@ -26,13 +25,6 @@ PREPARE = """() => {
 }"""
 RULES = {"label-content-name-mismatch": {"enabled": True}, "scrollable-region-focusable": {"enabled": False}}
 COLOURS = ["color-contrast", "link-in-text-block"]  # the others see no difference between light and dark
-
-
-@pytest.fixture(scope="module", params=PAGES)
-def phone(request, browser, built):
-    """A page on a phone in the dark."""
-    with visits(browser) as visit:
-        yield visit(request.param, color_scheme="dark", reduced_motion="reduce", **PHONE)
 
 
 def violations(page, **asked: object) -> list[tuple[str, str]]:

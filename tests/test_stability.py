@@ -121,6 +121,23 @@ def test_stored_results_count_where_a_cell_names_them(tmp_path):
     assert len(set(names)) == 3
 
 
+def test_an_explorable_counts_where_it_is_shown_and_what_all_share_always(tmp_path):
+    folder = tmp_path / "diffusion_notes" / "explorables"
+    folder.mkdir(parents=True)
+    (tmp_path / "requirements.txt").touch()
+    for name, counted in [
+        ("gap.js", {'<div data-explorable="gap">'}),
+        ("base.py", {"", '<div data-explorable="gap">'}),
+    ]:
+        for shown in ("", '<div data-explorable="gap">'):
+            book, names = notebook(tmp_path / "a.ipynb", shown), set()
+            for text in ("before", "after"):
+                (folder / "gap.py").touch()
+                (folder / name).write_text(text, encoding="utf-8")
+                names.add(stability.sources(book, tmp_path))
+            assert (len(names) == 2) == (shown in counted)
+
+
 RECORDED = sorted(stability.RECORDS.glob("*.json"))
 
 

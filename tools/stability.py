@@ -39,17 +39,22 @@ def settings(runs: int = 20) -> list[dict]:
 
 
 def sources(notebook: Path, root: Path = ROOT) -> str:
-    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change.
-
-    Stored results count where a cell names them.
-    """
+    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change."""
     code = cells(notebook)
     whole = hashlib.sha256(code)
     for path in sorted([*root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
-        named = path.parent.name != "results" or rf"results(\"{path.stem}\")".encode() in code
-        if path.suffix != ".pyc" and named:
+        if path.suffix != ".pyc" and matters(path, code):
             whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return whole.hexdigest()[:16]
+
+
+def matters(path: Path, code: bytes) -> bool:
+    """Stored results matter where a cell names them, an explorable's own files where it is shown, all others always."""
+    if path.parent.name == "results":
+        return rf"results(\"{path.stem}\")".encode() in code
+    if path.parent.name == "explorables" and all(path.with_suffix(end).exists() for end in (".py", ".js")):
+        return rf"data-explorable=\"{path.stem}\"".encode() in code
+    return True
 
 
 def cells(notebook: Path) -> bytes:

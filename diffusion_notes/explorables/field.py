@@ -33,8 +33,8 @@ class Field(WithNetwork):
     t = traitlets.Int().tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "The plane with the spiral in it, arrows that point from everywhere towards the data, and one point x_t with a "
-        "line to the average of all the x_0 that it may have come from. Larger dots mark the likelier "
-        "places on the spiral."
+        "line to the average of all the x_0 that it may have come from, and a dashed one to what the network says. "
+        "Larger dots mark the likelier places on the spiral."
     ).tag(sync=True, state=True)
 
     def __init__(self, network: Any, t: int = 60) -> None:
@@ -50,8 +50,12 @@ class Field(WithNetwork):
         mean = (spiral * weight).sum(1) / weight.sum()
         place = [scaled(values, -2, 2, (0, 400)) for values in (spiral[0], [0.2, mean[0]])]
         height = [scaled(values, -2, 2, (400, 0)) for values in (spiral[1], [0.9, mean[1]])]
+        alt = (
+            "The plane with the spiral in it, and one point x_t between two of its arms, with a line to the average of "
+            "all the x_0 that it may have come from."
+        )
         return svg(
-            self.alt,
+            alt,
             (400, 400),
             dots(place[0], height[0], BLUE),
             line(place[1], height[1], ORANGE),
