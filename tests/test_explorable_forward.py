@@ -186,7 +186,8 @@ def time(page):
     return page.get_by_role("slider", name="t/T")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390), ("light", 320)])
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390, 320])
 def test_it_is_whole_and_readable(show, scheme, width):
     page = show(Forward(), scheme, width)
     tops = {round(panel.bounding_box()["y"]) for panel in page.locator(".panels canvas").all()}

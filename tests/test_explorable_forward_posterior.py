@@ -242,7 +242,8 @@ def is_near(colour: list[int], other: tuple[int, int, int]) -> bool:
 BLUE, ORANGE, GREEN = (41, 129, 224), (227, 114, 18), (39, 155, 97)
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390)])
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
 def test_it_is_whole_and_readable(show, scheme, width):
     page = show(ForwardPosterior(), scheme, width)
     for control in page.locator("button, select, input").all():

@@ -78,14 +78,16 @@ def picture(page) -> str:
 
 
 @each
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390)])
-def test_it_is_whole_and_readable(show, name, scheme, width):
-    page = show(ALL[name](), scheme, width)
+@each_scheme
+def test_it_is_whole_and_readable(show, name, scheme):
+    page = show(ALL[name](), scheme, 390)
     assert page.locator(f'[data-explorable="{name}"] > svg').is_hidden()
     assert len(page.locator(".try").inner_text()) > 60
     for canvas in page.locator("canvas").all():
         assert len(canvas.get_attribute("aria-label")) > 40
-    check_whole(page, width)
+    check_whole(page, 390)
+    page.set_viewport_size({"width": 800, "height": 900})
+    check_whole(page, 800)
 
 
 @each

@@ -358,7 +358,8 @@ def cost(side: str, name: str, data: str = "swiss roll", budget: str = "time") -
     return f"{side}, {name}: gap {gap} nats, KL {kl}, 3834 steps."
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390)])
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
 def test_it_begins_with_the_vae_and_ddpm_and_is_whole(show, scheme, width):
     page = show(rungs(), scheme, width)
     assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
@@ -447,7 +448,8 @@ def grey(page, side: str = "A") -> set[str]:
     return set(options.evaluate_all("all => all.filter((o) => o.disabled).map((o) => o.value)"))
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 390)])
+@each_scheme
+@pytest.mark.parametrize("width", [800, 390])
 def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme, width):
     page = show(rungs(a="VAE", b="DDPM"), scheme, width)
     assert select(page, "Equal").locator("option").all_inner_texts() == ["work", "steps"]
