@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COLAB := .venv-colab
-MUTANTS := .venv-mutants
+LOCK := .venv-lock
 PEERS := .venv-peers
 BOOK := _build/html/index.html
 NOTEBOOKS := $(wildcard book/*.ipynb)
@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code ladder bench bench-peers clean
+.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -83,13 +83,22 @@ equations: $(READY) ## check every displayed equation of the book
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
 
-mutants-code: $(READY) $(MUTANTS)/.ready ## change the code by one operator or number and see its tests fail: MODULE=chain, or all
+mutants-code: $(READY) ## change the code by one operator or number and see its tests fail: MODULE=schedule, or all (an hour; it goes on)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants_code.py $(MODULE)
 
+# what is pinned stays as it is where it may; `make lock UPGRADE=--upgrade`, or UPGRADE="--upgrade-package NAME", asks for
+# what is newest
+lock: $(LOCK)/.ready ## pin the whole tested set in requirements.txt, from the ranges in pyproject.toml
+	$(LOCK)/bin/uv pip compile pyproject.toml --extra nightly --universal --python-version 3.11 $(UPGRADE) \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt
+	@{ echo "# The whole tested set (Python 3.11 to 3.13), pinned by make lock from the ranges in pyproject.toml."; \
+	   echo "# On Linux, PyPI's torch brings CUDA; see the README for the small CPU build."; \
+	   cat requirements.txt; } > requirements.part && mv requirements.part requirements.txt
+
 # in its own environment: nothing of the project needs it but this
-$(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
-	$(PYTHON) -m venv --clear $(MUTANTS)
-	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+$(LOCK)/.ready: $(firstword $(MAKEFILE_LIST))
+	$(PYTHON) -m venv --clear $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@touch $@
 
 ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (hours; it goes on where it was)
