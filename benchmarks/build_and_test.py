@@ -1,6 +1,6 @@
-"""How long the house itself takes: to build the book, to run the tests, to run each notebook.
+"""How long it takes to build the book, to run the tests, and to run each notebook.
 
-    python benchmarks/house.py
+    python benchmarks/build_and_test.py
 
 In a fresh clone of what is committed, with nothing installed, one thing after the other: so leave the machine alone
 meanwhile, for half an hour. The times are stored beside this file, and the table that is printed stands in
@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from diffusion_notes.experiment.runs import write_whole
 from diffusion_notes.stored import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,8 @@ def measured(folder: Path) -> dict[str, float]:
     found["`make book`, nothing changed"] = seconds(folder, "make", "book")
     (folder / "book" / "vae.ipynb").touch()
     found["`make book`, a page changed"] = seconds(folder, "make", "book")
+    found["`make test MODULE=ddpm`"] = seconds(folder, "make", "test", "MODULE=ddpm")
+    found["`make quick`"] = seconds(folder, "make", "quick")
     found["`make test`, book built"] = seconds(folder, "make", "test")
     for path in sorted(folder.glob("book/*.ipynb")):
         name = path.relative_to(folder).as_posix()
@@ -63,8 +66,8 @@ def main() -> None:
         folder = Path(above) / "book"
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
         found = measured(folder)
-    stored = {"provenance": provenance("python benchmarks/house.py"), "seconds": found}
-    RECORD.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    stored = {"provenance": provenance("python benchmarks/build_and_test.py"), "seconds": found}
+    write_whole(RECORD, json.dumps(stored, indent=1) + "\n")
     print(table(found))
 
 
