@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import Schedule
+from diffusion_notes.experiment.runs import write_whole
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.stored import RESULTS, provenance
 from diffusion_notes.training import TrainingState, train
@@ -94,11 +96,8 @@ def _training(size: dict[str, int]) -> Iterator[TrainingState]:
 def _seconds(f: Callable[[], object]) -> float:
     """Processor seconds of one call, from as many as take a while."""
     f()
-    start, calls = time.process_time(), 0
-    while time.process_time() - start < _AT_LEAST or calls < 3:
-        f()
-        calls += 1
-    return (time.process_time() - start) / calls
+    timer = Timer("f()", globals={"f": f}, timer=time.process_time)
+    return timer.blocked_autorange(min_run_time=_AT_LEAST).mean
 
 
 def _memory(reset: bool = False) -> float:
@@ -139,7 +138,7 @@ def main() -> None:
         for size, each in zip(settings(), zip(*rounds, strict=True), strict=True)
     ]
     text = json.dumps({"provenance": provenance("make bench"), "standard": STANDARD, "costs": found})
-    (RESULTS / "scaling.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(RESULTS / "scaling.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def test_a_series_that_was_killed_goes_on_where_it_was(tmp_path):
     ]
     runs = Runs(tmp_path / "runs")
     assert {key: runs[key] for key in runs} == {key: {"key": key} for key in "abcdef"}
+    assert sorted(os.listdir(tmp_path / "runs")) == [f"{key}.json" for key in "abcdef"]
 
 
 def test_two_processes_share_a_series_and_make_no_run_twice(tmp_path):

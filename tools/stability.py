@@ -101,7 +101,7 @@ def series(notebook: Path, runs: int) -> dict:
     for how in settings(runs):
         if not any(how.items() <= done.items() for done in known):
             made.once(f"{how['hash seed']:03}", run, how, notebook)
-            known += [made[key] for key in made if made[key] not in known]  # those of other processes too
+            known += [done for done in made.values() if done not in known]  # those of other processes too
             known.sort(key=lambda done: done["hash seed"])
             path.parent.mkdir(exist_ok=True)
             write_whole(path, json.dumps({"about": belongs, "runs": known}, indent=1) + "\n")

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 __all__ = ["Runs", "finite", "write_whole"]
 
 
-class Runs:
-    """The runs of a series, in a folder that is made when the first of them is.
+class Runs(Mapping[str, Any]):
+    """The runs of a series by their keys, in a folder that is made when the first of them is.
 
     Args:
         folder: where the files are, one a run.
@@ -44,9 +44,12 @@ class Runs:
         """The keys of the runs that are stored, sorted."""
         return iter(sorted(path.stem for path in self.folder.glob("*.json")))
 
-    def __contains__(self, key: str) -> bool:
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, key: object) -> bool:
         """Whether a run of that key is stored, readable or not."""
-        return self._path(key).exists()
+        return isinstance(key, str) and self._path(key).exists()
 
     def __getitem__(self, key: str) -> Any:
         """What the run of that key has found.
@@ -83,13 +86,14 @@ class Runs:
         path = self._path(key)
         if path.exists():
             return False
-        locks = self.folder / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = self.folder / f".{key}.lock"
         try:
-            with FileLock(locks / f"{key}.lock", blocking=False):
+            with FileLock(lock, blocking=False):
                 if path.exists():  # another process has ended it since
                     return False
                 write_whole(path, json.dumps(finite(run(*arguments)), allow_nan=False))
+                lock.unlink(missing_ok=True)  # whoever has it open still finds the run stored
         except Timeout:
             return False
         return True
@@ -114,7 +118,11 @@ def finite(found: object) -> object:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, whenever the process is killed: beside its place, then moved there."""
+    """Write a text file whole or not at all, whenever the process is killed: beside its place, then moved there.
+
+    The folder is made where there is none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
