@@ -166,6 +166,8 @@ def main() -> int:
         found = {"sources": meaning(module)} | summary(examine(module), reasons)
         with FileLock(SESSIONS / "record.lock"):
             record = json.loads(RECORD.read_text(encoding="utf-8")) | {module: found}
+            if not sys.argv[1:]:  # those of modules that are gone
+                record = {name: each for name, each in record.items() if name in modules()}
             RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n", encoding="utf-8")
         unexplained = [survivor["changed"] for survivor in found["survivors"] if not survivor["why"]]
         failed += found["share"] < CHOSEN["at-least"] or bool(unexplained)
