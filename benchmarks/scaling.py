@@ -105,17 +105,20 @@ def _memory(reset: bool = False) -> float:
 
     Linux tells; elsewhere it is not known.
     """
-    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    status = Path("/proc/self/status")
+    forget = Path("/proc/self/clear_refs")
     if not status.exists():
         return float("nan")
     if reset:
         forget.write_text("5", encoding="ascii")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))[1]) / 1024
+    (most,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+    return int(most) / 1024
 
 
 def alone(size: dict[str, int]) -> dict[str, float]:
     """All the costs, each in a process of its own."""
-    environment, found = os.environ | {"OMP_NUM_THREADS": "1"}, {}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found: dict[str, float] = {}
     for what in COSTS:
         command = [sys.executable, __file__, what, json.dumps(size)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

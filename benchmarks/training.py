@@ -111,7 +111,7 @@ def theirs(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         points, out = f"{folder}/points.npy", f"{folder}/out.npz"
         np.save(points, data(seed, one.points).numpy())
-        command = [PYTHON, ROOT / "benchmarks" / "peers.py", one.name, points, out, "--seed", str(seed)]
+        command = [str(PYTHON), str(ROOT / "benchmarks" / "peers.py"), one.name, points, out, "--seed", str(seed)]
         subprocess.run([*command, "--steps", *map(str, steps)], check=True, capture_output=True, env=ALONE)
         with np.load(out) as found:
             notes, samples = json.loads(str(found["notes"])), torch.from_numpy(found["samples"])

@@ -72,8 +72,10 @@ def run(how: dict, notebook: Path) -> dict:
             "OMP_WAIT_POLICY": "passive",  # a thread that waits leaves its core to others: they may be more than cores
             "PYTHONHASHSEED": str(how["hash seed"]),
         }
-        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short", notebook]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short"]
+        done = subprocess.run(
+            [*command, str(notebook)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
     ending = ENDING.search(done.stdout)
     failed, passed = (int(number or 0) for number in ending.groups()) if ending else (1, 0)
     if done.returncode:
@@ -112,7 +114,8 @@ def main() -> int:
     """Do what is still to be done; 1 if anything failed."""
     runs, *names = sys.argv[1:] or ["20"]
     failed = 0
-    for notebook in map(Path, names or sorted(ROOT.glob("book/*.ipynb"))):
+    notebooks = [Path(name) for name in names] or sorted(ROOT.glob("book/*.ipynb"))
+    for notebook in notebooks:
         record = series(notebook, int(runs))
         broken = [done for done in record["runs"] if done["failed"]]
         failed += len(broken)

@@ -19,9 +19,9 @@ def tree(code: str) -> str:
     except SyntaxError:
         return code
     for node in ast.walk(parsed):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if ast.get_docstring(node):
+                del node.body[0]
     return ast.dump(parsed)
 
 
