@@ -80,7 +80,9 @@ def test_every_page_is_in_the_table_of_contents():
     assert pages == set(re.findall(r"book/(\w+)", contents))
 
 
-@pytest.mark.parametrize("module", ["diffusion_notes", "diffusion_notes.explorables"])
+@pytest.mark.parametrize(
+    "module", ["diffusion_notes", "diffusion_notes.explorables", "diffusion_notes.experiment.runs"]
+)
 def test_importing_is_cheap(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
