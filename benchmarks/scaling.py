@@ -21,10 +21,10 @@ from pathlib import Path
 import torch
 
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
+from diffusion_notes.experiment.results import STORED, provenance
+from diffusion_notes.fitting import TrainingState, train
 from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.stored import RESULTS, provenance
-from diffusion_notes.training import TrainingState, train
+from diffusion_notes.schedule import Schedule
 
 STANDARD = {"points": 10_000, "T": 1000, "batch": 512, "width": 96, "D": 2}
 SIZES = {
@@ -83,7 +83,7 @@ def _model(size: dict[str, int]) -> DDPM:
     """The book's network in these sizes; its noise levels begin, and end, at nearly the same place for each T."""
     schedule = Schedule.linear(T=size["T"], beta_1=min(0.1 / size["T"], 0.5), beta_T=min(20 / size["T"], 0.9))
     network = NoiseMLP(schedule, dim=size["D"], width=size["width"], depth=2, features=64)
-    return DDPM(network, schedule, "beta", "variational", importance=True)
+    return DDPM(network, schedule, "beta", "variational", t_sampling="weight")
 
 
 def _training(size: dict[str, int]) -> Iterator[TrainingState]:
@@ -139,7 +139,7 @@ def main() -> None:
         for size, each in zip(settings(), zip(*rounds, strict=True), strict=True)
     ]
     text = json.dumps({"provenance": provenance("make bench"), "standard": STANDARD, "costs": found})
-    (RESULTS / "scaling.json").write_text(text + "\n", encoding="utf-8")
+    (STORED / "scaling.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

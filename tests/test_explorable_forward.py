@@ -13,9 +13,10 @@ from javascript import run
 from scipy.stats import kstest
 from torch.distributions import kl_divergence
 
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import standard_normal
 from diffusion_notes.explorables.forward import Forward, _schedules
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 SCRIPTS = ("maths", "drawing", "forward")

@@ -12,8 +12,9 @@ import torch
 from browser import check_whole, number
 from javascript import run
 
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.explorables.forward_posterior import ForwardPosterior
+from diffusion_notes.schedule import Schedule
 
 SCRIPTS = ("maths", "drawing", "forward_posterior")
 FULL = Schedule.linear(1000)

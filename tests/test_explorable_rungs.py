@@ -18,11 +18,11 @@ from javascript import run
 from made_runs import MADE, SWITCHES, made_runs
 from notebooks import ROOT, code_cells
 
+from diffusion_notes.experiment.ladder_runs import LADDER, LEARNING_RATE, RUNGS
+from diffusion_notes.experiment.results import load_results
 from diffusion_notes.explorables import Rungs
 from diffusion_notes.explorables.rungs import SWITCHES as NAMES
 from diffusion_notes.ladder import Rung
-from diffusion_notes.rungs import LADDER, LEARNING_RATE, RUNGS
-from diffusion_notes.stored import results
 
 SCRIPTS = ("drawing", "rungs_drawn", "rungs")
 RUNS = made_runs()
@@ -120,7 +120,7 @@ def test_the_chapter_shows_each_rung_once_and_with_the_learning_rate_of_all():
     found = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])["rungs"]
     names = [(each["data"], budget, each["name"]) for each in found for budget in each["budgets"]]
     assert len(set(names)) == len(names)
-    stored = results("ladder")["runs"]
+    stored = load_results("ladder")["runs"]
     assert {run["learning rate"] for run in stored} > {LEARNING_RATE}
     for each in found:
         mine = (each["data"], each["budgets"][0], each["name"], LEARNING_RATE)

@@ -112,7 +112,7 @@ def test_stored_results_count_where_a_cell_names_them(tmp_path):
     path.parent.mkdir(parents=True)
     (tmp_path / "requirements.txt").touch()
     names = []
-    for cell in ('print("levels")', 'known = results("levels")'):
+    for cell in ('print("levels")', 'known = load_results("levels")'):
         book = notebook(tmp_path / "a.ipynb", cell)
         for text in ("before", "after"):
             path.write_text(text, encoding="utf-8")

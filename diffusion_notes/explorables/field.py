@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_integer
+from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.explorables.still import BLUE, ORANGE, dots, line, scaled, svg, words
 from diffusion_notes.explorables.weights import WithNetwork
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still import dots, svg, words
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_integer
+from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.particles import finite
 from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, dots, line, svg, words

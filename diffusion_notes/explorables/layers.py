@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, line, scaled, svg, words
 

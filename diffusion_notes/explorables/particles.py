@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_kind, check_positive, describe
+from diffusion_notes._arguments.values import check_kind, check_positive, describe
 from diffusion_notes.explorables.base import Explorable
 
 __all__ = ["Particles", "finite"]

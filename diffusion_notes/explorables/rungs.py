@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_choice, check_integer, check_kind, check_number, describe
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, check_number, describe
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.particles import finite
 from diffusion_notes.explorables.still import BLUE, ORANGE, dots, svg, words

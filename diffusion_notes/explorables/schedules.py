@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_notes.checks import describe
+from diffusion_notes._arguments.values import describe
 
 __all__ = ["linear_ends"]
 
@@ -15,7 +15,7 @@ def linear_ends(schedule: Any) -> dict[str, int | float]:
     r"""T, :math:`\beta_1` and :math:`\beta_T` of a linear schedule.
 
     Arguments:
-        schedule: a :class:`~diffusion_notes.diffusion.Schedule`.
+        schedule: a :class:`~diffusion_notes.schedule.Schedule`.
 
     Raises:
         TypeError: ``schedule`` is none.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import describe
+from diffusion_notes._arguments.values import describe
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.schedules import linear_ends
 

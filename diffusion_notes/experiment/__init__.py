@@ -1,0 +1,1 @@
+"""Experiments that take longer than a page should: how they are run, and what came out."""
