@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from notebooks import ROOT
 
+from diffusion_notes import explorables
+from diffusion_notes.explorables.base import module_script, script
+
 CONFIG = """
 title: A small book
 only_build_toc_files: true
@@ -47,6 +50,11 @@ MISTAKES = {
     "missing": ("(#eq-1)", "(#eq-2)", "eq-2"),
     "elsewhere": ("other.md#eq-1", "other.md#eq-7", "eq-7"),
     "nowhere": ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
+    "unknown": (
+        "```{explorable} swiss_roll.ipynb there-and-back\n```",
+        '<div data-explorable="nothing"></div>',
+        "there is no explorable of the name 'nothing'",
+    ),
     "twice": ("$$ x_0", '<a id="eq-1"></a>\n\n$$ x_0', "is there twice"),
 }
 
@@ -71,10 +79,24 @@ def build(folder: Path, **pages: str) -> tuple[int, str]:
 def test_a_page_without_mistakes_is_built(tmp_path):
     status, log = build(tmp_path, page=GOOD)
     assert status == 0, log
-    html = (tmp_path / "_build" / "html" / "page.html").read_text()
+    built = tmp_path / "_build" / "html"
+    html = (built / "page.html").read_text()
     assert 'href="#eq-1"' in html
     assert 'href="other.html#eq-1"' in html
     assert 'data-explorable="particles"' in html
+    # the module and what starts it, in this order, and those of no other explorable
+    assert loaded(html) == ["particles", "mount"]
+    assert loaded((built / "other.html").read_text()) == []
+    for kind in (getattr(explorables, name) for name in explorables.__all__ if name != "Explorable"):
+        assert (built / "_static" / "explorables" / f"{kind.name}.js").read_text() == module_script(
+            kind.name, kind._esm
+        )
+    assert (built / "_static" / "explorables" / "mount.js").read_text() == script("mount")
+
+
+def loaded(html: str) -> list[str]:
+    """The scripts of explorables that a page loads."""
+    return re.findall(r'<script defer="defer" src="_static/explorables/(\w+)\.js\?v=\w+">', html)
 
 
 @pytest.fixture(scope="module")
