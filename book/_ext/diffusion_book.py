@@ -79,23 +79,19 @@ class ExplorableDirective(SphinxDirective):
 
 
 class LedgerDirective(SphinxDirective):
-    """The ledger of the checked equations: ``{equation-ledger} vae.ipynb ddpm.ipynb``.
+    """The ledger of the checked equations: ``{equation-ledger}``, of all notebooks in the table of contents.
 
     An equation that does not hold is a warning, so the strict build fails.
     """
 
-    required_arguments = 1
-    final_argument_whitespace = True
-
     def run(self) -> list[nodes.Node]:
         """Check the equations and write down what was found."""
         pages = []
-        for name in self.arguments[0].split():
-            _, path = self.env.relfn2path(name)
-            self.env.note_dependency(path)
+        for path in self.notebooks():
+            self.env.note_dependency(str(path))
             cells = nbformat.read(path, as_version=4).cells
-            title = re.search(r"^# (.+)$", cells[0].source, re.M)
-            pages.append((title[1] if title else name, Path(path)))
+            title = re.search(r"^# (.+)$", cells[0].source, re.MULTILINE)
+            pages.append((title[1] if title else path.name, path))
         text, bad = ledger(pages)
         for line in bad:
             self.state_machine.reporter.warning(line, line=self.lineno)
@@ -103,6 +99,11 @@ class LedgerDirective(SphinxDirective):
         lines = StringList(text.splitlines(), source="ledger")
         self.state.nested_parse(lines, self.content_offset, container)
         return [container]
+
+    def notebooks(self) -> list[Path]:
+        """Those of the book, in the order of its table of contents."""
+        paths = [Path(self.env.doc2path(name)) for name in self.config.external_site_map if name in self.env.found_docs]
+        return [path for path in paths if path.suffix == ".ipynb"]
 
 
 def stage_katex(app: Sphinx) -> None:
