@@ -441,7 +441,7 @@ WRONG = {
     ("notebook.exercises.check_line", "without"): [(1,), ["x"], "x"],
     ("explorables.Particles", "labels"): [["a"], ["a", 1]],
     ("explorables.Particles", "frames"): [np.full((2, 3, 2), math.nan), np.zeros((1, 3, 2)), np.zeros((2, 3, 3))],
-    ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf), np.ma.masked_array(np.zeros(3), [0, 0, 1])],
+    ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf)],
     ("explorables.BoundBars", "smallest_loss"): [0 * ARRAY, -ARRAY, ARRAY * math.nan, np.ones(9)],
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
     ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.1, 0.0), (math.nan, 0.0)],

@@ -137,8 +137,8 @@ def test_the_still_picture_knows_the_same_schedules():
 
 
 def test_the_output_is_the_same_to_the_byte():
-    assert Forward(0.3).static_html() == Forward(0.3).static_html()
-    assert Forward(0.3).static_html() != Forward(0.4).static_html()
+    assert Forward(0.3).stored_html() == Forward(0.3).stored_html()
+    assert Forward(0.3).stored_html() != Forward(0.4).stored_html()
     assert repr(Forward()) == "Forward()"
 
 

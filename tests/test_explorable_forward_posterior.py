@@ -151,8 +151,8 @@ def test_the_still_picture_shows_the_posterior_where_it_is():
 
 
 def test_the_output_is_the_same_to_the_byte():
-    assert ForwardPosterior(100, 9).static_html() == ForwardPosterior(100, 9).static_html()
-    assert ForwardPosterior(100, 9).static_html() != ForwardPosterior(100, 8).static_html()
+    assert ForwardPosterior(100, 9).stored_html() == ForwardPosterior(100, 9).stored_html()
+    assert ForwardPosterior(100, 9).stored_html() != ForwardPosterior(100, 8).stored_html()
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_the_still_picture_is_whole(name):
 
 @each
 def test_the_output_is_the_same_to_the_byte(name):
-    one, two = (ALL[name]().static_html() for _ in range(2))
+    one, two = (ALL[name]().stored_html() for _ in range(2))
     assert one == two
 
 

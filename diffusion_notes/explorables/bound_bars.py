@@ -9,10 +9,10 @@ import numpy as np
 import traitlets
 
 from diffusion_notes._arguments.values import check_number
+from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.particles import finite
-from diffusion_notes.explorables.schedules import linear_ends
-from diffusion_notes.explorables.still import BLUE, line, scaled, svg, words
+from diffusion_notes.explorables.linear_schedule import linear_ends
+from diffusion_notes.explorables.still_pictures import BLUE, line, scaled, svg, words
 
 __all__ = ["BoundBars"]
 

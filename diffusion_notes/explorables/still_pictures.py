@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["BLUE", "GREEN", "ORANGE", "dots", "line", "scaled", "svg", "words"]
 
-BLUE, ORANGE, GREEN = "hsl(212,75%,52%)", "hsl(28,85%,48%)", "hsl(150,60%,38%)"
+BLUE = "hsl(212,75%,52%)"
+ORANGE = "hsl(28,85%,48%)"
+GREEN = "hsl(150,60%,38%)"
 
 
 def svg(alt: str, size: tuple[int, int], *shapes: str) -> str:
@@ -38,6 +40,6 @@ def words(x: float, y: float, text: str, colour: str = "currentColor", anchor: s
     return f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
-def scaled(values: Sequence[float], low: float, high: float, to: tuple[float, float]) -> np.ndarray:
+def scaled(values: ArrayLike, low: float, high: float, to: tuple[float, float]) -> np.ndarray:
     """Values between ``low`` and ``high``, put between two places in the picture."""
     return to[0] + (np.asarray(values, dtype=float) - low) / (high - low) * (to[1] - to[0])
