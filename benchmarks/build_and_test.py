@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from diffusion_notes.experiment.results import provenance
 from diffusion_notes.experiment.runs import write_whole
-from diffusion_notes.stored import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = Path(__file__).with_suffix(".json")

@@ -20,13 +20,21 @@ import torch
 from torch import Generator
 from torch.utils.benchmark import Timer
 
-from diffusion_notes.best_levels import best_bound, doubt, levels_between
-from diffusion_notes.diffusion import Schedule
+from diffusion_notes.experiment.ladder_runs import (
+    DATA,
+    LADDER,
+    LEARNING_RATE,
+    RUNGS,
+    measure,
+    schedule_of,
+    steps_and_width,
+    train_rung,
+)
+from diffusion_notes.experiment.results import STORED, load_results, provenance
 from diffusion_notes.experiment.runs import Runs, finite, write_whole
+from diffusion_notes.fitting import train
 from diffusion_notes.ladder import LadderChain
-from diffusion_notes.rungs import DATA, LADDER, LEARNING_RATE, RUNGS, climb, measure, schedule_of, steps_and_width
-from diffusion_notes.stored import RESULTS, provenance, results
-from diffusion_notes.training import train
+from diffusion_notes.schedule import Schedule, best_bound, log_snr_levels, mmse
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "_build" / "ladder"
@@ -88,28 +96,28 @@ RATED = [
 def store(name: str, found: dict) -> None:
     """Write results to where the package finds them."""
     text = json.dumps({"provenance": provenance("make ladder")} | found, allow_nan=False)
-    write_whole(RESULTS / f"{name}.json", text + "\n")
+    write_whole(STORED / f"{name}.json", text + "\n")
 
 
 def know_levels() -> None:
     """What is known of the data at each noise level, by quadrature; and the best bound of the schedule of DDPM."""
-    levels, ddpm = levels_between(320), Schedule.linear(T=1000).alpha_bar[1:]
+    levels, ddpm = log_snr_levels(320), Schedule.linear(T=1000).alpha_bar[1:]
     found = {}
     for name, data in DATA.items():
         second = data.expect(lambda x: x.square().sum(-1)).item()
         found[name] = {
             "levels": levels.tolist(),
-            "doubts": doubt(data, levels).tolist(),
+            "mmse": mmse(data, levels).tolist(),
             "second moment": second,
             "entropy": data.entropy().item(),
-            "best bound of DDPM": best_bound(ddpm, doubt(data, ddpm), second),
+            "best bound of DDPM": best_bound(ddpm, mmse(data, ddpm), second),
         }
     store("levels", found)
 
 
 def run(data: str, budget: str, name: str, seed: int, rate: float = LEARNING_RATE) -> dict:
     """One run: trained and measured. Where the training has diverged, there is no gap, and nothing else is measured."""
-    chain, found = climb(RUNGS[name], data, budget, seed, learning_rate=rate)
+    chain, found = train_rung(RUNGS[name], data, budget, seed, learning_rate=rate)
     found |= {"gap": None}
     try:
         found |= measure(chain, data, Generator().manual_seed(1000 + seed))
@@ -121,7 +129,7 @@ def run(data: str, budget: str, name: str, seed: int, rate: float = LEARNING_RAT
 
 def stored_runs() -> dict[str, dict]:
     """The runs that have been made: those in the package, and those that wait in the folder."""
-    known = results("ladder")["runs"] if (RESULTS / "ladder.json").exists() else []
+    known = load_results("ladder")["runs"] if (STORED / "ladder.json").exists() else []
     known += Runs(RUNS).values()
     # those that were made before there was a choice had this rate
     known = [one if "learning rate" in one else one | {"learning rate": LEARNING_RATE} for one in known]
@@ -193,7 +201,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, help="those of the plan, unless others are named")
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
-    if not (RESULTS / "levels.json").exists():
+    if not (STORED / "levels.json").exists():
         know_levels()
     if chosen.clock:
         clock()

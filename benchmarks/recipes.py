@@ -13,14 +13,14 @@ from torch import Generator, Tensor
 from torch.nn.functional import linear
 from torch.utils.benchmark import Timer
 
-from diffusion_notes.bound import terms
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
+from diffusion_notes.diffusion import bound_terms
 from diffusion_notes.distributions import draw, randn_like
+from diffusion_notes.fitting import train
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import best_variance, variational_weight
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
-from diffusion_notes.training import train
 
 ROLL, SCHEDULE = SwissRoll(), Schedule.linear(T=1000)
 # where the loss is compared with the smallest one; the quadrature takes a moment for each
@@ -68,7 +68,7 @@ class GroupTargets(DDPM):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained. What is not said is as in :func:`~diffusion_notes.training.train`.
+    """How a network is made and trained. What is not said is as in :func:`~diffusion_notes.fitting.train`.
 
     The variances are σ_t² = β_t, or, if ``fitted``, the best ones for the loss that the network has at each t.
 
@@ -89,9 +89,9 @@ class Recipe:
         """The model before its training."""
         network = NoiseMLP(SCHEDULE, generator=generator, **self.size)
         worth = variational_weight(SCHEDULE, SCHEDULE.beta) * network.left_over.squeeze(-1)
-        importance = {"worth": worth, "weight": True, "uniform": False}[self.draw]
+        t_sampling = worth if self.draw == "worth" else self.draw
         objective = "simple" if self.draw == "uniform" else "variational"
-        return self.kind(network, SCHEDULE, "beta", objective, importance)
+        return self.kind(network, SCHEDULE, "beta", objective, t_sampling)
 
     def train(self, points: Tensor, steps: int, generator: Generator) -> tuple[DDPM, dict]:
         """The average of the last steps, and the seconds."""
@@ -144,7 +144,7 @@ def exact_noise(xt: Tensor, t: int) -> Tensor:
 def variance_of_exact_noise() -> Tensor:
     """The best σ_t² for it, equation (d) of the DDPM chapter, with the smallest loss."""
     loss = torch.ones(SCHEDULE.T + 1, dtype=torch.float64)
-    loss[1:] = ROLL.smallest_loss(SCHEDULE.alpha_bar[1:])
+    loss[1:] = ROLL.noise_mmse(SCHEDULE.alpha_bar[1:])
     return best_variance(SCHEDULE, loss, 2)
 
 
@@ -186,7 +186,8 @@ def over_all_times(values: list[float], times: list[int] = TIMES) -> float:
 def bound_gap(ddpm: DDPM, points: int, generator: Generator) -> dict[str, float]:
     """−ELBO − H(q) in nats on fresh points, with its standard error; each point's −log q stands for the entropy."""
     x0 = ROLL.sample(points, generator)
-    gap = torch.cat([terms(ddpm, x, generator).total.double() + ROLL.log_prob(x.double()) for x in x0.split(2000)])
+    gaps = [bound_terms(ddpm, x, generator).total.double() + ROLL.log_prob(x.double()) for x in x0.split(2000)]
+    gap = torch.cat(gaps)
     return {"mean": gap.mean().item(), "error": gap.std().item() / points**0.5}
 
 

@@ -22,11 +22,11 @@ import torch
 from torch.utils.benchmark import Timer
 
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
+from diffusion_notes.experiment.results import STORED, provenance
 from diffusion_notes.experiment.runs import write_whole
+from diffusion_notes.fitting import TrainingState, train
 from diffusion_notes.networks import NoiseMLP
-from diffusion_notes.stored import RESULTS, provenance
-from diffusion_notes.training import TrainingState, train
+from diffusion_notes.schedule import Schedule
 
 STANDARD = {"points": 10_000, "T": 1000, "batch": 512, "width": 96, "D": 2}
 SIZES = {
@@ -85,7 +85,7 @@ def _model(size: dict[str, int]) -> DDPM:
     """The book's network in these sizes; its noise levels begin, and end, at nearly the same place for each T."""
     schedule = Schedule.linear(T=size["T"], beta_1=min(0.1 / size["T"], 0.5), beta_T=min(20 / size["T"], 0.9))
     network = NoiseMLP(schedule, dim=size["D"], width=size["width"], depth=2, features=64)
-    return DDPM(network, schedule, "beta", "variational", importance=True)
+    return DDPM(network, schedule, "beta", "variational", t_sampling="weight")
 
 
 def _training(size: dict[str, int]) -> Iterator[TrainingState]:
@@ -141,7 +141,7 @@ def main() -> None:
         for size, each in zip(settings(), zip(*rounds, strict=True), strict=True)
     ]
     text = json.dumps({"provenance": provenance("make bench"), "standard": STANDARD, "costs": found})
-    write_whole(RESULTS / "scaling.json", text + "\n")
+    write_whole(STORED / "scaling.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -36,13 +36,13 @@ from recipes import (
     ratios,
     variance_of_exact_noise,
 )
-from scores import REFERENCES, scores
 from stopwatch import Stopwatch
 from torch import Generator, Tensor
 
 from diffusion_notes.ddpm import DDPM
+from diffusion_notes.experiment.results import STORED, load_results, provenance
 from diffusion_notes.experiment.runs import Runs, write_whole
-from diffusion_notes.stored import RESULTS, provenance, results
+from diffusion_notes.measured import REFERENCES, scores
 from diffusion_notes.swiss_roll import SwissRoll
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,9 +152,9 @@ def key(found: dict) -> tuple[str, int, int]:
 
 def gather() -> dict:
     """All the runs of the plan that have ended, and what has to be known to read them."""
-    before = results("training")["runs"] if (RESULTS / "training.json").exists() else []
+    before = load_results("training")["runs"] if (STORED / "training.json").exists() else []
     runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
-    smallest = SwissRoll().smallest_loss(SCHEDULE.alpha_bar[TIMES]).tolist()
+    smallest = SwissRoll().noise_mmse(SCHEDULE.alpha_bar[TIMES]).tolist()
     wanted = (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
     return {
         "provenance": provenance("make bench-peers"),
@@ -208,10 +208,10 @@ def main() -> None:
             print(summary(runs[name_of(*one)]) or name_of(*one), flush=True)
     if set(chosen.seeds) <= set(SEEDS):
         found = gather()
-        write_whole(RESULTS / "training.json", json.dumps(found) + "\n")
+        write_whole(STORED / "training.json", json.dumps(found) + "\n")
         print(summary(found["runs"]))
-    elif (RESULTS / "training.json").exists():
-        print("stored:\n" + summary(results("training")["runs"]))
+    elif (STORED / "training.json").exists():
+        print("stored:\n" + summary(load_results("training")["runs"]))
 
 
 ALONE = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}

@@ -3,7 +3,7 @@
 One module a chapter, under the chapter's name, and a few shared rooms. Importing this package
 imports none of them, so it is cheap; import the module you need:
 
->>> from diffusion_notes.diffusion import Schedule
+>>> from diffusion_notes.schedule import Schedule
 >>> Schedule.linear(T=1000).T
 1000
 """

@@ -17,14 +17,14 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent
 
-from diffusion_notes.checkpoints import fingerprint
-from diffusion_notes.checks import check_choice, check_integer, check_kind, describe
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes._arguments.levels import checked_table
+from diffusion_notes._arguments.tensors import check_finite, check_generator, check_last_axis, check_points
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, describe
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
+from diffusion_notes.fitting import fingerprint
 from diffusion_notes.parameterisations import variational_weight
-from diffusion_notes.schedule_checks import checked_table
-from diffusion_notes.tables import Tables
-from diffusion_notes.tensor_checks import check_finite, check_generator, check_last_axis, check_points
+from diffusion_notes.schedule import DeviceTables, Schedule
 
 __all__ = ["DDPM"]
 
@@ -40,14 +40,14 @@ class DDPM(nn.Module):
             of which the first is not used. Since :math:`\tilde\beta_1 = 0` is no variance of a density,
             the last step has :math:`\sigma_1^2 = \beta_1` in both named cases.
         objective: ``"simple"``, to train on :math:`L_\text{simple}`, or ``"variational"``, on the bound.
-        importance: whether :meth:`loss` draws t in proportion to its weight in the objective, and not
-            uniformly (Nichol and Dhariwal 2021, section 3.3, have the idea). The expectation is the same, and
+        t_sampling: how :meth:`loss` draws t. ``"uniform"``, or ``"weight"``, in proportion to its weight in the
+            objective (Nichol and Dhariwal 2021, section 3.3, have the idea). The expectation is the same, and
             of the bound's the noise is much smaller; in :math:`L_\text{simple}` all weights are equal. Or a
             table of T + 1 values of which the first is not used: t is drawn in proportion to them.
 
     Raises:
         TypeError: ``network`` cannot be called, or ``schedule`` is no ``Schedule``.
-        ValueError: ``variance``, ``objective`` or ``importance`` is none of these, or ``network`` was made for
+        ValueError: ``variance``, ``objective`` or ``t_sampling`` is none of these, or ``network`` was made for
             another schedule.
 
     Values of points are not checked, because this is called inside loops.
@@ -64,7 +64,7 @@ class DDPM(nn.Module):
         schedule: Schedule,
         variance: str | Tensor = "beta_tilde",
         objective: str = "simple",
-        importance: bool | Tensor = False,
+        t_sampling: str | Tensor = "uniform",
     ) -> None:
         super().__init__()
         if not callable(network):
@@ -77,39 +77,43 @@ class DDPM(nn.Module):
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
         check_choice("objective", objective, ("simple", "variational"))
-        if isinstance(importance, Tensor):
-            importance = checked_table("importance", importance, schedule.T + 1)
-        else:
-            check_kind("importance", importance, bool, "a bool, or a table of values")
+        if isinstance(t_sampling, Tensor):
+            t_sampling = checked_table("t_sampling", t_sampling, schedule.T + 1)
+        elif not (isinstance(t_sampling, str) and t_sampling in ("uniform", "weight")):
+            raise ValueError(
+                f"t_sampling must be 'uniform' or 'weight', or a table of values, got {describe(t_sampling)}"
+            )
         self.network, self.schedule, self.variance = network, schedule, variance
-        self.objective, self.importance = objective, importance
+        self.objective = objective
+        self.t_sampling = t_sampling
         self.q = ForwardProcess(schedule)
         weight = schedule.T * variational_weight(schedule, self.sigma_squared)
         if objective == "simple":
             weight = (weight > 0).double()
         self.mean_weight = (weight.sum() / schedule.T).item()
-        often = weight if isinstance(importance, bool) else torch.where(weight > 0, importance, 0)
+        often = torch.where(weight > 0, t_sampling, 0) if isinstance(t_sampling, Tensor) else weight
         # what makes up for how often t is drawn; of t = 0, which never is, NaN
         worth = weight / often * (often.sum() / schedule.T)
         tables = {"sigma": self.sigma_squared.sqrt(), "weight": weight, "worth": worth}
-        self.tables = Tables((tables | {"share": often.cumsum(0) / often.sum()}).__getitem__)
+        self.tables = DeviceTables((tables | {"share": often.cumsum(0) / often.sum()}).__getitem__)
 
-    def settings(self) -> dict[str, str | bool]:
+    def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
         network = repr(self.network) if isinstance(self.network, nn.Module) else type(self.network).__name__
         variance = fingerprint(self.variance) if isinstance(self.variance, Tensor) else self.variance
         schedule = fingerprint(self.schedule.beta)
         about = {"variance": variance, "schedule": schedule, "network": network, "objective": self.objective}
-        if self.importance is False:  # nor had the runs that were stored before there was a choice
-            return about
-        return about | {"importance": self.importance is True or fingerprint(self.importance)}
+        if isinstance(self.t_sampling, Tensor):
+            return about | {"t_sampling": fingerprint(self.t_sampling)}
+        # runs that were stored before there was a choice do not name it
+        return about if self.t_sampling == "uniform" else about | {"t_sampling": self.t_sampling}
 
     @property
     def length(self) -> int:
         """The number of latents.
 
         With :meth:`prior`, :meth:`infer` and :meth:`generate` it makes this a
-        :class:`~diffusion_notes.chain.Chain`, whose bound is that of any other chain.
+        :class:`~diffusion_notes.chains.protocol.Chain`, whose bound is that of any other chain.
         """
         return self.schedule.T
 
@@ -137,7 +141,7 @@ class DDPM(nn.Module):
         Each point of the batch ``(N, D)`` gets one t, uniform on 1, ..., T, and one noise. The norm
         is summed over the D coordinates, as in equation 14 of Ho et al. 2020, and averaged over
         the batch. A perfect network does not reach zero: see
-        :meth:`~diffusion_notes.swiss_roll.SwissRoll.smallest_loss`. With the variational objective each
+        :meth:`~diffusion_notes.swiss_roll.SwissRoll.noise_mmse`. With the variational objective each
         point's loss is multiplied by :math:`T w_t`, its weight in the bound: the expectation is the
         negative bound, up to a constant. Values are not checked, because this is called at every step of training.
 
@@ -155,13 +159,14 @@ class DDPM(nn.Module):
     def _draw_t(self, x0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor | float]:
         """A t for each point, and what makes up for how it was drawn."""
         T, n = self.schedule.T, x0.shape[:1]
-        if self.importance is False:
+        if isinstance(self.t_sampling, str) and self.t_sampling == "uniform":
             t = torch.randint(1, 1 + T, n, generator=generator, device=x0.device)
             return t, 1.0 if self.objective == "simple" else self.tables.at("weight", t, x0).squeeze(-1)
         u = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
         # t is the first whose share, with those before it, is more than u
         t = torch.searchsorted(self.tables.whole("share", x0), u, right=True).clamp(max=T)
-        return t, self.mean_weight if self.importance is True else self.tables.at("worth", t, x0).squeeze(-1)
+        worth = self.tables.at("worth", t, x0).squeeze(-1) if isinstance(self.t_sampling, Tensor) else self.mean_weight
+        return t, worth
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():
@@ -180,7 +185,7 @@ class DDPM(nn.Module):
             t: an integer, or an integer tensor of shape ``(...)``.
 
         Raises:
-            TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`.
+            TypeError, ValueError: as :meth:`~diffusion_notes.schedule.Schedule.check_t`.
         """
         check_last_axis("xt", xt)
         self.schedule.check_t(t, xt)

@@ -1,192 +1,63 @@
-r"""The forward process: a chain of Gaussians that forgets where it started.
+r"""The forward process, and the bound of a diffusion model as :math:`L_T + \sum_{t>1} L_{t-1} + L_0`, in nats.
+
+The inference model is a chain of Gaussians that forgets where it started,
 
 .. math::
     q(x_t \mid x_{t-1}) = \mathcal N\bigl(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\bigr), \qquad
     q(x_t \mid x_0) = \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\bigr)
 
-with :math:`\alpha_t = 1-\beta_t` and :math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i` (Ho et al. 2020,
-equations 2 and 4). The index in the code is the paper's: t runs from 1 to T, and :math:`\bar\alpha_0 = 1`.
+(Ho et al. 2020, equations 2 and 4). The index in the code is the paper's: t runs from 1 to T, and
+:math:`\bar\alpha_0 = 1`. With q turned around by Bayes' rule, the bound of :mod:`~diffusion_notes.chains`, negated, is
+
+.. math::
+    -\mathcal L(x_0) = \underbrace{D_{KL}\bigl(q(x_T|x_0) \,\Vert\, p(x_T)\bigr)}_{L_T}
+    + \sum_{t=2}^{T} \mathbb E_q \underbrace{D_{KL}\bigl(q(x_{t-1}|x_t, x_0)
+    \,\Vert\, p_\theta(x_{t-1}|x_t)\bigr)}_{L_{t-1}}
+    \underbrace{- \mathbb E_q \log p_\theta(x_0|x_1)}_{L_0}
+
+(Ho et al. 2020, equation 5). On every single path the two agree, see :func:`forward_form` and :func:`posterior_form`.
+Everything here holds for any chain whose q is a :class:`ForwardProcess`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Independent
+from torch.distributions import Independent, Normal, kl_divergence
 
-from diffusion_notes.checks import check_inside, check_integer, check_kind, check_number
+from diffusion_notes._arguments.tensors import (
+    check_alike,
+    check_finite,
+    check_fits,
+    check_generator,
+    check_last_axis,
+    check_points,
+    check_precise,
+    check_same_dtype_and_device,
+)
+from diffusion_notes._arguments.values import check_kind, check_positive, describe
+from diffusion_notes.chains import Chain
 from diffusion_notes.distributions import draw, gaussian
-from diffusion_notes.schedule_checks import check_times, checked_table
-from diffusion_notes.tables import Tables
-from diffusion_notes.tensor_checks import check_alike, check_generator, check_last_axis, check_tensor
+from diffusion_notes.parameterisations import variational_constant
+from diffusion_notes.schedule import Schedule
 
-__all__ = ["ForwardProcess", "Schedule"]
-
-
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    r"""The variances :math:`\beta_0 = 0, \beta_1, \dots, \beta_T` and all that follows from them.
-
-    Every table holds T + 1 float64 values, so ``alpha_bar[t]`` is :math:`\bar\alpha_t`; float32
-    would cost :math:`\tilde\beta_t` four digits. Values are cast where they are used, by
-    :meth:`at`.
-
-    Arguments:
-        beta: T + 1 values, of which the first is 0 and the others lie strictly between 0 and 1.
-
-    Raises:
-        TypeError: ``beta`` is not a floating-point tensor.
-        ValueError: its shape or a value is not as said above.
-
-    >>> schedule = Schedule.linear(T=1000)
-    >>> schedule.alpha_bar[0].item(), round(schedule.alpha_bar[1000].item(), 8)
-    (1.0, 4.036e-05)
-    """
-
-    beta: Tensor
-    tables: Tables = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # the tables live on the CPU, whatever is diffused: MPS has no float64, and looking is free
-        object.__setattr__(self, "beta", checked_table("beta", self.beta, below=1))
-        if self.beta[0] != 0:
-            raise ValueError(f"beta[0] must be 0 (t starts at 1), got {self.beta[0].item():g}")
-        object.__setattr__(self, "tables", Tables(functools.partial(getattr, self)))
-
-    @classmethod
-    def linear(cls, T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Schedule:
-        r""":math:`\beta_t` rising evenly from ``beta_1`` to ``beta_T`` (Ho et al. 2020, section 4).
-
-        Raises:
-            TypeError: ``T`` is not an integer, or a variance no number.
-            ValueError: ``T`` < 1, or a variance is not strictly between 0 and 1.
-
-        >>> Schedule.linear(T=3, beta_1=0.1, beta_T=0.3).beta
-        tensor([0.0000, 0.1000, 0.2000, 0.3000], dtype=torch.float64)
-        """
-        check_integer("T", T, least=1)
-        for name, value in (("beta_1", beta_1), ("beta_T", beta_T)):
-            check_inside(name, value, 0, 1)
-        beta = torch.linspace(beta_1, beta_T, T, dtype=torch.float64, device="cpu")
-        return cls(torch.cat((beta.new_zeros(1), beta)))
-
-    @classmethod
-    def cosine(cls, T: int, s: float = 0.008, largest: float = 0.999) -> Schedule:
-        r""":math:`\bar\alpha_t \propto \cos^2\bigl(\tfrac{t/T+s}{1+s}\tfrac\pi2\bigr)`, with capped variances.
-
-        Nichol and Dhariwal 2021, equation 17; ``s`` in [0, 1], no variance above ``largest``. Raises as :meth:`linear`.
-
-        >>> Schedule.cosine(T=1000).alpha_bar[500].round(decimals=2).item()
-        0.49
-        """
-        check_integer("T", T, least=1)
-        check_number("s", s, 0, 1)
-        check_inside("largest", largest, 0, 1)
-        t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
-        alpha_bar = ((t / T + s) / (1 + s) * math.pi / 2).cos().square()
-        beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
-        return cls(torch.cat((beta.new_zeros(1), beta)))
-
-    @property
-    def T(self) -> int:
-        """The number of steps."""
-        return len(self.beta) - 1
-
-    @property
-    def alpha(self) -> Tensor:
-        r""":math:`\alpha_t = 1 - \beta_t`."""
-        return 1 - self.beta
-
-    @property
-    def alpha_bar(self) -> Tensor:
-        r""":math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i`, with :math:`\bar\alpha_0 = 1`."""
-        return (-self.beta).log1p().cumsum(0).exp()
-
-    @property
-    def one_minus_alpha_bar(self) -> Tensor:
-        r""":math:`1-\bar\alpha_t`, the variance of the noise in :math:`x_t`, without the rounding of a difference."""
-        return -(-self.beta).log1p().cumsum(0).expm1()
-
-    @property
-    def beta_tilde(self) -> Tensor:
-        r""":math:`\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\beta_t`, the variance of
-        :math:`q(x_{t-1} \mid x_t, x_0)`; :math:`\tilde\beta_1 = 0`, and :math:`\tilde\beta_0 := 0`.
-        """
-        return self._over_noise(self.one_minus_alpha_bar[:-1] * self.beta[1:])
-
-    @property
-    def sqrt_alpha(self) -> Tensor:
-        r""":math:`\sqrt{\alpha_t}`."""
-        return self.alpha.sqrt()
-
-    @property
-    def sqrt_beta(self) -> Tensor:
-        r""":math:`\sqrt{\beta_t}`, a standard deviation."""
-        return self.beta.sqrt()
-
-    @property
-    def sigma_tilde(self) -> Tensor:
-        r""":math:`\sqrt{\tilde\beta_t}`, but :math:`\sqrt{\beta_1}` at t = 1: a density needs a variance."""
-        variance = self.beta_tilde
-        variance[1] = self.beta[1]
-        return variance.sqrt()
-
-    @property
-    def sqrt_alpha_bar(self) -> Tensor:
-        r""":math:`\sqrt{\bar\alpha_t}`, how much of :math:`x_0` is left in :math:`x_t`."""
-        return self.alpha_bar.sqrt()
-
-    @property
-    def sqrt_one_minus_alpha_bar(self) -> Tensor:
-        r""":math:`\sqrt{1-\bar\alpha_t}`, the standard deviation of the noise in :math:`x_t`."""
-        return self.one_minus_alpha_bar.sqrt()
-
-    @property
-    def from_x0(self) -> Tensor:
-        r""":math:`\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}`: :math:`x_0` in :math:`\tilde\mu_t`."""
-        return self._over_noise(self.sqrt_alpha_bar[:-1] * self.beta[1:])
-
-    @property
-    def from_xt(self) -> Tensor:
-        r""":math:`\frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}`: :math:`x_t` in it."""
-        return self._over_noise(self.sqrt_alpha[1:] * self.one_minus_alpha_bar[:-1])
-
-    def _over_noise(self, numerator: Tensor) -> Tensor:
-        return torch.cat((numerator.new_zeros(1), numerator / self.one_minus_alpha_bar[1:]))
-
-    def at(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
-        """The entries ``t`` of the table ``name``, on the device and in the dtype of ``like``.
-
-        Arguments:
-            name: one of the properties above, ``"alpha_bar"`` for instance.
-            t: an integer, or an integer tensor of any shape ``(...)`` on the device of ``like``.
-            like: what the result multiplies.
-
-        Returns:
-            A tensor of shape ``(..., 1)``, which broadcasts over the event axis.
-
-        The values of a tensor ``t`` are not checked, because this is called inside loops: see :meth:`check_t`.
-
-        >>> Schedule.linear(T=10).at("alpha_bar", torch.tensor([0, 0]), like=torch.empty(2, 5))
-        tensor([[1.],
-                [1.]])
-        """
-        return self.tables.at(name, t, like)
-
-    def check_t(self, t: int | Tensor, x: Tensor, least: int = 1, look: bool = True) -> None:
-        """Raise unless ``t`` is an integer (TypeError) from ``least`` to T, or a tensor that fits ``x`` (ValueError).
-
-        The values of a tensor are checked on the CPU only, on a GPU looking at one would halt it, and not at all
-        unless ``look``.
-        """
-        check_tensor("x", x)
-        check_integer("least", least, least=0)
-        check_times(t, x, least, self.T, look)
+__all__ = [
+    "BoundTerms",
+    "DiffusionChain",
+    "FixedVarianceChain",
+    "ForwardProcess",
+    "bound_terms",
+    "discretised_log_prob",
+    "forward_form",
+    "kl_form",
+    "one_step",
+    "posterior_form",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,3 +119,218 @@ class ForwardProcess:
         for t in range(1, self.schedule.T + 1):
             x = draw(self.step(x, t), generator)
             yield t, x
+
+
+@runtime_checkable
+class DiffusionChain(Chain, Protocol):
+    r"""A :class:`~diffusion_notes.chains.protocol.Chain` whose q is a forward process, without parameters.
+
+    Attributes:
+        q: the forward process, of as many steps as the chain is long.
+    """
+
+    q: ForwardProcess
+
+    def step(self, xt: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`p_\theta(x_{t-1} \mid x_t)`, where each point may have a t of its own."""
+
+
+@runtime_checkable
+class FixedVarianceChain(DiffusionChain, Protocol):
+    r"""A :class:`DiffusionChain` whose steps p have a variance that depends on t alone, as those of DDPM.
+
+    Attributes:
+        sigma_squared: the table of :math:`\sigma_t^2`, T + 1 values of which the first is not used.
+    """
+
+    @property
+    def sigma_squared(self) -> Tensor:
+        r"""The table of :math:`\sigma_t^2`."""
+
+
+@dataclass(frozen=True)
+class BoundTerms:
+    r"""The terms of the negative bound for n points, in nats.
+
+    Attributes:
+        each: of shape ``(T + 1, n)``: :math:`L_0, L_1, \dots, L_T`, so that ``each[t - 1]`` belongs to the
+            step from t to t − 1, and ``each[T]`` to the prior.
+    """
+
+    each: Tensor
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """:math:`L_0`, of shape ``(n,)``: the negative log density of the data given the first latent."""
+        return self.each[0]
+
+    @property
+    def steps(self) -> Tensor:
+        r""":math:`L_1, \dots, L_{T-1}`, of shape ``(T - 1, n)``."""
+        return self.each[1:-1]
+
+    @property
+    def prior(self) -> Tensor:
+        """:math:`L_T`, of shape ``(n,)``, in which there is nothing to learn."""
+        return self.each[-1]
+
+    @property
+    def total(self) -> Tensor:
+        r"""The negative bound of each point, an upper bound on :math:`-\log p_\theta(x_0)` on average."""
+        return self.each.sum(0)
+
+
+def bound_terms(chain: DiffusionChain, x0: Tensor, generator: Generator | None = None) -> BoundTerms:
+    r"""All T + 1 terms, the KL divergences in closed form, from one :math:`x_t \sim q(x_t|x_0)` for each t.
+
+    The draws for different t are independent: there is no path, for that see :func:`kl_form`. The average
+    over draws is exact for every term. It takes T evaluations of the network. For more draws a point,
+    repeat the points.
+
+    Raises:
+        TypeError: ``chain`` is no :class:`DiffusionChain`, or ``x0`` is not a floating-point tensor.
+        ValueError: ``x0`` is empty, or not of shape ``(n, D)``.
+    """
+    _check(chain, x0, generator)
+    latents = (draw(chain.q.marginal(x0, t), generator) for t in range(1, chain.length + 1))
+    return BoundTerms(_kl_rows(chain, x0, latents))
+
+
+def kl_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
+    r"""The terms of :func:`bound_terms` at the points of one path: :func:`posterior_form`, each row averaged by itself.
+
+    Row t − 1 is :math:`D_{KL}\bigl(q(x_{t-1}|x_t, x_0) \,\Vert\, p_\theta(x_{t-1}|x_t)\bigr)` at the path's
+    :math:`x_t`: what :func:`posterior_form` has there, on average over :math:`x_{t-1}`. The other rows are
+    :math:`-\log p_\theta(x_0|x_1)` and :math:`L_T`. Each row has the mean that it has with independent draws,
+    but the rows of one path go together. Shapes and errors as in :func:`forward_form`.
+    """
+    _check_path(chain, path)
+    return _kl_rows(chain, path[0], path[1:])
+
+
+def _kl_rows(chain: DiffusionChain, x0: Tensor, above: Iterable[Tensor]) -> Tensor:
+    rows = []
+    for t, xt in enumerate(above, 1):
+        p = chain.step(xt, t)
+        rows.append(kl_divergence(chain.q.posterior(xt, x0, t), p) if t > 1 else -p.log_prob(x0))
+    return torch.stack([*rows, kl_divergence(chain.q.marginal(x0, chain.length), chain.prior(x0))])
+
+
+def one_step(chain: FixedVarianceChain, x0: Tensor, generator: Generator | None = None) -> Tensor:
+    r"""The negative bound of each point, ``(n,)``, without bias, from a single t for each: one network call.
+
+    With t uniform on 1, ..., T and the constants :math:`C_t` of
+    :func:`~diffusion_notes.parameterisations.variational_constant`, it is
+    :math:`L_T + \sum_i C_i + T\,(L_{t-1} - C_t)`. The constants are known, so only what depends on the draw is
+    left to chance. Errors as in :func:`bound_terms`, or a TypeError if the chain has no ``sigma_squared``.
+    """
+    check_kind("chain", chain, FixedVarianceChain, "a diffusion chain, with q, step and sigma_squared")
+    _check(chain, x0, generator)
+    t = torch.randint(1, 1 + chain.length, x0.shape[:1], generator=generator, device=x0.device)
+    xt = draw(chain.q.marginal(x0, t), generator)
+    p = chain.step(xt, t)
+    # at t = 1 there is no posterior density; its place is taken by the reconstruction
+    kl = kl_divergence(chain.q.posterior(xt, x0, t.clamp(min=2)), p) if chain.length > 1 else torch.zeros_like(xt[:, 0])
+    step = torch.where(t == 1, -p.log_prob(x0), kl)
+    constant = variational_constant(chain.q.schedule, chain.sigma_squared, x0.shape[-1])
+    known = kl_divergence(chain.q.marginal(x0, chain.length), chain.prior(x0)) + constant.sum().item()
+    return known + chain.length * (step - constant.to(x0.dtype).to(x0.device)[t])
+
+
+def forward_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
+    r"""The negative bound on one path, before it is turned around: T + 1 rows, ``(T + 1, n)``.
+
+    Row t − 1 is :math:`-\log\frac{p_\theta(x_{t-1}|x_t)}{q(x_t|x_{t-1})}`, and the last is :math:`-\log p(x_T)`.
+    ``path`` holds :math:`x_0, \dots, x_T`, each of shape ``(n, D)``.
+
+    Raises:
+        TypeError: ``chain`` is no :class:`DiffusionChain`, or ``path`` does not hold floating-point tensors.
+        ValueError: ``path`` does not hold T + 1 of them, all of the same shape ``(n, D)``.
+    """
+    _check_path(chain, path)
+    rows = [
+        chain.q.step(path[t - 1], t).log_prob(path[t]) - chain.step(path[t], t).log_prob(path[t - 1])
+        for t in range(1, chain.length + 1)
+    ]
+    return torch.stack([*rows, -chain.prior(path[-1]).log_prob(path[-1])])
+
+
+def posterior_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
+    r"""The same number, sorted into the terms of :class:`BoundTerms` by Bayes' rule; shapes and errors as there.
+
+    Row 0 is :math:`-\log p_\theta(x_0|x_1)`, row t − 1 is
+    :math:`\log\frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)}`, and the last
+    :math:`\log\frac{q(x_T|x_0)}{p(x_T)}`.
+    """
+    _check_path(chain, path)
+    x0, xT, T = path[0], path[-1], chain.length
+    rows = [-chain.step(path[1], 1).log_prob(x0)]
+    for t in range(2, T + 1):
+        below = path[t - 1]
+        rows.append(chain.q.posterior(path[t], x0, t).log_prob(below) - chain.step(path[t], t).log_prob(below))
+    return torch.stack([*rows, chain.q.marginal(x0, T).log_prob(xT) - chain.prior(xT).log_prob(xT)])
+
+
+def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
+    r"""The log probability, not density, of the box of side ``width`` around each point of ``(n, D)``.
+
+    .. math:: \sum_{i=1}^{D} \log \int_{x^i - w/2}^{x^i + w/2} \mathcal N(u;\ \mu^i, \sigma^2)\, du
+
+    Ho et al. 2020, equation 13, without the open boxes at the ends of a range of pixels. A probability is
+    at most one, so this is at most zero; a log density is not. For a narrow box it is
+    :math:`\log p(x) + D \log w`.
+
+    Raises:
+        TypeError: ``p`` is not a Gaussian of this package, or ``x`` is not a floating-point tensor.
+        ValueError: ``width`` is not positive and finite.
+
+    >>> from diffusion_notes.distributions import standard_normal
+    >>> x = torch.zeros(1, 2)
+    >>> discretised_log_prob(standard_normal(x), x, width=1e6).item()
+    0.0
+    """
+    normal = getattr(p, "base_dist", None)
+    if not isinstance(normal, Normal):
+        raise TypeError(f"p must be a Gaussian, got {describe(p)}")
+    check_points("x", x)
+    check_finite("x", x)
+    check_precise("x", x)
+    check_same_dtype_and_device("p", normal.mean, "x", x)
+    if normal.mean.shape[-1:] != x.shape[1:]:
+        raise ValueError(f"p must have shape (..., {x.shape[1]}), as x, got {tuple(normal.mean.shape)}")
+    check_fits("p", normal.mean[..., 0], x)
+    check_positive("width", width)
+    away, wide = (x - normal.loc).abs() / normal.scale, width / normal.scale
+    # between two boundaries nearer than this, rounding is more than what a box that is narrow neglects
+    least = torch.finfo(x.dtype).eps ** (1 / 3)
+    return torch.where(wide < least, _narrow(away, wide.clamp(max=least)), _wide(away, wide.clamp(min=least))).sum(-1)
+
+
+def _wide(away: Tensor, width: Tensor) -> Tensor:
+    """The log probability of a box of a standard normal, from the difference of its tails."""
+    # on the side where both tails are small, or the difference would cancel
+    far, near = (torch.special.log_ndtr(-edge) for edge in (away + width / 2, away - width / 2))
+    return near + torch.log1p(-(far - near).exp())
+
+
+def _narrow(away: Tensor, width: Tensor) -> Tensor:
+    """The same for a narrow box: the density is exponential in it, up to the width squared."""
+    slope = (away * width).clamp(min=torch.finfo(away.dtype).tiny)
+    tilt = slope / 2 + (-torch.expm1(-slope) / slope).log()
+    return tilt + width.log() - away.square() / 2 - math.log(2 * math.pi) / 2
+
+
+def _check(chain: DiffusionChain, x0: Tensor, generator: Generator | None = None) -> None:
+    check_kind("chain", chain, DiffusionChain, "a diffusion chain, with q and step")
+    check_points("x0", x0, least=1, finite=True)
+    check_generator("generator", generator, x0.device)
+
+
+def _check_path(chain: DiffusionChain, path: Sequence[Tensor]) -> None:
+    check_kind("chain", chain, DiffusionChain, "a diffusion chain, with q and step")
+    check_kind("path", path, (list, tuple), "a list of tensors")
+    if len(path) != chain.length + 1:
+        raise ValueError(f"path must hold x_0, ..., x_T, {chain.length + 1} tensors, got {len(path)}")
+    for t, x in enumerate(path):
+        check_points(f"path[{t}]", x, least=1, finite=True)
+        check_alike(f"path[{t}]", x, "path[0]", path[0])

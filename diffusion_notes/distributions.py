@@ -10,8 +10,14 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from diffusion_notes.checks import describe
-from diffusion_notes.tensor_checks import check_broadcasts, check_generator, check_last_axis, check_place, check_tensor
+from diffusion_notes._arguments.tensors import (
+    check_broadcasts,
+    check_generator,
+    check_last_axis,
+    check_same_dtype_and_device,
+    check_tensor,
+)
+from diffusion_notes._arguments.values import describe
 
 __all__ = ["draw", "gaussian", "randn_like", "standard_normal"]
 
@@ -35,7 +41,7 @@ def gaussian(mean: Tensor, std: Tensor) -> Independent:
     check_last_axis("mean", mean)
     check_tensor("std", std)
     check_broadcasts("std", std, "mean's", mean.shape)
-    check_place("std", std, "mean", mean)
+    check_same_dtype_and_device("std", std, "mean", mean)
     return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
 
 

@@ -4,7 +4,7 @@ r"""Two layers of latents: the hierarchical VAE, and the ways to split its bound
     p(x, z_1, z_2) = p(x \mid z_1)\, p(z_1 \mid z_2)\, p(z_2), \qquad
     q(z_1, z_2 \mid x) = q(z_1 \mid x)\, q(z_2 \mid z_1).
 
-The bound is that of :mod:`~diffusion_notes.chain`, for any number of layers. :func:`splits` computes, exactly
+The bound is that of :mod:`~diffusion_notes.chains`, for any number of layers. :func:`splits` computes, exactly
 and for linear-Gaussian chains, what becomes of it under several splits, of which one is right.
 """
 
@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from diffusion_notes.checks import check_kind
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
-from diffusion_notes.neural_chain import NeuralChain
-from diffusion_notes.tensor_checks import check_points
+from diffusion_notes._arguments.tensors import check_points
+from diffusion_notes._arguments.values import check_kind
+from diffusion_notes.chains import Affine, LinearGaussianChain, NeuralChain
 
 __all__ = ["HierarchicalVAE", "Splits", "splits"]
 
@@ -69,7 +68,7 @@ class Splits:
         return self.reconstruction - self.averaged - self.top_given_below
 
     @property
-    def turned(self) -> Tensor:
+    def posterior_form(self) -> Tensor:
         """The right one, with q turned around by Bayes' rule."""
         return self.reconstruction - self.conditional - self.top
 

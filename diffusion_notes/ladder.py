@@ -1,7 +1,7 @@
 r"""From the VAE to DDPM, one difference at a time: a chain of latents with a switch for each of them.
 
-Every rung is a :class:`~diffusion_notes.chain.Chain`, so the bound of each is computed by the one function
-:func:`~diffusion_notes.chain.elbo`. All rungs start from the same place, the forward process of a schedule and
+Every rung is a :class:`~diffusion_notes.chains.protocol.Chain`, so the bound of each is computed by the one function
+:func:`~diffusion_notes.chains.protocol.elbo`. All rungs start from the same place, the forward process of a schedule and
 the steps that undo it for Gaussian data, and their networks learn what is to be added to that:
 
 .. math::
@@ -23,13 +23,14 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent, kl_divergence
 
-from diffusion_notes.chain import elbo
-from diffusion_notes.checks import check_choice, check_integer, check_kind, check_positive
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes._arguments.tensors import check_generator, check_points
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, check_positive
+from diffusion_notes.chains import elbo
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import draw, gaussian, randn_like, standard_normal
-from diffusion_notes.layerwise import StepMLP
+from diffusion_notes.networks import TimestepMLP
 from diffusion_notes.parameterisations import Prediction, variational_weight
-from diffusion_notes.tensor_checks import check_generator, check_points
+from diffusion_notes.schedule import Schedule
 
 __all__ = ["CHOICES", "LadderChain", "Rung"]
 
@@ -92,7 +93,7 @@ class LadderChain(nn.Module):
     Arguments:
         rung: its switches.
         schedule: the noise levels where it starts from, and stays if q is fixed; as many as there are layers.
-        width: of all its networks: see :class:`~diffusion_notes.layerwise.StepMLP`.
+        width: of all its networks: see :class:`~diffusion_notes.networks.TimestepMLP`.
         data_std: the standard deviation of a coordinate of the data.
         generator: draws the initial weights; on the CPU.
 
@@ -126,13 +127,13 @@ class LadderChain(nn.Module):
         self.q = ForwardProcess(schedule)
         self._small, self._learned = rung.latent < _DIM, rung.inference == "learned"
         how = {"shared": rung.networks == "shared", "width": width, "generator": generator}
-        self.decoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
+        self.decoder = TimestepMLP(schedule, rung.latent, 2 * rung.latent, **how)
         if self._small:  # the step to the data has other sizes than those between latents
-            self.bottom = StepMLP(schedule, rung.latent, 2 * _DIM, **how | {"shared": True})
+            self.bottom = TimestepMLP(schedule, rung.latent, 2 * _DIM, **how | {"shared": True})
         if self._learned:
-            self.encoder = StepMLP(schedule, rung.latent, 2 * rung.latent, **how)
+            self.encoder = TimestepMLP(schedule, rung.latent, 2 * rung.latent, **how)
         if self._learned and self._small:
-            self.top = StepMLP(schedule, _DIM, 2 * rung.latent, **how | {"shared": True})
+            self.top = TimestepMLP(schedule, _DIM, 2 * rung.latent, **how | {"shared": True})
         signal, noise = schedule.alpha_bar * data_std**2, schedule.one_minus_alpha_bar.clamp(min=1e-12)
         # undoing a step for data N(0, data_std²): the noise is linear in z, and what is left of it has a known size
         linear, left_over = noise.sqrt() / (signal + noise), (signal / (signal + noise)).sqrt()
@@ -178,7 +179,17 @@ class LadderChain(nn.Module):
         r""":math:`p_\theta(z_{i-1} \mid z_i = z)`, for i from 1 to L."""
         check_integer("i", i, least=1, most=self.length)
         check_points("z", z, dim=self.rung.latent)
-        return self._from_bottom(z) if i == 1 and self._small else self._step(z, i)
+        return self._from_bottom(z) if i == 1 and self._small else self.step(z, i)
+
+    def step(self, xt: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`p_\theta(z_{t-1} \mid z_t)` between latents, where each point may have a layer of its own.
+
+        With a fixed q and latents of the size of the data this makes the chain a
+        :class:`~diffusion_notes.diffusion.DiffusionChain`.
+        """
+        noise, stretch = self._noise(xt, t)
+        mean = Prediction(self.schedule, xt, t, noise).mean
+        return gaussian(mean, self.std[t] * stretch.exp())
 
     def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """What the rung is trained on, in nats but for ``"simple"``, from one batch; errors as in ``chain.elbo``.
@@ -203,7 +214,7 @@ class LadderChain(nn.Module):
 
     def _layer(self, x: Tensor, z0: Tensor, z: Tensor, i: Tensor) -> Tensor:
         """The term of the negative bound that belongs to layer i, for each point: a KL, or the reconstruction."""
-        p = self._step(z, i)
+        p = self.step(z, i)
         last = self._from_bottom(z) if self._small else p
         reconstruction = -last.log_prob(x)
         if self.length == 1:
@@ -219,7 +230,7 @@ class LadderChain(nn.Module):
             log_q = log_q + q.log_prob(path[-1])
         point = torch.arange(len(x), device=x.device)
         latents, below = torch.stack(path[1:]), torch.stack([path[1] if self._small else x, *path[1:-1]])
-        log_p = self._step(latents[i - 1, point], i).log_prob(below[i - 1, point])
+        log_p = self.step(latents[i - 1, point], i).log_prob(below[i - 1, point])
         if self._small:  # the step to the data is another network's
             log_p = torch.where(i == 1, self._from_bottom(path[1]).log_prob(x), log_p)
         return (log_q - self.length * log_p - self.prior(x).log_prob(path[-1])).mean()
@@ -228,11 +239,6 @@ class LadderChain(nn.Module):
         """The noise that is predicted in z, and by how much the standard deviation is stretched, in logarithms."""
         out, stretch = _halves(self.decoder(z, i))
         return self.linear[i] * z + self.left_over[i] * out, stretch
-
-    def _step(self, z: Tensor, i: int | Tensor) -> Independent:
-        noise, stretch = self._noise(z, i)
-        mean = Prediction(self.schedule, z, i, noise).mean
-        return gaussian(mean, self.std[i] * stretch.exp())
 
     def _from_bottom(self, z: Tensor) -> Independent:
         mean, stretch = _halves(self.bottom(z, 1))

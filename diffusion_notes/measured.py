@@ -1,84 +1,63 @@
-r"""Distances between two sets of points, for samples of which nothing is known but true ones to compare with.
+r"""What samples of the swiss roll are measured by, and whom they are measured beside.
 
-Neither knows the roll, so both serve for any data. What they can see is limited by the number of points: put each
-beside its floor, the distance between two sets of true samples.
+Four numbers, and each has a floor, that of true samples. Two need the roll: the divergence over 500 cells of equal
+probability, and the share of strays. Two compare with as many true samples, at most 10,000, and know nothing of a
+spiral. The baseline is who has learned the training points by heart.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from diffusion_notes.tensor_checks import check_alike, check_has_values, check_place, check_points, check_precise
+from diffusion_notes._arguments.tensors import check_generator, check_points
+from diffusion_notes._arguments.values import check_integer
+from diffusion_notes.metrics import binned_kl, energy_distance, sliced_distance, stray_share
+from diffusion_notes.swiss_roll import SwissRoll
 
-__all__ = ["energy_distance", "sliced_distance"]
+__all__ = ["REFERENCES", "memorised", "scores", "true_samples"]
 
 
-def sliced_distance(x: Tensor, y: Tensor) -> float:
-    r"""The sliced Wasserstein distance between two sets of as many points in the plane.
-
-    .. math:: \Bigl(\tfrac{1}{\pi} \int_0^\pi W_2^2(\omega_\phi \cdot x,\ \omega_\phi \cdot y)\, d\phi\Bigr)^{1/2}
-
-    with :math:`\omega_\phi` the direction of angle :math:`\phi` (Rabin et al. 2011). On a line, :math:`W_2` pairs the
-    points in their order. The integral is a sum over 180 directions that are evenly spaced, so nothing is random.
+def scores(samples: Tensor, seed: int = 0) -> dict[str, float]:
+    """All four, by name; the true samples are fresh ones for each seed, at most 10,000 of them.
 
     Arguments:
-        x: points of shape ``(n, 2)``, n ≥ 1, all finite.
-        y: as many.
+        samples: points of shape ``(n, 2)``, n ≥ 1, all finite.
+        seed: of the true samples.
 
     Raises:
-        TypeError, ValueError: they are not, or not alike in shape, dtype and device.
+        TypeError, ValueError: they are not, or ``seed`` is no integer.
 
-    >>> square = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    >>> round(sliced_distance(square, square + torch.tensor([3.0, 4.0])), 4)  # 5 / √2
-    3.5355
+    >>> sorted(scores(SwissRoll().sample(50)))
+    ['KL500', 'energy distance', 'off the spiral', 'sliced distance']
     """
-    _check(x, y, dim=2)
-    check_alike("y", y, "x", x)
-    angle = torch.arange(180, dtype=x.dtype, device=x.device) * math.pi / 180
-    directions = torch.stack((angle.cos(), angle.sin()))
-    one, other = ((points @ directions).sort(0).values for points in (x, y))
-    return (one - other).square().mean().sqrt().item()
+    check_points("samples", samples, dim=2, least=1, finite=True)
+    check_integer("seed", seed, least=0)
+    roll = SwissRoll()
+    generator = Generator(samples.device).manual_seed(10_000 + seed)
+    some = samples[:10_000]
+    true = roll.sample(len(some), generator, dtype=samples.dtype)
+    return {
+        "KL500": binned_kl(samples, roll),
+        "off the spiral": stray_share(samples, roll),
+        "sliced distance": sliced_distance(some, true),
+        "energy distance": energy_distance(some, true),
+    }
 
 
-def energy_distance(x: Tensor, y: Tensor) -> float:
-    r"""The energy distance between two sets of points (Székely and Rizzo 2013).
-
-    .. math:: 2\,\mathbb E\lVert X - Y\rVert - \mathbb E\lVert X - X'\rVert - \mathbb E\lVert Y - Y'\rVert
-
-    with :math:`X, X'` drawn from the one set and :math:`Y, Y'` from the other. It is zero for equal sets and positive
-    for others. The work is quadratic in the number of points.
-
-    Arguments:
-        x: points of shape ``(n, D)``, n ≥ 1, all finite.
-        y: points of shape ``(m, D)``, likewise.
-
-    Raises:
-        TypeError, ValueError: they are not, or not alike in D, dtype and device.
-
-    >>> energy_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
-    10.0
-    """
-    _check(x, y)
-    within = _mean_distance(x, x) + _mean_distance(y, y)
-    return 2 * _mean_distance(x, y) - within
+def true_samples(points: Tensor, samples: int, generator: Generator) -> Tensor:
+    """The floor: ``samples`` draws from the roll itself, whatever the training ``points`` are."""
+    check_integer("samples", samples, least=0)
+    check_generator("generator", generator)
+    return SwissRoll().sample(samples, generator)
 
 
-def _check(x: Tensor, y: Tensor, dim: int | None = None) -> None:
-    check_points("x", x, dim, least=1, finite=True)
-    check_points("y", y, dim=x.shape[1], least=1, finite=True)
-    check_has_values("x", x)
-    check_precise("x", x)
-    check_place("y", y, "x", x)
+def memorised(points: Tensor, samples: int, generator: Generator) -> Tensor:
+    """Draws, with replacement, from the training points: who has learned them by heart."""
+    check_points("points", points, dim=2, least=1)
+    check_integer("samples", samples, least=0)
+    check_generator("generator", generator, points.device)
+    return points[torch.randint(len(points), (samples,), generator=generator, device=points.device)]
 
 
-def _mean_distance(x: Tensor, y: Tensor) -> float:
-    """Of all pairs, a point with itself not left out."""
-    direct = "donot_use_mm_for_euclid_dist"  # the product of matrices cancels where points are near
-    rows = [torch.cdist(block, y, compute_mode=direct).double().sum() for block in x.split(_BLOCK)]
-    return torch.stack(rows).sum().item() / (len(x) * len(y))
-
-
-_BLOCK = 1000  # points whose distances are held at once
+REFERENCES = {"true samples": true_samples, "training points": memorised}

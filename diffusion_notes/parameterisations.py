@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from diffusion_notes.checks import check_integer, check_kind
-from diffusion_notes.diffusion import Schedule
-from diffusion_notes.schedule_checks import checked_table
-from diffusion_notes.tensor_checks import check_alike, check_tensor
+from diffusion_notes._arguments.levels import checked_table
+from diffusion_notes._arguments.tensors import check_alike, check_tensor
+from diffusion_notes._arguments.values import check_integer, check_kind
+from diffusion_notes.schedule import Schedule
 
 __all__ = ["Prediction", "best_variance", "variational_constant", "variational_weight"]
 
@@ -32,7 +32,7 @@ class Prediction:
         noise: the prediction of :math:`\varepsilon`, of the shape of ``xt``.
 
     Raises:
-        TypeError, ValueError: as :meth:`~diffusion_notes.diffusion.Schedule.check_t`, or ``noise`` is not like ``xt``.
+        TypeError, ValueError: as :meth:`~diffusion_notes.schedule.Schedule.check_t`, or ``noise`` is not like ``xt``.
 
     The values of points are not checked, because this is called inside loops.
 

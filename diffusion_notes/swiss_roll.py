@@ -28,15 +28,24 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes.checks import check_integer, check_positive
-from diffusion_notes.quadrature import integrate_plane, unit_interval
-from diffusion_notes.schedule_checks import check_levels, checked_alpha_bar, checked_level
-from diffusion_notes.tensor_checks import check_generator, check_last_axis, check_tensor, checked_device
+from diffusion_notes._arguments.levels import check_levels, checked_alpha_bar, checked_level
+from diffusion_notes._arguments.tensors import (
+    check_generator,
+    check_has_values,
+    check_last_axis,
+    check_points,
+    check_precise,
+    check_tensor,
+    checked_device,
+)
+from diffusion_notes._arguments.values import check_integer, check_positive
+from diffusion_notes.data import integrate_plane, unit_interval
 
 __all__ = ["SwissRoll"]
 
 _FIRST_ANGLE, _LAST_ANGLE = 1.5 * math.pi, 4.5 * math.pi
-_STEPS_PER_NOISE = 2.5  # of the grid in the plane; entropy() is then right to 1e-8, smallest_loss() to 1e-6
+_COARSE = 200  # pieces of the spiral, for a first search
+_STEPS_PER_NOISE = 2.5  # of the grid in the plane; entropy() is then right to 1e-8, noise_mmse() to 1e-6
 
 
 class SwissRoll:
@@ -176,7 +185,7 @@ class SwissRoll:
         r""":math:`H(q) = -\mathbb E[\log q(x)]` in nats: one number for each noise level."""
         return self._each_level(lambda roll: roll.expect(lambda x: -roll.log_prob(x)))
 
-    def smallest_loss(self, alpha_bar: float | Tensor) -> Tensor:
+    def noise_mmse(self, alpha_bar: float | Tensor) -> Tensor:
         r"""The irreducible :math:`\mathbb E\lVert\varepsilon - \mathbb E[\varepsilon \mid x_t]\rVert^2`.
 
         No network, however large, has a smaller :math:`L_\text{simple}` at this noise level. The
@@ -187,10 +196,9 @@ class SwissRoll:
         it. Written this way nothing cancels when :math:`\bar\alpha_t` is near 0 or 1.
 
         Returns one number for each entry of ``alpha_bar``, which is checked as in :meth:`diffuse`.
-        Raises a ValueError on a diffused roll: the formula is that of the clean one.
+        Raises a ValueError on a diffused roll: the formula is the clean one's.
         """
-        if not self.is_clean:
-            raise ValueError("smallest_loss belongs to the clean roll, and this one is diffused")
+        self._check_clean("noise_mmse")
 
         def loss(roll: SwissRoll) -> Tensor:
             def given(x: Tensor) -> Tensor:
@@ -204,6 +212,76 @@ class SwissRoll:
             return roll.expect(given)
 
         return self.diffuse(alpha_bar)._each_level(loss)
+
+    def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""The nearest place on the clean roll's spiral, and the way from there to the point.
+
+        Arguments:
+            x: points of shape ``(n, 2)``.
+
+        Returns:
+            u in [0, 1], of shape ``(n,)``, in double precision to 4e-6, and :math:`x - c(u)`, of shape ``(n, 2)``.
+
+        Raises:
+            TypeError, ValueError: ``x`` is not a floating-point tensor of shape ``(n, 2)`` with n ≥ 1, all finite, or
+                the roll is diffused.
+
+        >>> roll = SwissRoll()
+        >>> roll.nearest(roll.spiral(torch.tensor([0.25, 0.75])))[0]
+        tensor([0.2500, 0.7500])
+        """
+        self._check_clean("nearest")
+        check_points("x", x, dim=2, least=1)
+        check_has_values("x", x)
+        check_precise("x", x)
+        if not bool(x.isfinite().all()):  # here a GPU is synchronised anyway
+            raise ValueError("x must be finite, and some of its entries are not")
+        coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
+        corners = self.spiral(coarse)
+        chunks = [torch.cdist(chunk, corners).argmin(-1) for chunk in x.split(10_000)]
+        u = coarse[torch.cat(chunks)]
+        # a search around the nearest corner, finer and finer
+        around = torch.linspace(-1, 1, 11, dtype=x.dtype, device=x.device)
+        for width in (1 / _COARSE, 0.2 / _COARSE, 0.04 / _COARSE, 0.008 / _COARSE):
+            near = (u.unsqueeze(-1) + width * around).clamp(0, 1)
+            distance = (self.spiral(near) - x.unsqueeze(1)).square().sum(-1)
+            u = near.gather(1, distance.argmin(-1, keepdim=True)).squeeze(-1)
+        return u, x - self.spiral(u)
+
+    def distance(self, x: Tensor) -> Tensor:
+        """How far each of n points is from the spiral, ``(n,)``; arguments and errors as in :meth:`nearest`.
+
+        >>> SwissRoll().distance(torch.tensor([[0.0, 0.0]]))
+        tensor([0.4712])
+        """
+        return self.nearest(x)[1].norm(dim=-1)
+
+    def across(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest place, and the part of the way there that is normal to the spiral, ``(n,)`` each.
+
+        Beyond an end of the spiral the way has another part too. Arguments and errors as in :meth:`nearest`.
+        """
+        u, way = self.nearest(x)
+        ahead = self.spiral(u + 1e-3) - self.spiral(u - 1e-3)
+        return u, (way[:, 1] * ahead[:, 0] - way[:, 0] * ahead[:, 1]) / ahead.norm(dim=-1)
+
+    def cells(self, x: Tensor, along: int = 50, across: int = 10) -> tuple[Tensor, int]:
+        """The cell in which each of n points lies, ``(n,)``, and how many cells there are.
+
+        The roll is cut into ``along`` pieces of its length and each of them into ``across`` strips, all of (very
+        nearly) the same probability. Errors as in :meth:`nearest`.
+        """
+        check_integer("along", along, least=1)
+        check_integer("across", across, least=1)
+        u, offset = self.across(x)
+        strip = torch.special.ndtr(offset / self.noise)
+        row = (u * along).long().clamp(max=along - 1)
+        column = (strip * across).long().clamp(max=across - 1)
+        return row * across + column, along * across
+
+    def _check_clean(self, what: str) -> None:
+        if not self.is_clean:
+            raise ValueError(f"{what} must be asked of a clean roll, and this one is diffused: got {self!r}")
 
     def _level(self, x: Tensor) -> Tensor:
         return torch.as_tensor(self.alpha_bar, dtype=x.dtype, device=x.device)

@@ -6,7 +6,7 @@ r"""The variational autoencoder: the chain of length one, and what can be known 
     \qquad p(z) = \mathcal N(0, I)
 
 (Kingma and Welling 2014). The gap is :math:`D_{KL}(q_\phi(z \mid x) \,\Vert\, p_\theta(z \mid x))`. The bound and
-its importance-weighted form are those of :mod:`~diffusion_notes.chain`; here are the model, and the two
+its importance-weighted form are those of :mod:`~diffusion_notes.chains`; here are the model, and the two
 estimates that the VAE replaces: of the integral, and of the gradient.
 """
 
@@ -18,12 +18,11 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
-from diffusion_notes.chain import Chain, check_chain
-from diffusion_notes.checks import check_integer, check_kind
+from diffusion_notes._arguments.tensors import check_event, check_generator, check_points, check_same_dtype_and_device
+from diffusion_notes._arguments.values import check_integer, check_kind
+from diffusion_notes.chains import Affine, Chain, NeuralChain
+from diffusion_notes.chains.protocol import check_chain
 from diffusion_notes.distributions import draw
-from diffusion_notes.linear_gaussian import Affine
-from diffusion_notes.neural_chain import NeuralChain
-from diffusion_notes.tensor_checks import check_event, check_generator, check_place, check_points
 
 __all__ = ["VAE", "naive_estimate", "naive_spread", "score_function_surrogate"]
 
@@ -34,7 +33,7 @@ class VAE(NeuralChain):
     Arguments:
         latent: the number of coordinates of z.
         dim: D, the number of coordinates of a data point.
-        sizes: all else, by name, as in :class:`~diffusion_notes.neural_chain.NeuralChain`.
+        sizes: all else, by name, as in :class:`~diffusion_notes.chains.neural.NeuralChain`.
 
     Raises:
         TypeError, ValueError: as there, or ``latent`` is no positive integer.
@@ -52,7 +51,7 @@ def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator |
     r""":math:`\log \frac1K \sum_k p(x \mid z^k)` with :math:`z^k \sim p(z)`: Monte Carlo over the prior.
 
     The average is unbiased for :math:`p(x)`, its logarithm is too low on average. Returns one number
-    for each point. Arguments and errors as in :func:`~diffusion_notes.chain.importance_bound`.
+    for each point. Arguments and errors as in :func:`~diffusion_notes.chains.protocol.importance_bound`.
     """
     check_chain(chain, length=1)
     check_points("x", x, least=1, finite=True)
@@ -82,7 +81,7 @@ def naive_spread(p: Affine, x: Tensor) -> Tensor:
     """
     check_kind("p", p, Affine, "Affine")
     check_points("x", x, dim=len(p.bias), finite=True)
-    check_place("x", x, "p", p.weight)
+    check_same_dtype_and_device("x", x, "p", p.weight)
     reach = p.weight @ p.weight.T
     noise = p.std**2 * torch.eye(len(p.bias), dtype=x.dtype, device=x.device)
     narrow, wide = (MultivariateNormal(p.bias, reach + n, validate_args=False) for n in (noise / 2, noise))
@@ -97,7 +96,7 @@ def score_function_surrogate(chain: Chain, x: Tensor, generator: Generator | Non
 
     .. math:: \nabla\,\mathbb E_q[f] = \mathbb E_q\bigl[ f(z)\,\nabla\log q_\phi(z \mid x) + \nabla f(z) \bigr]
 
-    (Williams 1992). Only the value of f is used where the trick of :func:`~diffusion_notes.chain.elbo`
+    (Williams 1992). Only the value of f is used where the trick of :func:`~diffusion_notes.chains.protocol.elbo`
     uses its slope. Arguments and errors as there. Values are not checked, because this is called at every step
     of training.
     """

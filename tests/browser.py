@@ -106,7 +106,7 @@ def pages(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
         page.on("request", lambda r: None if r.url.startswith(("file:", "blob:")) else page.complaints.append(r.url))
         path = folder / f"page{len(contexts)}.html"
         colours = COLOURS[scheme]
-        path.write_text(PAGE.format(scheme=scheme, colours=colours, widget=widget.static_html()), encoding="utf-8")
+        path.write_text(PAGE.format(scheme=scheme, colours=colours, widget=widget.page_html()), encoding="utf-8")
         page.goto(path.as_uri())
         if options.get("java_script_enabled", True):
             page.wait_for_selector("[data-explorable] output")

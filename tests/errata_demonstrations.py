@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from diffusion_notes.chains import Affine, LinearGaussianChain
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.schedule import Schedule
 
 __all__ = [
     "DEMONSTRATED",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from diffusion_notes.rungs import LADDER, RUNGS
+from diffusion_notes.experiment.ladder_runs import LADDER, RUNGS
 
 SWITCHES = {name: asdict(rung) for name, rung in RUNGS.items()}
 MADE = {"swiss roll": (*LADDER, "hierarchical VAE", "learned forward, 8", "DDPM, layers by weight"), "clusters": LADDER}

@@ -18,10 +18,11 @@ from collections import deque
 from pathlib import Path
 
 import torch
-from test_training import small_data, small_model
+from test_fitting_loop import small_data, small_model
 
-from diffusion_notes.checkpoints import _read
-from diffusion_notes.training import tqdm, train
+from diffusion_notes.fitting import train
+from diffusion_notes.fitting.checkpoints import _read
+from diffusion_notes.fitting.loop import tqdm
 
 STEPS = 400
 # tqdm's own lock is shared with forks, and whoever is killed while holding it holds it for ever; its thread that

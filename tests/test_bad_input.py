@@ -32,39 +32,31 @@ from test_devices import CALLS, Schedule_10, linear_chain, public_names, resolve
 from torch import nn
 
 from diffusion_notes import (
-    best_levels,
-    checkpoints,
-    clusters,
+    chains,
+    data,
     ddpm,
-    diagrams,
     diffusion,
     distributions,
     equations,
-    exercises,
     explorables,
+    fitting,
     hierarchical_vae,
     ladder,
-    layerwise,
-    linear_gaussian,
     networks,
-    neural_chain,
     parameterisations,
-    plotting,
     pretrained,
-    quadrature,
-    rungs,
-    scalar_latent,
-    stored,
+    schedule,
     swiss_roll,
-    tables,
     vae,
 )
+from diffusion_notes.experiment import ladder_runs, results
+from diffusion_notes.notebook import diagrams, exercises, plotting
 
 FLAT = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2)
 
 
 def saved(x, how):
-    return how(checkpoints.Checkpoint("run.safetensors", {"steps": 3}), nn.Linear(2, 2))
+    return how(fitting.Checkpoint("run.safetensors", {"steps": 3}), nn.Linear(2, 2))
 
 
 def optimizer(module):
@@ -87,7 +79,7 @@ def table(x):
     return Schedule_10.beta + 0.1
 
 
-LEVELS = best_levels.levels_between(10)
+LEVELS = schedule.log_snr_levels(10)
 DOUBTS = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
 MADE = made_runs.made_runs(seeds=2)
@@ -95,44 +87,46 @@ MADE = made_runs.made_runs(seeds=2)
 
 # How those are called that the other table leaves out, since they take no tensor or are not about tensors.
 MORE = {
-    "best_levels.best_bound": lambda x, t: best_levels.best_bound(LEVELS, DOUBTS, 1.0),
-    "best_levels.best_schedule": lambda x, t: best_levels.best_schedule(LEVELS, DOUBTS, 3, 1.0),
-    "best_levels.doubt": lambda x, t: best_levels.doubt(clusters.Clusters(), LEVELS),
-    "best_levels.levels_between": lambda x, t: best_levels.levels_between(10),
-    "clusters.Clusters": lambda x, t: clusters.Clusters(),
-    "clusters.Clusters.expect": lambda x, t: clusters.Clusters().expect(torch.sin),
-    "ladder.LadderChain": lambda x, t: ladder.LadderChain(RUNG, diffusion.Schedule.linear(3)),
+    "schedule.best_bound": lambda x, t: schedule.best_bound(LEVELS, DOUBTS, 1.0),
+    "schedule.best_schedule": lambda x, t: schedule.best_schedule(LEVELS, DOUBTS, 3, 1.0),
+    "schedule.mmse": lambda x, t: schedule.mmse(data.Clusters(), LEVELS),
+    "schedule.log_snr_levels": lambda x, t: schedule.log_snr_levels(10),
+    "data.Clusters": lambda x, t: data.Clusters(),
+    "data.Clusters.expect": lambda x, t: data.Clusters().expect(torch.sin),
+    "ladder.LadderChain": lambda x, t: ladder.LadderChain(RUNG, schedule.Schedule.linear(3)),
     "ladder.Rung": lambda x, t: ladder.Rung(),
-    "layerwise.StepMLP": lambda x, t: layerwise.StepMLP(Schedule_10, 2, 4),
-    "networks.time_waves": lambda x, t: networks.time_waves(Schedule_10),
-    "rungs.climb": lambda x, t: rungs.climb(RUNG, "clusters"),
-    "rungs.measure": lambda x, t: rungs.measure(ladder.LadderChain(RUNG, diffusion.Schedule.linear(3)), "clusters"),
-    "rungs.schedule_of": lambda x, t: rungs.schedule_of(RUNG, "clusters"),
-    "rungs.steps_and_width": lambda x, t: rungs.steps_and_width(RUNG),
-    "stored.provenance": lambda x, t: stored.provenance("make ladder"),
-    "stored.results": lambda x, t: stored.results("levels"),
-    "checkpoints.Checkpoint": lambda x, t: checkpoints.Checkpoint("run", {"steps": 3}),
-    "checkpoints.Checkpoint.load": lambda x, t: saved(x, lambda c, m: c.load(m, m, optimizer(m), torch.Generator())),
-    "checkpoints.Checkpoint.save": lambda x, t: saved(x, lambda c, m: c.save(1, m, m, optimizer(m), torch.Generator())),
-    "checkpoints.load_weights": lambda x, t: (
-        checkpoints.save_weights(nn.Linear(2, 2), "weights"),
-        checkpoints.load_weights(nn.Linear(2, 2), "weights"),
+    "networks.TimestepMLP": lambda x, t: networks.TimestepMLP(Schedule_10, 2, 4),
+    "networks.timestep_embedding": lambda x, t: networks.timestep_embedding(Schedule_10),
+    "experiment.ladder_runs.train_rung": lambda x, t: ladder_runs.train_rung(RUNG, "clusters"),
+    "experiment.ladder_runs.measure": lambda x, t: ladder_runs.measure(
+        ladder.LadderChain(RUNG, schedule.Schedule.linear(3)), "clusters"
     ),
-    "checkpoints.save_weights": lambda x, t: checkpoints.save_weights(nn.Linear(2, 2), "weights"),
-    "ddpm.DDPM": lambda x, t: ddpm.DDPM(FLAT, Schedule_10, table(x), importance=table(x)),
-    "diagrams.Diagram": lambda x, t: diagrams.Diagram(
+    "experiment.ladder_runs.schedule_of": lambda x, t: ladder_runs.schedule_of(RUNG, "clusters"),
+    "experiment.ladder_runs.steps_and_width": lambda x, t: ladder_runs.steps_and_width(RUNG),
+    "experiment.results.provenance": lambda x, t: results.provenance("make ladder"),
+    "experiment.results.load_results": lambda x, t: results.load_results("levels"),
+    "fitting.Checkpoint": lambda x, t: fitting.Checkpoint("run", {"steps": 3}),
+    "fitting.Checkpoint.load": lambda x, t: saved(x, lambda c, m: c.load(m, m, optimizer(m), torch.Generator())),
+    "fitting.Checkpoint.save": lambda x, t: saved(x, lambda c, m: c.save(1, m, m, optimizer(m), torch.Generator())),
+    "fitting.load_weights": lambda x, t: (
+        fitting.save_weights(nn.Linear(2, 2), "weights"),
+        fitting.load_weights(nn.Linear(2, 2), "weights"),
+    ),
+    "fitting.save_weights": lambda x, t: fitting.save_weights(nn.Linear(2, 2), "weights"),
+    "ddpm.DDPM": lambda x, t: ddpm.DDPM(FLAT, Schedule_10, table(x), t_sampling=table(x)),
+    "notebook.diagrams.Diagram": lambda x, t: diagrams.Diagram(
         {"z": (0, 0, False), "x": (0, 1, True)}, [("z", "x", "", "p")], "z above x."
     ),
-    "diagrams.chain_diagram": lambda x, t: diagrams.chain_diagram(["x", "z_1"], "Two in a row."),
+    "notebook.diagrams.chain_diagram": lambda x, t: diagrams.chain_diagram(["x", "z_1"], "Two in a row."),
     "diffusion.ForwardProcess": lambda x, t: diffusion.ForwardProcess(Schedule_10),
-    "diffusion.Schedule": lambda x, t: diffusion.Schedule(torch.tensor([0.0, 0.1, 0.2])),
-    "diffusion.Schedule.cosine": lambda x, t: diffusion.Schedule.cosine(10),
-    "diffusion.Schedule.linear": lambda x, t: diffusion.Schedule.linear(10),
+    "schedule.Schedule": lambda x, t: schedule.Schedule(torch.tensor([0.0, 0.1, 0.2])),
+    "schedule.Schedule.cosine": lambda x, t: schedule.Schedule.cosine(10),
+    "schedule.Schedule.linear": lambda x, t: schedule.Schedule.linear(10),
     "equations.Page": lambda x, t: equations.Page("ddpm"),
     "equations.Page.judge": lambda x, t: equations.Page("ddpm").judge(r"1 = 1"),
     "equations.check": lambda x, t: equations.check(r"1 = 1", "ddpm"),
     "equations.contains": lambda x, t: equations.contains(r"\beta_t = 1 - \alpha_t", r"\alpha_t"),
-    "exercises.check_line": lambda x, t: exercises.check_line(r"1 - \beta_t", r"\alpha_t", "ddpm"),
+    "notebook.exercises.check_line": lambda x, t: exercises.check_line(r"1 - \beta_t", r"\alpha_t", "ddpm"),
     "explorables.BoundBars": lambda x, t: explorables.BoundBars(
         Schedule_10, np.ones(10), np.ones(10), prior=0.1, entropy=0.5
     ),
@@ -145,43 +139,45 @@ MORE = {
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT),
     "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, made_runs.SWITCHES),
     "hierarchical_vae.HierarchicalVAE": lambda x, t: hierarchical_vae.HierarchicalVAE([2, 1], std=0.1),
-    "linear_gaussian.Affine": lambda x, t: linear_gaussian.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
-    "linear_gaussian.LinearGaussianChain": lambda x, t: linear_chain(x),
+    "chains.Affine": lambda x, t: chains.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
+    "chains.LinearGaussianChain": lambda x, t: linear_chain(x),
     "networks.GaussianMLP": lambda x, t: networks.GaussianMLP(2, 1, std=0.1),
     "networks.NoiseMLP": lambda x, t: networks.NoiseMLP(Schedule_10, width=4),
-    "neural_chain.NeuralChain": lambda x, t: neural_chain.NeuralChain([2, 1], std=0.1),
+    "chains.NeuralChain": lambda x, t: chains.NeuralChain([2, 1], std=0.1),
     "parameterisations.best_variance": lambda x, t: parameterisations.best_variance(Schedule_10, table(x), 2),
     "parameterisations.variational_constant": lambda x, t: parameterisations.variational_constant(
         Schedule_10, table(x), 2
     ),
     "parameterisations.variational_weight": lambda x, t: parameterisations.variational_weight(Schedule_10, table(x)),
-    "plotting.plane": lambda x, t: shown(plotting.plane),
-    "plotting.scatter": lambda x, t: shown(lambda axes: plotting.scatter(axes, x, x[:, 0].sigmoid())),
-    "plotting.show_arrows": lambda x, t: shown(lambda axes: plotting.show_arrows(axes, torch.sin)),
-    "plotting.show_density": lambda x, t: shown(lambda a: plotting.show_density(a, lambda z: z.square().sum(-1))),
-    "plotting.show_source": lambda x, t: plotting.show_source(plotting.plane),
+    "notebook.plotting.plane": lambda x, t: shown(plotting.plane),
+    "notebook.plotting.scatter": lambda x, t: shown(lambda axes: plotting.scatter(axes, x, x[:, 0].sigmoid())),
+    "notebook.plotting.show_arrows": lambda x, t: shown(lambda axes: plotting.show_arrows(axes, torch.sin)),
+    "notebook.plotting.show_density": lambda x, t: shown(
+        lambda a: plotting.show_density(a, lambda z: z.square().sum(-1))
+    ),
+    "notebook.plotting.show_source": lambda x, t: plotting.show_source(plotting.plane),
     "pretrained.swiss_roll_ddpm": lambda x, t: pretrained.swiss_roll_ddpm(),
     "pretrained.swiss_roll_hierarchical_vae": lambda x, t: pretrained.swiss_roll_hierarchical_vae("sharp"),
     "pretrained.swiss_roll_vae": lambda x, t: pretrained.swiss_roll_vae("guided"),
-    "quadrature.integrate_plane": lambda x, t: quadrature.integrate_plane(
-        torch.sin, 1.0, 0.5, weight=lambda z: z.sum(-1)
-    ),
-    "quadrature.unit_interval": lambda x, t: quadrature.unit_interval(5),
-    "scalar_latent.ScalarLatent": lambda x, t: scalar_latent.ScalarLatent(scalar_chain(x)),
+    "data.integrate_plane": lambda x, t: data.integrate_plane(torch.sin, 1.0, 0.5, weight=lambda z: z.sum(-1)),
+    "data.unit_interval": lambda x, t: data.unit_interval(5),
+    "chains.ScalarLatent": lambda x, t: chains.ScalarLatent(scalar_chain(x)),
     "swiss_roll.SwissRoll": lambda x, t: swiss_roll.SwissRoll(),
-    "tables.Tables": lambda x, t: tables.Tables({"x": x}.__getitem__),
+    "schedule.DeviceTables": lambda x, t: schedule.DeviceTables({"x": x}.__getitem__),
     "vae.VAE": lambda x, t: vae.VAE(1, std=0.1),
 }
 # Made by the package, for its callers to read; or not to be called at all.
 NOT_CALLED = {
-    "bound.Terms", "chain.Bound", "hierarchical_vae.Splits", "training.TrainingState",
-    "best_levels.Known", "best_levels.Known.diffuse", "best_levels.Known.expect", "best_levels.Known.score",
-    "equations.Report", "equations.Verdict", "checkpoints.CheckpointError",
-    "chain.Chain", "chain.Chain.prior", "chain.Chain.infer", "chain.Chain.generate",
+    "diffusion.BoundTerms", "chains.Bound", "hierarchical_vae.Splits", "fitting.TrainingState",
+    "data.Band", "data.Band.across", "data.KnownDistribution", "data.KnownDistribution.diffuse",
+    "data.KnownDistribution.expect", "data.KnownDistribution.score",
+    "data.Reference", "data.Reference.cells", "data.Reference.distance",
+    "diffusion.DiffusionChain", "diffusion.DiffusionChain.step", "diffusion.FixedVarianceChain",
+    "equations.Report", "equations.Verdict", "fitting.CheckpointError",
+    "chains.Chain", "chains.Chain.prior", "chains.Chain.infer", "chains.Chain.generate",
     "explorables.Explorable",
+    "experiment.runs.Runs", "experiment.runs.Runs.once", "experiment.runs.finite", "experiment.runs.write_whole",
 }  # fmt: skip
-# The checks themselves name what their callers say: tests/test_checks.py.
-CHECKS = {name for name in public_names() if name.startswith(("checks.", "tensor_checks.", "schedule_checks."))}
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
@@ -193,7 +189,7 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
     return {n: p for n, p in found.items() if n != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
 
 
-NAMES = sorted(n for n in public_names(without=()) - NOT_CALLED - CHECKS if parameters(n))
+NAMES = sorted(n for n in public_names(without=()) - NOT_CALLED if parameters(n))
 
 
 def test_every_public_name_is_called():
@@ -352,18 +348,18 @@ def test_what_is_of_another_kind_is_refused(name, parameter):
 
 # Numbers of which zero, or what is negative, are good.
 ZERO = {
-    ("clusters.Clusters.diffuse", "alpha_bar"), ("clusters.Clusters.sample", "n"), ("rungs.climb", "seed"),
+    ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("experiment.ladder_runs.train_rung", "seed"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
-    ("neural_chain.NeuralChain", "depth"), ("neural_chain.NeuralChain", "features"),
+    ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
-    ("diffusion.Schedule.cosine", "s"), ("diffusion.Schedule.check_t", "least"), ("tables.Tables.at", "t"),
-    ("diffusion.Schedule.at", "t"), ("training.train", "decay"), ("swiss_roll.SwissRoll.diffuse", "alpha_bar"),
-    ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"), ("swiss_roll.SwissRoll.smallest_loss", "alpha_bar"),
+    ("schedule.Schedule.cosine", "s"), ("schedule.Schedule.check_t", "least"), ("schedule.DeviceTables.at", "t"),
+    ("schedule.Schedule.at", "t"), ("fitting.train", "decay"), ("swiss_roll.SwissRoll.diffuse", "alpha_bar"),
+    ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"), ("swiss_roll.SwissRoll.noise_mmse", "alpha_bar"),
 }  # fmt: skip
 ANY_SIGN = {
-    ("linear_gaussian.Affine.scalar", "weight"), ("linear_gaussian.Affine.scalar", "bias"),
-    ("exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
+    ("chains.Affine.scalar", "weight"), ("chains.Affine.scalar", "bias"),
+    ("notebook.exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
     ("explorables.Gap", "x"), ("explorables.Layers", "a"), ("explorables.Layers", "x"),
 }  # fmt: skip
 NUMBERS = [(n, p) for n, p in EVERY if kinds(n, p) & {"int", "float"}]
@@ -384,18 +380,18 @@ def test_what_is_no_number_for_this_is_refused(name, parameter, data):
 
 # Numbers with an upper end: the first that is too large.
 TOO_LARGE = {
-    ("diffusion.Schedule.linear", "beta_1"): 1.0, ("diffusion.Schedule.linear", "beta_T"): 1.0,
-    ("diffusion.Schedule.cosine", "s"): 1.01, ("diffusion.Schedule.cosine", "largest"): 1.0,
+    ("schedule.Schedule.linear", "beta_1"): 1.0, ("schedule.Schedule.linear", "beta_T"): 1.0,
+    ("schedule.Schedule.cosine", "s"): 1.01, ("schedule.Schedule.cosine", "largest"): 1.0,
     ("explorables.Field", "t"): 11, ("explorables.Forward", "position"): 1.01, ("explorables.Gap", "x"): 3.01,
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
-    ("explorables.Layers", "a"): 1.0, ("explorables.Layers", "x"): 3.01, ("training.train", "decay"): 1.0,
-    ("swiss_roll.SwissRoll", "scale"): 0.51, ("clusters.Clusters", "noise"): 0.1,
+    ("explorables.Layers", "a"): 1.0, ("explorables.Layers", "x"): 3.01, ("fitting.train", "decay"): 1.0,
+    ("swiss_roll.SwissRoll", "scale"): 0.51, ("data.Clusters", "noise"): 0.1,
     ("ladder.Rung", "latent"): 3,
-    ("clusters.Clusters.diffuse", "alpha_bar"): 1.01, ("best_levels.best_schedule", "layers"): 11,
-    ("best_levels.levels_between", "first"): 1.0, ("best_levels.levels_between", "last"): 1.0,
+    ("data.Clusters.diffuse", "alpha_bar"): 1.01, ("schedule.best_schedule", "layers"): 11,
+    ("schedule.log_snr_levels", "first"): 1.0, ("schedule.log_snr_levels", "last"): 1.0,
     ("swiss_roll.SwissRoll.diffuse", "alpha_bar"): 1.01,
-    ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"): 1.01, ("chain.check_chain", "length"): 3,
-    ("swiss_roll.SwissRoll.smallest_loss", "alpha_bar"): 1.01,
+    ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"): 1.01, ("chains.protocol.check_chain", "length"): 3,
+    ("swiss_roll.SwissRoll.noise_mmse", "alpha_bar"): 1.01,
 } | {
     (n, p): 11 for n, p in EVERY if "times" in kinds(n, p)
 } | {
@@ -413,26 +409,26 @@ BETA, ARRAY = Schedule_10.beta, np.ones(10)
 WRONG = {
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
-    ("ddpm.DDPM", "importance"): ["weight", 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
-    ("best_levels.best_schedule", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2, LEVELS[None]],
-    ("best_levels.best_schedule", "doubts"): [DOUBTS[1:], -DOUBTS, DOUBTS * math.inf],
-    ("best_levels.best_bound", "levels"): [LEVELS.flip(0)],
-    ("best_levels.best_bound", "doubts"): [DOUBTS[1:], DOUBTS * 0],
-    ("best_levels.doubt", "levels"): [1 - LEVELS, LEVELS * 0],
-    ("clusters.Clusters.sample", "dtype"): [torch.long, float],
+    ("ddpm.DDPM", "t_sampling"): ["evenly", True, 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
+    ("schedule.best_schedule", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2, LEVELS[None]],
+    ("schedule.best_schedule", "doubts"): [DOUBTS[1:], -DOUBTS, DOUBTS * math.inf],
+    ("schedule.best_bound", "levels"): [LEVELS.flip(0)],
+    ("schedule.best_bound", "doubts"): [DOUBTS[1:], DOUBTS * 0],
+    ("schedule.mmse", "levels"): [1 - LEVELS, LEVELS * 0],
+    ("data.Clusters.sample", "dtype"): [torch.long, float],
     ("ladder.LadderChain", "schedule"): [Schedule_10],
     ("ladder.Rung", "objective"): ["elbo"], ("ladder.Rung", "inference"): ["free", "learned"],
     ("ladder.Rung", "last"): ["first"], ("ladder.Rung", "networks"): ["none"], ("ladder.Rung", "latent"): [1],
-    ("quality.chi_square_divergence", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
-    ("rungs.climb", "data"): ["moons"], ("rungs.climb", "budget"): ["none"], ("rungs.measure", "data"): ["moons"],
-    ("rungs.schedule_of", "data"): ["moons"], ("rungs.steps_and_width", "budget"): ["none"],
-    ("rungs.measure", "chain"): [RUNG], ("stored.results", "name"): ["moons"],
-    ("diffusion.Schedule", "beta"): [
+    ("metrics.kl_from_counts", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
+    ("experiment.ladder_runs.train_rung", "data"): ["moons"], ("experiment.ladder_runs.train_rung", "budget"): ["none"], ("experiment.ladder_runs.measure", "data"): ["moons"],
+    ("experiment.ladder_runs.schedule_of", "data"): ["moons"], ("experiment.ladder_runs.steps_and_width", "budget"): ["none"],
+    ("experiment.ladder_runs.measure", "chain"): [RUNG], ("experiment.results.load_results", "name"): ["moons"],
+    ("schedule.Schedule", "beta"): [
         torch.tensor(beta)
         for beta in ([0.0, 0.5, 1.0], [0.0, -0.1], [0.0, 0.0], [0.1, 0.1], [0.0, 0.1, math.nan], [0.0])
     ],
-    ("linear_gaussian.Affine", "std"): [torch.tensor(value) for value in (0.0, -1.0, math.nan)],
-    ("scalar_latent.FreePosterior", "std"): [torch.tensor(0.0), torch.tensor([[-1.0]]), torch.ones(5, 1)],
+    ("chains.Affine", "std"): [torch.tensor(value) for value in (0.0, -1.0, math.nan)],
+    ("chains.FreePosterior", "std"): [torch.tensor(0.0), torch.tensor([[-1.0]]), torch.ones(5, 1)],
     ("parameterisations.best_variance", "loss"): [BETA * 0, BETA[1:], -BETA],
     ("parameterisations.variational_weight", "sigma_squared"): [BETA * math.nan, -BETA, BETA[1:]],
     ("parameterisations.variational_constant", "sigma_squared"): [BETA * 0, BETA[1:]],
@@ -442,11 +438,11 @@ WRONG = {
     ("pretrained.swiss_roll_ddpm", "variance"): ["gamma", torch.ones(3)],
     ("equations.check", "chapter"): ["gan"],
     ("equations.Page", "context"): ["gan"],
-    ("exercises.check_line", "chapter"): ["gan"],
-    ("exercises.check_line", "without"): [(1,), ["x"], "x"],
+    ("notebook.exercises.check_line", "chapter"): ["gan"],
+    ("notebook.exercises.check_line", "without"): [(1,), ["x"], "x"],
     ("explorables.Particles", "labels"): [["a"], ["a", 1]],
     ("explorables.Particles", "frames"): [np.full((2, 3, 2), math.nan), np.zeros((1, 3, 2)), np.zeros((2, 3, 3))],
-    ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf), np.ma.masked_array(np.zeros(3), [0, 0, 1])],
+    ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf)],
     ("explorables.BoundBars", "smallest_loss"): [0 * ARRAY, -ARRAY, ARRAY * math.nan, np.ones(9)],
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
     ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.1, 0.0), (math.nan, 0.0)],
@@ -458,25 +454,25 @@ WRONG = {
     ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none", "parameters"],
     ("explorables.Rungs", "a"): ["GAN"], ("explorables.Rungs", "b"): ["diffusion, 128"],
     ("hierarchical_vae.HierarchicalVAE", "latents"): [[], [0], [1.0], [2, True]],
-    ("neural_chain.NeuralChain", "latents"): [[], [-1], ["2"]],
-    ("bound.as_walked", "path"): [[], [torch.zeros(6, 2)] * 10, [torch.zeros(6, 2)] * 10 + [torch.zeros(6, 1)]],
-    ("bound.turned", "path"): [[torch.zeros(6, 2)] * 12, [torch.full((6, 2), math.nan)] * 11],
-    ("linear_gaussian.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq", []],
-    ("linear_gaussian.LinearGaussianChain", "inference"): [[], ()],
+    ("chains.NeuralChain", "latents"): [[], [-1], ["2"]],
+    ("diffusion.forward_form", "path"): [[], [torch.zeros(6, 2)] * 10, [torch.zeros(6, 2)] * 10 + [torch.zeros(6, 1)]],
+    ("diffusion.posterior_form", "path"): [[torch.zeros(6, 2)] * 12, [torch.full((6, 2), math.nan)] * 11],
+    ("chains.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq", []],
+    ("chains.LinearGaussianChain", "inference"): [[], ()],
     ("explorables.Field", "network"): [networks.NoiseMLP], ("explorables.Reverse", "network"): [networks.NoiseMLP],
-    ("quality.nearest", "roll"): [swiss_roll.SwissRoll().diffuse(0.5)],
-    ("checkpoints.Checkpoint", "settings"): [{"a": math.nan}, {"a": {1}}],
-    ("checkpoints.save_weights", "about"): [{"a": {1}}],
+    ("metrics.nearest", "roll"): [swiss_roll.SwissRoll().diffuse(0.5)],
+    ("fitting.Checkpoint", "settings"): [{"a": math.nan}, {"a": {1}}],
+    ("fitting.save_weights", "about"): [{"a": {1}}],
     ("swiss_roll.SwissRoll.sample", "dtype"): [torch.long, float],
     ("swiss_roll.SwissRoll.expect", "f"): [lambda x: x.sum(), lambda x: x[:-1], lambda x: 1.0, lambda x: None],
-    ("quadrature.integrate_plane", "reach"): [1e6, 1e308], ("quadrature.integrate_plane", "step"): [1e-9, 1e-308],
+    ("data.integrate_plane", "reach"): [1e6, 1e308], ("data.integrate_plane", "step"): [1e-9, 1e-308],
     ("networks.NoiseMLP", "data_std"): [1e308, 1e-308], ("ladder.LadderChain", "data_std"): [1e308, 1e-308],
-    ("quadrature.integrate_plane", "f"): [lambda x: x.sum(), lambda x: x[:1], lambda x: 1.0],
-    ("plotting.show_density", "log_prob"): [lambda x: x, lambda x: 1.0],
-    ("plotting.show_arrows", "field"): [lambda x: x[:, 0], lambda x: None],
-    ("diagrams.Diagram", "nodes"): [{}, {"z": 1}, {"z": (0, "1", True)}, {1: (0, 0, True)}],
-    ("diagrams.Diagram", "edges"): [[("z", "x")], ["zx"], [("z", "x", "", 1)]],
-    ("diagrams.chain_diagram", "names"): [["x", 1], "xz"],
+    ("data.integrate_plane", "f"): [lambda x: x.sum(), lambda x: x[:1], lambda x: 1.0],
+    ("notebook.plotting.show_density", "log_prob"): [lambda x: x, lambda x: 1.0],
+    ("notebook.plotting.show_arrows", "field"): [lambda x: x[:, 0], lambda x: None],
+    ("notebook.diagrams.Diagram", "nodes"): [{}, {"z": 1}, {"z": (0, "1", True)}, {1: (0, 0, True)}],
+    ("notebook.diagrams.Diagram", "edges"): [[("z", "x")], ["zx"], [("z", "x", "", 1)]],
+    ("notebook.diagrams.chain_diagram", "names"): [["x", 1], "xz"],
 }  # fmt: skip
 
 
@@ -505,17 +501,17 @@ def test_times_that_do_not_exist_are_refused(name, data):
     t = torch.full((6,), 5)
     t[data.draw(st.integers(0, 5))] = data.draw(st.integers(-(2**40), least - 1) | st.integers(11, 2**40))
     if name in {
-        "diffusion.Schedule.at",
-        "tables.Tables.at",
+        "schedule.Schedule.at",
+        "schedule.DeviceTables.at",
         "networks.NoiseMLP.forward",
-        "layerwise.StepMLP.forward",
+        "networks.TimestepMLP.forward",
     }:  # they are for loops
         assert "not checked, because this is called inside loops" in documentation(name)
     else:
         refuses(recorded(name)[0], "t", t)
 
 
-@pytest.mark.parametrize("name", sorted(set(OF_TIMES) - {"diffusion.Schedule.at", "tables.Tables.at"}))
+@pytest.mark.parametrize("name", sorted(set(OF_TIMES) - {"schedule.Schedule.at", "schedule.DeviceTables.at"}))
 @given(shape=st.lists(st.integers(0, 7), max_size=3).filter(lambda shape: shape not in ([], [1], [6])))
 def test_times_that_do_not_fit_the_points_are_refused(name, shape):
     refuses(recorded(name)[0], "t", torch.full(shape, 5))
@@ -549,65 +545,65 @@ def on_path(a):
 
 # The shape of what comes back, given the arguments; of a distribution's mean and standard deviation, if it is one.
 RETURNS = {
-    "bound.as_walked": on_path, "bound.divergences": on_path, "bound.turned": on_path,
-    "bound.discretised_log_prob": each("x"), "bound.one_step": each("x0"), "bound.terms": each("x0", 11),
-    "chain.elbo": each("x", 3), "chain.importance_bound": each("x"), "chain.sample": many("like", 2),
+    "diffusion.forward_form": on_path, "diffusion.kl_form": on_path, "diffusion.posterior_form": on_path,
+    "diffusion.discretised_log_prob": each("x"), "diffusion.one_step": each("x0"), "diffusion.bound_terms": each("x0", 11),
+    "chains.elbo": each("x", 3), "chains.importance_bound": each("x"), "chains.sample": many("like", 2),
     "ddpm.DDPM.generate": same("z"), "ddpm.DDPM.infer": same("z"), "ddpm.DDPM.loss": lambda a: (),
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
     "ddpm.DDPM.walk": same("xT"),
-    "best_levels.doubt": lambda a: a.levels.shape,
-    "clusters.Clusters.log_prob": each("x"), "clusters.Clusters.score": same("x"),
-    "clusters.Clusters.cell_divergence": lambda a: (),
+    "schedule.mmse": lambda a: a.levels.shape,
+    "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
+    "data.Clusters.binned_kl": lambda a: (),
     "ladder.LadderChain.generate": same("z"), "ladder.LadderChain.infer": same("z"),
     "ladder.LadderChain.loss": lambda a: (), "ladder.LadderChain.prior": many("like", 2),
-    "layerwise.StepMLP.forward": many("z", 4), "rungs.gradient_noise": lambda a: (),
+    "networks.TimestepMLP.forward": many("z", 4), "experiment.ladder_runs.gradient_noise": lambda a: (),
     "diffusion.ForwardProcess.marginal": same("x0"), "diffusion.ForwardProcess.posterior": same("xt"),
     "diffusion.ForwardProcess.step": same("x"), "diffusion.ForwardProcess.walk": same("x0"),
-    "diffusion.Schedule.at": lambda a: (*a.t.shape, 1), "tables.Tables.at": lambda a: (1,),
+    "schedule.Schedule.at": lambda a: (*a.t.shape, 1), "schedule.DeviceTables.at": lambda a: (1,),
     "distributions.gaussian": same("mean"), "distributions.randn_like": same("x"),
     "distributions.standard_normal": same("like"),
     "hierarchical_vae.splits": each("x"),
-    "linear_gaussian.LinearGaussianChain.exact_elbo": each("x", 3),
-    "linear_gaussian.LinearGaussianChain.generate": many("z", 2),
-    "linear_gaussian.LinearGaussianChain.infer": many("z", 2),
-    "linear_gaussian.LinearGaussianChain.inferred": many("x", 4),
-    "linear_gaussian.LinearGaussianChain.log_prob": each("x"),
-    "linear_gaussian.LinearGaussianChain.posterior": many("x", 4),
-    "linear_gaussian.LinearGaussianChain.prior": many("like", 2),
+    "chains.LinearGaussianChain.exact_elbo": each("x", 3),
+    "chains.LinearGaussianChain.generate": many("z", 2),
+    "chains.LinearGaussianChain.infer": many("z", 2),
+    "chains.LinearGaussianChain.inferred": many("x", 4),
+    "chains.LinearGaussianChain.log_prob": each("x"),
+    "chains.LinearGaussianChain.posterior": many("x", 4),
+    "chains.LinearGaussianChain.prior": many("like", 2),
     "networks.GaussianMLP.forward": many("z", 1), "networks.NoiseMLP.forward": same("xt"),
-    "neural_chain.NeuralChain.generate": many("z", 2), "neural_chain.NeuralChain.infer": many("z", 1),
-    "neural_chain.NeuralChain.loss": lambda a: (), "neural_chain.NeuralChain.prior": many("like", 1),
+    "chains.NeuralChain.generate": many("z", 2), "chains.NeuralChain.infer": many("z", 1),
+    "chains.NeuralChain.loss": lambda a: (), "chains.NeuralChain.prior": many("like", 1),
     "parameterisations.Prediction": same("xt"), "parameterisations.Prediction.from_mean": same("xt"),
     "parameterisations.Prediction.from_score": same("xt"), "parameterisations.Prediction.from_v": same("xt"),
     "parameterisations.Prediction.from_x0": same("xt"),
     "parameterisations.best_variance": lambda a: (11,),
     "parameterisations.variational_constant": lambda a: (11,), "parameterisations.variational_weight": lambda a: (11,),
-    "measured.energy_distance": lambda a: (), "measured.sliced_distance": lambda a: (),
-    "quality.band_width": lambda a: (), "quality.cell_divergence": lambda a: (),
-    "quality.off_spiral_share": lambda a: (),
-    "scalar_latent.FreePosterior.generate": many("z", 2), "scalar_latent.FreePosterior.infer": many("z", 1),
-    "scalar_latent.FreePosterior.prior": many("like", 1), "scalar_latent.ScalarLatent.grid": lambda a: (41, 1),
-    "scalar_latent.ScalarLatent.elbo": each("x"), "scalar_latent.ScalarLatent.log_joint": many("x", 41),
-    "scalar_latent.ScalarLatent.log_prob": each("x"),
+    "metrics.energy_distance": lambda a: (), "metrics.sliced_distance": lambda a: (),
+    "metrics.band_width": lambda a: (), "metrics.binned_kl": lambda a: (),
+    "metrics.stray_share": lambda a: (),
+    "chains.FreePosterior.generate": many("z", 2), "chains.FreePosterior.infer": many("z", 1),
+    "chains.FreePosterior.prior": many("like", 1), "chains.ScalarLatent.grid": lambda a: (41, 1),
+    "chains.ScalarLatent.elbo": each("x"), "chains.ScalarLatent.log_joint": many("x", 41),
+    "chains.ScalarLatent.log_prob": each("x"),
     "swiss_roll.SwissRoll.expected_noise": same("xt"), "swiss_roll.SwissRoll.log_prob": each("x"),
     "swiss_roll.SwissRoll.sample": lambda a: (a.n, 2, 2), "swiss_roll.SwissRoll.score": same("x"),
-    "swiss_roll.SwissRoll.smallest_loss": same("alpha_bar"), "swiss_roll.SwissRoll.spiral": lambda a: (*a.u.shape, 2),
+    "swiss_roll.SwissRoll.noise_mmse": same("alpha_bar"), "swiss_roll.SwissRoll.spiral": lambda a: (*a.u.shape, 2),
     "vae.naive_estimate": each("x"), "vae.naive_spread": each("x"), "vae.score_function_surrogate": each("x"),
 }  # fmt: skip
 # What comes back there in double precision whatever is given: sums over a fine grid, and tables.
 DOUBLE = {
-    "best_levels.doubt",
-    "swiss_roll.SwissRoll.smallest_loss", "parameterisations.best_variance",
+    "schedule.mmse",
+    "swiss_roll.SwissRoll.noise_mmse", "parameterisations.best_variance",
     "parameterisations.variational_constant", "parameterisations.variational_weight",
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
-    "best_levels.best_bound", "best_levels.best_schedule",
-    "tables.Tables.whole",
-    "checkpoints.fingerprint", "ddpm.DDPM", "diffusion.Schedule", "diffusion.Schedule.check_t", "exercises.check",
-    "linear_gaussian.Affine", "plotting.scatter", "pretrained.swiss_roll_ddpm", "quality.nearest",
-    "scalar_latent.FreePosterior", "scalar_latent.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
-    "training.train",
+    "schedule.best_bound", "schedule.best_schedule",
+    "schedule.DeviceTables.whole",
+    "fitting.fingerprint", "ddpm.DDPM", "schedule.Schedule", "schedule.Schedule.check_t", "notebook.exercises.check",
+    "chains.Affine", "notebook.plotting.scatter", "pretrained.swiss_roll_ddpm", "metrics.nearest",
+    "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
+    "fitting.train",
 }  # fmt: skip
 
 
@@ -670,7 +666,7 @@ def test_good_input_gives_what_is_promised(name, n):
 @settings(max_examples=25)
 @given(shape=st.lists(st.integers(0, 7), max_size=3))
 def test_any_shape_is_refused_or_gives_what_is_promised(name, parameter, shape):
-    assume(name != "swiss_roll.SwissRoll.smallest_loss" or math.prod(shape) < 2)  # each of them takes long
+    assume(name != "swiss_roll.SwissRoll.noise_mmse" or math.prod(shape) < 2)  # each of them takes long
     call, arguments = recorded(name)
     dtype = getattr(arguments.get(parameter), "dtype", torch.float32)
     is_as_promised_or_refused(name, call, arguments, **{parameter: torch.full(shape, 0.5, dtype=dtype)})
@@ -709,22 +705,22 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 
 # These are called inside loops, where looking would halt a GPU every time. What is not a number shows in the result.
 IN_LOOPS = {
-    "clusters.Clusters.log_prob", "clusters.Clusters.score", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
-    "ladder.LadderChain.loss", "layerwise.StepMLP.forward",
-    "chain.elbo", "ddpm.DDPM.generate", "ddpm.DDPM.infer", "ddpm.DDPM.loss", "ddpm.DDPM.step",
+    "data.Clusters.log_prob", "data.Clusters.score", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
+    "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
+    "chains.elbo", "ddpm.DDPM.generate", "ddpm.DDPM.infer", "ddpm.DDPM.loss", "ddpm.DDPM.step",
     "diffusion.ForwardProcess.marginal", "diffusion.ForwardProcess.posterior", "diffusion.ForwardProcess.step",
-    "diffusion.ForwardProcess.walk", "distributions.gaussian", "linear_gaussian.LinearGaussianChain.generate",
-    "linear_gaussian.LinearGaussianChain.infer", "networks.GaussianMLP.forward", "networks.NoiseMLP.forward",
-    "neural_chain.NeuralChain.generate", "neural_chain.NeuralChain.infer", "neural_chain.NeuralChain.loss",
+    "diffusion.ForwardProcess.walk", "distributions.gaussian", "chains.LinearGaussianChain.generate",
+    "chains.LinearGaussianChain.infer", "networks.GaussianMLP.forward", "networks.NoiseMLP.forward",
+    "chains.NeuralChain.generate", "chains.NeuralChain.infer", "chains.NeuralChain.loss",
     "parameterisations.Prediction", "parameterisations.Prediction.from_mean", "parameterisations.Prediction.from_score",
     "parameterisations.Prediction.from_v", "parameterisations.Prediction.from_x0",
-    "scalar_latent.FreePosterior.generate", "swiss_roll.SwissRoll.expected_noise", "swiss_roll.SwissRoll.log_prob",
+    "chains.FreePosterior.generate", "swiss_roll.SwissRoll.expected_noise", "swiss_roll.SwissRoll.log_prob",
     "swiss_roll.SwissRoll.score", "swiss_roll.SwissRoll.spiral", "vae.score_function_surrogate",
 }  # fmt: skip
 # Of these, nothing but shape, dtype and device matters; or every value has a name of its own.
 ANY_VALUE = {
-    ("distributions.randn_like", "x"), ("diffusion.Schedule.check_t", "x"), ("scalar_latent.FreePosterior.infer", "z"),
-    ("checkpoints.fingerprint", "data"),
+    ("distributions.randn_like", "x"), ("schedule.Schedule.check_t", "x"), ("chains.FreePosterior.infer", "z"),
+    ("fitting.fingerprint", "data"),
 } | {(n, p) for n, p in EVERY if p == "like"}  # fmt: skip
 # Of these tables, the first entry is not used.
 FROM_ONE = {"ddpm.DDPM"} | {name for name in NAMES if name.startswith("parameterisations.") and name in DOUBLE}

@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from notebooks import ROOT
+
+from diffusion_notes import explorables
+from diffusion_notes.explorables.base import module_script, script
 
 CONFIG = """
 title: A small book
@@ -35,6 +39,17 @@ See [equation (1)](#eq-1), and [equation (1) of the other page](other.md#eq-1).
 ```{explorable} swiss_roll.ipynb there-and-back
 ```
 """
+LEDGER = """# A ledger
+
+```{equation-ledger}
+```
+"""
+CHAPTER = [
+    "# A small chapter on ddpm",
+    """<a id="eq-1"></a>
+
+$$ \\alpha_t = 1 - \\beta_t \\tag{1} $$""",
+]
 OTHER = """# Another page
 
 <a id="eq-1"></a>
@@ -47,6 +62,11 @@ MISTAKES = {
     "missing": ("(#eq-1)", "(#eq-2)", "eq-2"),
     "elsewhere": ("other.md#eq-1", "other.md#eq-7", "eq-7"),
     "nowhere": ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
+    "unknown": (
+        "```{explorable} swiss_roll.ipynb there-and-back\n```",
+        '<div data-explorable="nothing"></div>',
+        "there is no explorable of the name 'nothing'",
+    ),
     "twice": ("$$ x_0", '<a id="eq-1"></a>\n\n$$ x_0', "is there twice"),
 }
 
@@ -55,11 +75,13 @@ def build(folder: Path, **pages: str) -> tuple[int, str]:
     """A book of these pages, and of another: the status of the build, and its log."""
     extension = os.path.relpath(ROOT / "book" / "_ext", folder)
     (folder / "_config.yml").write_text(CONFIG.format(extension=extension))
-    chapters = "".join(f"\n- file: {name}" for name in pages)
+    chapters = "".join(f"\n- file: {name}" for name in ("ddpm", *pages))
     (folder / "_toc.yml").write_text(f"format: jb-book\nroot: other\nchapters:{chapters}\n")
     for name, page in pages.items():
         (folder / f"{name}.md").write_text(page)
     (folder / "other.md").write_text(OTHER)
+    chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in CHAPTER])
+    nbformat.write(chapter, folder / "ddpm.ipynb")
     (folder / "swiss_roll.ipynb").write_bytes((ROOT / "book" / "swiss_roll.ipynb").read_bytes())
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "-n", "-W", "--keep-going", "."]
     log = folder / "log"  # not a pipe: a server that outlived the build would keep it open
@@ -69,12 +91,30 @@ def build(folder: Path, **pages: str) -> tuple[int, str]:
 
 
 def test_a_page_without_mistakes_is_built(tmp_path):
-    status, log = build(tmp_path, page=GOOD)
+    status, log = build(tmp_path, page=GOOD, ledger=LEDGER)
     assert status == 0, log
-    html = (tmp_path / "_build" / "html" / "page.html").read_text()
+    built = tmp_path / "_build" / "html"
+    html = (built / "page.html").read_text()
     assert 'href="#eq-1"' in html
     assert 'href="other.html#eq-1"' in html
     assert 'data-explorable="particles"' in html
+    # the module and what starts it, in this order, and those of no other explorable
+    assert loaded(html) == ["particles", "mount"]
+    assert loaded((built / "other.html").read_text()) == []
+    for kind in (getattr(explorables, name) for name in explorables.__all__ if name != "Explorable"):
+        assert (built / "_static" / "explorables" / f"{kind.name}.js").read_text() == module_script(
+            kind.name, kind._esm
+        )
+    assert (built / "_static" / "explorables" / "mount.js").read_text() == script("mount")
+    # the ledger has the notebook of the table of contents, and not the one that lies beside it
+    ledger = (built / "ledger.html").read_text()
+    assert 'href="ddpm.html#eq-1"' in ledger
+    assert "swiss_roll" not in ledger
+
+
+def loaded(html: str) -> list[str]:
+    """The scripts of explorables that a page loads."""
+    return re.findall(r'<script defer="defer" src="_static/explorables/(\w+)\.js\?v=\w+">', html)
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,12 @@ import torch
 from diffusers import DDPMScheduler
 from torch.testing import assert_close
 
-from diffusion_notes.chain import Chain, elbo
+from diffusion_notes.chains import Affine, Chain, LinearGaussianChain, elbo
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 float64, nan = {"dtype": torch.float64}, float("nan")
@@ -202,7 +201,7 @@ def test_the_loss_of_a_perfect_network_is_the_smallest(generator):
     perfect = DDPM(lambda xt, t: roll.expected_noise(xt, schedule.alpha_bar[t]), schedule)
     x0 = roll.sample(20_000, generator, **float64)
     losses = torch.stack([perfect.loss(chunk, generator) for chunk in x0.split(1000)])
-    floor = roll.smallest_loss(schedule.alpha_bar[1:]).mean()
+    floor = roll.noise_mmse(schedule.alpha_bar[1:]).mean()
     assert abs(losses.mean() - floor) < 4 * losses.std() / len(losses) ** 0.5
 
 
@@ -227,11 +226,11 @@ def test_t_in_proportion_to_its_weight_has_the_same_loss_and_of_the_bound_less_n
     schedule = Schedule.linear(T=1000)
     x0 = torch.randn(200_000, 1, dtype=torch.float64, generator=generator)
 
-    def losses(importance):
-        ddpm = DDPM(lambda xt, t: 0.3 * xt, schedule, variance, objective, importance)
+    def losses(t_sampling):
+        ddpm = DDPM(lambda xt, t: 0.3 * xt, schedule, variance, objective, t_sampling)
         return torch.stack([ddpm.loss(part, generator) for part in x0.split(500)])
 
-    uniform, drawn = losses(False), losses(True)
+    uniform, drawn = losses("uniform"), losses("weight")
     assert drawn.mean() == pytest.approx(uniform.mean().item(), abs=4 * uniform.std().item() / len(uniform) ** 0.5)
     if objective == "variational":
         assert drawn.std() < uniform.std() / 2
@@ -240,9 +239,9 @@ def test_t_in_proportion_to_its_weight_has_the_same_loss_and_of_the_bound_less_n
 def test_t_is_drawn_in_proportion_to_its_weight_in_the_bound(generator):
     schedule = Schedule.linear(T=4, beta_1=0.1, beta_T=0.7)
     seen = []
-    DDPM(lambda xt, t: seen.append(t) or torch.zeros_like(xt), schedule, "beta", "variational", importance=True).loss(
-        torch.zeros(100_000, 2), generator
-    )
+    DDPM(
+        lambda xt, t: seen.append(t) or torch.zeros_like(xt), schedule, "beta", "variational", t_sampling="weight"
+    ).loss(torch.zeros(100_000, 2), generator)
     weight = schedule.beta / (2 * schedule.alpha * (1 - schedule.alpha_bar))
     share = torch.bincount(seen[0], minlength=5)[1:] / len(seen[0])
     assert_close(share, (weight[1:] / weight[1:].sum()).float(), rtol=0, atol=0.006)
@@ -259,7 +258,7 @@ def test_t_is_drawn_in_proportion_to_a_table_and_the_loss_is_the_same(generator)
         return 0.3 * xt
 
     for objective in ("simple", "variational"):
-        uniform, other = (DDPM(network, schedule, "beta", objective, how) for how in (False, table))
+        uniform, other = (DDPM(network, schedule, "beta", objective, how) for how in ("uniform", table))
         seen.clear()
         losses = torch.stack([other.loss(part, generator) for part in x0.split(1000)])
         assert_close(
@@ -273,7 +272,7 @@ def test_a_table_of_the_weights_draws_as_the_weights_do():
     """And any multiple of it."""
     schedule = Schedule.linear(T=10, beta_T=0.5)
     x0 = torch.zeros(50, 2, **float64)
-    usual = DDPM(some_network, schedule, "beta", "variational", importance=True)
+    usual = DDPM(some_network, schedule, "beta", "variational", t_sampling="weight")
     for factor in (1e-5, 3):
         table = factor * variational_weight(schedule, usual.sigma_squared)
         other = DDPM(some_network, schedule, "beta", "variational", table)
@@ -284,9 +283,9 @@ def test_a_table_of_the_weights_draws_as_the_weights_do():
 @pytest.mark.parametrize("first", [0.0, -1.0, float("inf"), nan])
 def test_the_first_value_of_a_table_may_be_anything(first):
     schedule, table = Schedule.linear(T=4), torch.tensor([1.0, 4, 1, 2, 3])
-    usual = DDPM(some_network, schedule, importance=table.clone())
+    usual = DDPM(some_network, schedule, t_sampling=table.clone())
     table[0] = first
-    other = DDPM(some_network, schedule, importance=table)
+    other = DDPM(some_network, schedule, t_sampling=table)
     losses = [ddpm.loss(torch.zeros(50, 2, **float64), torch.Generator().manual_seed(1)) for ddpm in (usual, other)]
     assert losses[0] == losses[1]
 
@@ -303,8 +302,8 @@ def test_a_table_that_suits_the_loss_makes_its_noise_smaller(generator):
 
     seen = []
     noise = [
-        torch.stack([DDPM(network, schedule, importance=how).loss(x, generator) for x in x0.split(200)]).std()
-        for how in (False, table)
+        torch.stack([DDPM(network, schedule, t_sampling=how).loss(x, generator) for x in x0.split(200)]).std()
+        for how in ("uniform", table)
     ]
     assert noise[1] < noise[0] / 3
 
@@ -312,7 +311,7 @@ def test_a_table_that_suits_the_loss_makes_its_noise_smaller(generator):
 def drawn(monkeypatch, u, objective, variance="beta"):
     """The t of four steps that belong to given uniform numbers."""
     seen = []
-    ddpm = DDPM(lambda xt, t: seen.append(t) or 0 * xt, Schedule.linear(T=4), variance, objective, importance=True)
+    ddpm = DDPM(lambda xt, t: seen.append(t) or 0 * xt, Schedule.linear(T=4), variance, objective, t_sampling="weight")
     monkeypatch.setattr(torch, "rand", lambda n, **where: torch.tensor(u, dtype=where["dtype"]).expand(n))
     ddpm.loss(torch.zeros(len(u), 1, **float64))
     return seen[0].tolist(), ddpm
@@ -333,16 +332,16 @@ def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch)
     assert drawn(monkeypatch, borders[:4], "variational")[0] == [1, 2, 3, 4]
 
 
-def test_settings_name_importance_only_where_it_is_used():
+def test_settings_name_how_t_is_drawn_only_where_that_is_not_uniform():
     """So that runs that were stored before there was such a thing can be resumed."""
     schedule = Schedule.linear(T=4)
-    with_it, without = (DDPM(some_network, schedule, importance=choice).settings() for choice in (True, False))
-    assert with_it == without | {"importance": True}
-    assert "importance" not in without
+    with_it, without = (DDPM(some_network, schedule, t_sampling=choice).settings() for choice in ("weight", "uniform"))
+    assert with_it == without | {"t_sampling": "weight"}
+    assert "t_sampling" not in without
     tables = [torch.ones(5), torch.ones(5), torch.arange(1.0, 6)]
-    one, same, other = (DDPM(some_network, schedule, importance=table).settings() for table in tables)
+    one, same, other = (DDPM(some_network, schedule, t_sampling=table).settings() for table in tables)
     assert one == same != other
-    assert isinstance(one["importance"], str)
+    assert isinstance(one["t_sampling"], str)
     network = NoiseMLP(schedule)
     assert (without["network"], DDPM(network, schedule).settings()["network"]) == ("function", repr(network))
 

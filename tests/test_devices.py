@@ -15,6 +15,8 @@ import importlib
 import inspect
 import pkgutil
 import traceback
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import torch
@@ -24,34 +26,28 @@ from torch.utils._pytree import tree_leaves
 
 import diffusion_notes
 from diffusion_notes import (
-    bound,
-    chain,
-    checkpoints,
-    checks,
-    clusters,
+    chains,
+    data,
     ddpm,
     diffusion,
     distributions,
-    exercises,
+    fitting,
     hierarchical_vae,
     ladder,
-    linear_gaussian,
     measured,
+    metrics,
     networks,
     parameterisations,
     pretrained,
-    quality,
-    rungs,
-    scalar_latent,
-    schedule_checks,
+    schedule,
     swiss_roll,
-    tables,
-    tensor_checks,
-    training,
     vae,
 )
+from diffusion_notes.experiment import ladder_runs
+from diffusion_notes.notebook import exercises
 
-Roll, Schedule = swiss_roll.SwissRoll, diffusion.Schedule
+Roll = swiss_roll.SwissRoll
+Schedule = schedule.Schedule
 
 
 class NoTensorOn(contextlib.ExitStack):
@@ -125,17 +121,17 @@ def both_models(x) -> tuple[ddpm.DDPM, ddpm.DDPM]:
     return model(x), model_with_table(x)
 
 
-def linear_chain(x) -> linear_gaussian.LinearGaussianChain:
+def linear_chain(x) -> chains.LinearGaussianChain:
     """A chain of length 2 on the device of ``x``."""
-    step = linear_gaussian.Affine(torch.eye(2).to(x), torch.zeros(2).to(x), torch.tensor(0.5).to(x))
-    return linear_gaussian.LinearGaussianChain([step, step], [step, step])
+    step = chains.Affine(torch.eye(2).to(x), torch.zeros(2).to(x), torch.tensor(0.5).to(x))
+    return chains.LinearGaussianChain([step, step], [step, step])
 
 
-def scalar_chain(x) -> linear_gaussian.LinearGaussianChain:
+def scalar_chain(x) -> chains.LinearGaussianChain:
     """A chain of length 1 with a single latent, on the device of ``x``."""
     std = torch.tensor(0.5).to(x)
-    p = linear_gaussian.Affine(torch.ones(2, 1).to(x), torch.zeros(2).to(x), std)
-    return linear_gaussian.LinearGaussianChain([p], [linear_gaussian.Affine(p.weight.T, torch.zeros(1).to(x), std)])
+    p = chains.Affine(torch.ones(2, 1).to(x), torch.zeros(2).to(x), std)
+    return chains.LinearGaussianChain([p], [chains.Affine(p.weight.T, torch.zeros(1).to(x), std)])
 
 
 def small_vae(x) -> vae.VAE:
@@ -158,17 +154,17 @@ def rungs_of_all_kinds(x) -> list[ladder.LadderChain]:
     ]
 
 
-def scalar(c) -> scalar_latent.ScalarLatent:
-    return scalar_latent.ScalarLatent(c, nodes=41)
+def scalar(c) -> chains.ScalarLatent:
+    return chains.ScalarLatent(c, nodes=41)
 
 
-def free(x, c) -> scalar_latent.FreePosterior:
-    return scalar_latent.FreePosterior(c, x[:, :1], std=0.5)
+def free(x, c) -> chains.FreePosterior:
+    return chains.FreePosterior(c, x[:, :1], std=0.5)
 
 
 def train(x, net) -> None:
     generator = torch.Generator(x.device) if x.device.type != "meta" else None
-    for state in training.train(net, x, steps=2, batch_size=4, generator=generator, progress=False):
+    for state in fitting.train(net, x, steps=2, batch_size=4, generator=generator, progress=False):
         assert state.loss.device == x.device
 
 
@@ -190,10 +186,10 @@ CALLS = {
     "swiss_roll.SwissRoll.score": lambda x, t: Roll().score(x),
     "swiss_roll.SwissRoll.expected_noise": lambda x, t: Roll().expected_noise(x, x.sigmoid()[:, 0]),
     "swiss_roll.SwissRoll.sample": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).sample(3),
-    "tables.Tables.whole": lambda x, t: tables.Tables({"x": x[:, 0]}.__getitem__).whole("x", x),
-    "tables.Tables.at": lambda x, t: tables.Tables({"x": x[:, 0]}.__getitem__).at("x", 2, x),
-    "diffusion.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
-    "diffusion.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
+    "schedule.DeviceTables.whole": lambda x, t: schedule.DeviceTables({"x": x[:, 0]}.__getitem__).whole("x", x),
+    "schedule.DeviceTables.at": lambda x, t: schedule.DeviceTables({"x": x[:, 0]}.__getitem__).at("x", 2, x),
+    "schedule.Schedule.at": lambda x, t: Schedule_10.at("sqrt_alpha_bar", t, x),
+    "schedule.Schedule.check_t": lambda x, t: Schedule_10.check_t(t, x),
     "diffusion.ForwardProcess.step": lambda x, t: diffusion.ForwardProcess(Schedule_10).step(x, t).mean,
     "diffusion.ForwardProcess.marginal": lambda x, t: diffusion.ForwardProcess(Schedule_10).marginal(x, t).stddev,
     "diffusion.ForwardProcess.posterior": lambda x, t: (
@@ -213,172 +209,187 @@ CALLS = {
     "ddpm.DDPM.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), model),
     "ddpm.DDPM.walk": (lambda x, t, m: walk(x, m), model),
     "ddpm.DDPM.sample": (lambda x, t, m: m.sample(x), model),
-    "bound.terms": (lambda x, t, m: bound.terms(m, x).total, model),
-    "bound.one_step": (lambda x, t, m: bound.one_step(m, x).sum().backward(), model_with_table),
-    "bound.as_walked": (lambda x, t, m: bound.as_walked(m, [x] * 11), model_with_table),
-    "bound.turned": (lambda x, t, m: bound.turned(m, [x] * 11), model),
-    "bound.divergences": (lambda x, t, m: bound.divergences(m, [x] * 11), model_with_table),
-    "bound.discretised_log_prob": lambda x, t: bound.discretised_log_prob(distributions.standard_normal(x), x, 0.1),
+    "diffusion.bound_terms": (lambda x, t, m: diffusion.bound_terms(m, x).total, model),
+    "diffusion.one_step": (lambda x, t, m: diffusion.one_step(m, x).sum().backward(), model_with_table),
+    "diffusion.forward_form": (lambda x, t, m: diffusion.forward_form(m, [x] * 11), model_with_table),
+    "diffusion.posterior_form": (lambda x, t, m: diffusion.posterior_form(m, [x] * 11), model),
+    "diffusion.kl_form": (lambda x, t, m: diffusion.kl_form(m, [x] * 11), model_with_table),
+    "diffusion.discretised_log_prob": lambda x, t: diffusion.discretised_log_prob(
+        distributions.standard_normal(x), x, 0.1
+    ),
     "parameterisations.Prediction": lambda x, t: parameterisations.Prediction(Schedule_10, x, t, x.sin()).v,
     "parameterisations.Prediction.from_x0": lambda x, t: every_name(x, t, "from_x0"),
     "parameterisations.Prediction.from_mean": lambda x, t: every_name(x, t, "from_mean"),
     "parameterisations.Prediction.from_score": lambda x, t: every_name(x, t, "from_score"),
     "parameterisations.Prediction.from_v": lambda x, t: every_name(x, t, "from_v"),
-    "measured.energy_distance": lambda x, t: measured.energy_distance(x, 2 * x),
-    "measured.sliced_distance": lambda x, t: measured.sliced_distance(x, 2 * x),
-    "quality.chi_square_divergence": lambda x, t: quality.chi_square_divergence(t, 11),
-    "quality.nearest": lambda x, t: quality.nearest(x),
-    "quality.off_spiral_share": lambda x, t: quality.off_spiral_share(x),
-    "quality.band_width": lambda x, t: quality.band_width(x),
-    "quality.cell_divergence": lambda x, t: quality.cell_divergence(x),
-    "training.train": (lambda x, t, m: train(x, m), model),
-    "checkpoints.fingerprint": lambda x, t: checkpoints.fingerprint(x),
-    "chain.elbo": (lambda x, t, c: chain.elbo(c, x).standard_error, linear_chain),
-    "chain.importance_bound": (lambda x, t, c: chain.importance_bound(c, x, 3), linear_chain),
-    "chain.check_chain": (lambda x, t, c: chain.check_chain(c, 2), linear_chain),
-    "chain.sample": (lambda x, t, c: chain.sample(c, x), linear_chain),
-    "linear_gaussian.Affine.scalar": lambda x, t: linear_gaussian.Affine.scalar(2, 0.5, device=x.device)(
-        x[:, :1].double()
-    ),
-    "linear_gaussian.LinearGaussianChain.prior": (lambda x, t, c: c.prior(x).log_prob(x), linear_chain),
-    "linear_gaussian.LinearGaussianChain.infer": (lambda x, t, c: c.infer(x, 1).log_prob(x), linear_chain),
-    "linear_gaussian.LinearGaussianChain.generate": (lambda x, t, c: c.generate(x, 2).log_prob(x), linear_chain),
-    "linear_gaussian.LinearGaussianChain.joint": (lambda x, t, c: c.joint().mean, linear_chain),
-    "linear_gaussian.LinearGaussianChain.log_prob": (lambda x, t, c: c.log_prob(x), linear_chain),
-    "linear_gaussian.LinearGaussianChain.posterior": (lambda x, t, c: c.posterior(x).mean, linear_chain),
-    "linear_gaussian.LinearGaussianChain.exact_elbo": (lambda x, t, c: c.exact_elbo(x).total, linear_chain),
-    "linear_gaussian.LinearGaussianChain.inferred": (lambda x, t, c: c.inferred(x).mean, linear_chain),
+    "metrics.energy_distance": lambda x, t: metrics.energy_distance(x, 2 * x),
+    "metrics.sliced_distance": lambda x, t: metrics.sliced_distance(x, 2 * x),
+    "metrics.kl_from_counts": lambda x, t: metrics.kl_from_counts(t, 11),
+    "metrics.stray_share": lambda x, t: metrics.stray_share(x, Roll()),
+    "metrics.band_width": lambda x, t: metrics.band_width(x, Roll()),
+    "metrics.binned_kl": lambda x, t: metrics.binned_kl(x, Roll()),
+    "fitting.train": (lambda x, t, m: train(x, m), model),
+    "fitting.fingerprint": lambda x, t: fitting.fingerprint(x),
+    "chains.elbo": (lambda x, t, c: chains.elbo(c, x).standard_error, linear_chain),
+    "chains.importance_bound": (lambda x, t, c: chains.importance_bound(c, x, 3), linear_chain),
+    "chains.sample": (lambda x, t, c: chains.sample(c, x), linear_chain),
+    "chains.Affine.scalar": lambda x, t: chains.Affine.scalar(2, 0.5, device=x.device)(x[:, :1].double()),
+    "chains.LinearGaussianChain.prior": (lambda x, t, c: c.prior(x).log_prob(x), linear_chain),
+    "chains.LinearGaussianChain.infer": (lambda x, t, c: c.infer(x, 1).log_prob(x), linear_chain),
+    "chains.LinearGaussianChain.generate": (lambda x, t, c: c.generate(x, 2).log_prob(x), linear_chain),
+    "chains.LinearGaussianChain.joint": (lambda x, t, c: c.joint().mean, linear_chain),
+    "chains.LinearGaussianChain.log_prob": (lambda x, t, c: c.log_prob(x), linear_chain),
+    "chains.LinearGaussianChain.posterior": (lambda x, t, c: c.posterior(x).mean, linear_chain),
+    "chains.LinearGaussianChain.exact_elbo": (lambda x, t, c: c.exact_elbo(x).total, linear_chain),
+    "chains.LinearGaussianChain.inferred": (lambda x, t, c: c.inferred(x).mean, linear_chain),
     "networks.GaussianMLP.forward": (lambda x, t, m: m.encoders[0](x).log_prob(x[:, :1]), small_vae),
     "vae.naive_estimate": (lambda x, t, m: vae.naive_estimate(m, x, 3), small_vae),
     "vae.naive_spread": (lambda x, t, c: vae.naive_spread(c.generative[0], x), scalar_chain),
     "vae.score_function_surrogate": (lambda x, t, m: vae.score_function_surrogate(m, x).sum().backward(), small_vae),
-    "scalar_latent.FreePosterior": (lambda x, t, c: free(x, c), scalar_chain),
-    "scalar_latent.FreePosterior.prior": (lambda x, t, c: free(x, c).prior(x).log_prob(x[:, :1]), scalar_chain),
-    "scalar_latent.FreePosterior.infer": (lambda x, t, c: free(x, c).infer(x).log_prob(x[:, :1]), scalar_chain),
-    "scalar_latent.FreePosterior.generate": (lambda x, t, c: free(x, c).generate(x[:, :1]).log_prob(x), scalar_chain),
-    "scalar_latent.ScalarLatent.grid": (lambda x, t, c: scalar(c).grid(x), scalar_chain),
-    "scalar_latent.ScalarLatent.log_joint": (lambda x, t, m: scalar(m).log_joint(x), small_vae),
-    "scalar_latent.ScalarLatent.log_prob": (lambda x, t, m: scalar(m).log_prob(x), small_vae),
-    "scalar_latent.ScalarLatent.elbo": (lambda x, t, m: scalar(m).elbo(x), small_vae),
-    "scalar_latent.ScalarLatent.best_gaussian": (lambda x, t, c: scalar(c).best_gaussian(x, steps=2), scalar_chain),
-    "neural_chain.NeuralChain.settings": (lambda x, t, m: m.settings(), small_hierarchy),
-    "neural_chain.NeuralChain.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_hierarchy),
-    "neural_chain.NeuralChain.infer": (lambda x, t, m: m.infer(x, 2).log_prob(x[:, :1]), small_hierarchy),
-    "neural_chain.NeuralChain.generate": (lambda x, t, m: m.generate(x, 1).log_prob(x), small_hierarchy),
-    "neural_chain.NeuralChain.loss": (lambda x, t, m: m.loss(x).backward(), small_hierarchy),
+    "chains.FreePosterior": (lambda x, t, c: free(x, c), scalar_chain),
+    "chains.FreePosterior.prior": (lambda x, t, c: free(x, c).prior(x).log_prob(x[:, :1]), scalar_chain),
+    "chains.FreePosterior.infer": (lambda x, t, c: free(x, c).infer(x).log_prob(x[:, :1]), scalar_chain),
+    "chains.FreePosterior.generate": (lambda x, t, c: free(x, c).generate(x[:, :1]).log_prob(x), scalar_chain),
+    "chains.ScalarLatent.grid": (lambda x, t, c: scalar(c).grid(x), scalar_chain),
+    "chains.ScalarLatent.log_joint": (lambda x, t, m: scalar(m).log_joint(x), small_vae),
+    "chains.ScalarLatent.log_prob": (lambda x, t, m: scalar(m).log_prob(x), small_vae),
+    "chains.ScalarLatent.elbo": (lambda x, t, m: scalar(m).elbo(x), small_vae),
+    "chains.ScalarLatent.best_gaussian": (lambda x, t, c: scalar(c).best_gaussian(x, steps=2), scalar_chain),
+    "chains.NeuralChain.settings": (lambda x, t, m: m.settings(), small_hierarchy),
+    "chains.NeuralChain.prior": (lambda x, t, m: m.prior(x).log_prob(x[:, :1]), small_hierarchy),
+    "chains.NeuralChain.infer": (lambda x, t, m: m.infer(x, 2).log_prob(x[:, :1]), small_hierarchy),
+    "chains.NeuralChain.generate": (lambda x, t, m: m.generate(x, 1).log_prob(x), small_hierarchy),
+    "chains.NeuralChain.loss": (lambda x, t, m: m.loss(x).backward(), small_hierarchy),
     "hierarchical_vae.splits": (lambda x, t, c: hierarchical_vae.splits(c, x).repaired, linear_chain),
-    "exercises.check": lambda x, t: exercises.check(x.sin(), x),
+    "notebook.exercises.check": lambda x, t: exercises.check(x.sin(), x),
     "pretrained.put_on_spiral": (lambda x, t, m: pretrained.put_on_spiral(m, torch.Generator(x.device), 2), small_vae),
-    "tensor_checks.check_alike": lambda x, t: tensor_checks.check_alike("x", x, "y", x),
-    "tensor_checks.check_broadcasts": lambda x, t: tensor_checks.check_broadcasts("x", x, "my", (6, 2)),
-    "tensor_checks.check_finite": lambda x, t: tensor_checks.check_finite("x", x),
-    "tensor_checks.check_fits": lambda x, t: tensor_checks.check_fits("t", t, x),
-    "schedule_checks.check_levels": lambda x, t: schedule_checks.check_levels(x.sigmoid()[:, 0], x),
-    "tensor_checks.check_event": lambda x, t: tensor_checks.check_event("x", x, distributions.standard_normal(x)),
-    "tensor_checks.check_returned": lambda x, t: tensor_checks.check_returned("f", x, x),
-    "tensor_checks.check_last_axis": lambda x, t: tensor_checks.check_last_axis("x", x, 2),
-    "tensor_checks.check_place": lambda x, t: tensor_checks.check_place("x", x, "y", x),
-    "tensor_checks.check_points": lambda x, t: tensor_checks.check_points("x", x, finite=True),
-    "tensor_checks.check_precise": lambda x, t: tensor_checks.check_precise("x", x),
-    "tensor_checks.is_dense": lambda x, t: tensor_checks.is_dense(x),
-    "tensor_checks.check_tensor": lambda x, t: tensor_checks.check_tensor("x", x),
-    "schedule_checks.check_times": lambda x, t: schedule_checks.check_times(t, x, 0, 10),
-    "schedule_checks.checked_alpha_bar": lambda x, t: schedule_checks.checked_alpha_bar(x.sigmoid()),
     "ddpm.DDPM.settings": (lambda x, t, m: m.settings(), model),
-    "checks.describe": lambda x, t: checks.describe(x),
-    "clusters.Clusters.diffuse": lambda x, t: clusters.Clusters().diffuse(0.5).log_prob(x),
-    "clusters.Clusters.log_prob": lambda x, t: clusters.Clusters().log_prob(x),
-    "clusters.Clusters.score": lambda x, t: clusters.Clusters().score(x),
-    "clusters.Clusters.sample": lambda x, t: clusters.Clusters().sample(3, device=x.device),
-    "clusters.Clusters.cell_divergence": lambda x, t: clusters.Clusters().cell_divergence(x),
-    "layerwise.StepMLP.forward": (lambda x, t, m: m[0].decoder(x, t - 1), rungs_of_all_kinds),
+    "data.Clusters.diffuse": lambda x, t: data.Clusters().diffuse(0.5).log_prob(x),
+    "data.Clusters.log_prob": lambda x, t: data.Clusters().log_prob(x),
+    "data.Clusters.score": lambda x, t: data.Clusters().score(x),
+    "data.Clusters.sample": lambda x, t: data.Clusters().sample(3, device=x.device),
+    "data.Clusters.cells": lambda x, t: data.Clusters().cells(x),
+    "data.Clusters.distance": lambda x, t: data.Clusters().distance(x),
+    "measured.memorised": lambda x, t: measured.memorised(x, 3, torch.Generator(x.device)),
+    "measured.scores": lambda x, t: measured.scores(x),
+    "measured.true_samples": lambda x, t: measured.true_samples(x, 3, torch.Generator(x.device)),
+    "swiss_roll.SwissRoll.across": lambda x, t: Roll().across(x),
+    "swiss_roll.SwissRoll.cells": lambda x, t: Roll().cells(x),
+    "swiss_roll.SwissRoll.distance": lambda x, t: Roll().distance(x),
+    "swiss_roll.SwissRoll.nearest": lambda x, t: Roll().nearest(x),
+    "networks.TimestepMLP.forward": (lambda x, t, m: m[0].decoder(x, t - 1), rungs_of_all_kinds),
     "ladder.LadderChain.settings": (lambda x, t, m: m[0].settings(), rungs_of_all_kinds),
     "ladder.LadderChain.prior": (lambda x, t, m: m[0].prior(x).log_prob(x), rungs_of_all_kinds),
     "ladder.LadderChain.infer": (lambda x, t, m: m[0].infer(x, 2).log_prob(x), rungs_of_all_kinds),
     "ladder.LadderChain.generate": (lambda x, t, m: m[0].generate(x, 2).log_prob(x), rungs_of_all_kinds),
+    "ladder.LadderChain.step": (lambda x, t, m: m[0].step(x, t % 3 + 1).log_prob(x), rungs_of_all_kinds),
     "ladder.LadderChain.loss": (lambda x, t, m: [each.loss(x).backward() for each in m], rungs_of_all_kinds),
-    "rungs.gradient_noise": (lambda x, t, m: rungs.gradient_noise(m[0], x, draws=2), rungs_of_all_kinds),
+    "experiment.ladder_runs.gradient_noise": (
+        lambda x, t, m: ladder_runs.gradient_noise(m[0], x, draws=2),
+        rungs_of_all_kinds,
+    ),
     "swiss_roll.SwissRoll.expect": lambda x, t: Roll().diffuse(x.sigmoid()[0, 0]).expect(torch.sin),
     "swiss_roll.SwissRoll.entropy": lambda x, t: Roll().diffuse(x.sigmoid()[:2, 0]).entropy(),
-    "swiss_roll.SwissRoll.smallest_loss": lambda x, t: Roll().smallest_loss(x.sigmoid()[:2, 0]),
+    "swiss_roll.SwissRoll.noise_mmse": lambda x, t: Roll().noise_mmse(x.sigmoid()[:2, 0]),
 }
 # These look at values (a count, a file's bytes, the size of a grid), which a meta tensor has not.
 NEEDS_VALUES = {
-    "measured.energy_distance",
-    "measured.sliced_distance",
-    "quality.nearest",
-    "quality.off_spiral_share",
-    "quality.band_width",
-    "quality.cell_divergence",
-    "quality.chi_square_divergence",
-    "clusters.Clusters.cell_divergence",
-    "rungs.gradient_noise",
-    "checkpoints.fingerprint",
+    "metrics.energy_distance",
+    "metrics.sliced_distance",
+    "measured.memorised",
+    "measured.true_samples",
+    "measured.scores",
+    "swiss_roll.SwissRoll.across",
+    "swiss_roll.SwissRoll.cells",
+    "swiss_roll.SwissRoll.distance",
+    "swiss_roll.SwissRoll.nearest",
+    "metrics.stray_share",
+    "metrics.band_width",
+    "metrics.binned_kl",
+    "metrics.kl_from_counts",
+    "data.Clusters.cells",
+    "data.Clusters.distance",
+    "experiment.ladder_runs.gradient_noise",
+    "fitting.fingerprint",
     "swiss_roll.SwissRoll.expect",
     "swiss_roll.SwissRoll.entropy",
-    "swiss_roll.SwissRoll.smallest_loss",
-    "training.train",
-    "exercises.check",
-    "scalar_latent.ScalarLatent.best_gaussian",  # torch's Adam counts its steps on the CPU
+    "swiss_roll.SwissRoll.noise_mmse",
+    "fitting.train",
+    "notebook.exercises.check",
+    "chains.ScalarLatent.best_gaussian",  # torch's Adam counts its steps on the CPU
     "pretrained.put_on_spiral",
 }
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
-    "bound.Terms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict", "equations.check",
-    "equations.contains", "exercises.check_line",
-    "chain.Bound", "chain.Chain", "chain.Chain.generate", "chain.Chain.infer", "chain.Chain.prior",
-    "linear_gaussian.Affine", "networks.NoiseMLP.extra_repr", "quadrature.integrate_plane",
-    "quadrature.unit_interval", "linear_gaussian.LinearGaussianChain",
-    "checkpoints.Checkpoint", "checkpoints.Checkpoint.load", "checkpoints.Checkpoint.save",
-    "checkpoints.CheckpointError", "checkpoints.load_weights", "checkpoints.save_weights",
-    "checks.check_choice", "checks.check_inside", "checks.check_integer", "checks.check_kind",
-    "checks.check_number", "checks.check_positive", "checks.checked_json",
-    "tensor_checks.check_generator", "tensor_checks.check_has_values", "tensor_checks.checked_device",
-    "schedule_checks.checked_level", "schedule_checks.checked_table",  # tables, on the CPU by design
-    "ddpm.DDPM", "diffusion.ForwardProcess", "diffusion.Schedule", "diffusion.Schedule.cosine",
-    "diffusion.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
-    "hierarchical_vae.HierarchicalVAE", "neural_chain.NeuralChain",
-    "tables.Tables", "hierarchical_vae.Splits", "networks.GaussianMLP",
-    "networks.GaussianMLP.extra_repr", "scalar_latent.ScalarLatent", "vae.VAE",
-    "best_levels.Known", "best_levels.Known.diffuse", "best_levels.Known.score", "best_levels.Known.expect",
-    "best_levels.best_bound", "best_levels.best_schedule", "best_levels.doubt",  # tables, on the CPU by design
-    "best_levels.levels_between", "networks.time_waves",  # tables, on the CPU by design
-    "clusters.Clusters", "clusters.Clusters.expect", "clusters.Clusters.entropy", "layerwise.StepMLP",
-    "layerwise.StepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
-    "rungs.BUDGETS", "rungs.DATA", "rungs.LADDER", "rungs.LEARNING_RATE", "rungs.RUNGS", "rungs.climb",
-    "rungs.measure", "rungs.schedule_of", "rungs.steps_and_width",
-    "stored.RESULTS", "stored.provenance", "stored.results",
+    "data.Band", "data.Band.across", "data.Reference", "data.Reference.cells", "data.Reference.distance",
+    "diffusion.DiffusionChain", "diffusion.DiffusionChain.step", "diffusion.FixedVarianceChain", "measured.REFERENCES",
+    "diffusion.BoundTerms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict", "equations.check",
+    "equations.contains", "notebook.exercises.check_line",
+    "chains.Bound", "chains.Chain", "chains.Chain.generate", "chains.Chain.infer", "chains.Chain.prior",
+    "chains.Affine", "networks.NoiseMLP.extra_repr", "data.integrate_plane",
+    "data.unit_interval", "chains.LinearGaussianChain",
+    "fitting.Checkpoint", "fitting.Checkpoint.load", "fitting.Checkpoint.save",
+    "fitting.CheckpointError", "fitting.load_weights", "fitting.save_weights",
+    "ddpm.DDPM", "diffusion.ForwardProcess", "schedule.Schedule", "schedule.Schedule.cosine",
+    "schedule.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
+    "hierarchical_vae.HierarchicalVAE", "chains.NeuralChain",
+    "schedule.DeviceTables", "hierarchical_vae.Splits", "networks.GaussianMLP",
+    "networks.GaussianMLP.extra_repr", "chains.ScalarLatent", "vae.VAE",
+    "data.KnownDistribution", "data.KnownDistribution.diffuse", "data.KnownDistribution.score", "data.KnownDistribution.expect",
+    "schedule.best_bound", "schedule.best_schedule", "schedule.mmse",  # tables, on the CPU by design
+    "schedule.log_snr_levels", "networks.timestep_embedding",  # tables, on the CPU by design
+    "data.Clusters", "data.Clusters.expect", "data.Clusters.entropy", "networks.TimestepMLP",
+    "networks.TimestepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
+    "experiment.ladder_runs.BUDGETS", "experiment.ladder_runs.DATA", "experiment.ladder_runs.LADDER", "experiment.ladder_runs.LEARNING_RATE", "experiment.ladder_runs.RUNGS", "experiment.ladder_runs.train_rung",
+    "experiment.ladder_runs.measure", "experiment.ladder_runs.schedule_of", "experiment.ladder_runs.steps_and_width",
+    "experiment.results.STORED", "experiment.results.provenance", "experiment.results.load_results",
     "parameterisations.best_variance", "parameterisations.variational_constant",  # tables, on the CPU by design
     "parameterisations.variational_weight",
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
     "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",
-    "training.TrainingState", "training.default_device",
+    "fitting.TrainingState", "fitting.default_device",
 }  # fmt: skip
 # These draw for a person, on the CPU by nature, or do not know torch at all.
-NOT_ABOUT_TENSORS = {"diagrams", "plotting", "explorables"}
+NOT_ABOUT_TENSORS = {"notebook.diagrams", "notebook.plotting", "explorables", "experiment.runs"}
 
 Schedule_10 = Schedule.linear(T=10)
 
 
+def doors(package: ModuleType = diffusion_notes) -> Iterator[ModuleType]:
+    """The public modules, and of a room that says what is public in it only the room."""
+    for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if info.name.rpartition(".")[2][0] == "_":
+            continue
+        module = importlib.import_module(info.name)
+        if hasattr(module, "__all__"):
+            yield module
+        elif info.ispkg:
+            yield from doors(module)
+
+
 def public_names(without: set[str] = NOT_ABOUT_TENSORS) -> set[str]:
     names = set()
-    for info in pkgutil.iter_modules(diffusion_notes.__path__):
-        if info.name in without:
+    for module in doors():
+        place = module.__name__.removeprefix("diffusion_notes.")
+        if place in without:
             continue
-        module = importlib.import_module(f"diffusion_notes.{info.name}")
         for name in module.__all__:
             thing = getattr(module, name)
-            names.add(f"{info.name}.{name}")
+            names.add(f"{place}.{name}")
             if inspect.isclass(thing):
                 own = {n for n, f in vars(thing).items() if callable(getattr(f, "__func__", f)) and n[0] != "_"}
-                names |= {f"{info.name}.{name}.{n}" for n in own}
+                names |= {f"{place}.{name}.{n}" for n in own}
     return names
 
 
 def resolve(name: str) -> object:
     """What a public name stands for."""
-    module, *rest = name.split(".")
-    return functools.reduce(getattr, rest, importlib.import_module(f"diffusion_notes.{module}"))
+    place, *rest = next(
+        [module.__name__, *name.removeprefix(f"{module.__name__.removeprefix('diffusion_notes.')}.").split(".")]
+        for module in doors()
+        if f"{name}.".startswith(f"{module.__name__.removeprefix('diffusion_notes.')}.")
+    )
+    return functools.reduce(getattr, filter(None, rest), importlib.import_module(place))
 
 
 def test_every_public_name_is_covered():

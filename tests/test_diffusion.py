@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal
 
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import draw
+from diffusion_notes.schedule import Schedule
 
 schedules = st.one_of(
     st.builds(Schedule.linear, st.integers(1, 60), st.floats(1e-5, 0.5), st.floats(1e-5, 0.5)),

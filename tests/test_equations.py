@@ -264,7 +264,8 @@ def test_a_gaussian_world_agrees_with_torch():
 
 
 def test_the_posterior_in_a_gaussian_world_is_that_of_the_package():
-    from diffusion_notes.diffusion import ForwardProcess, Schedule
+    from diffusion_notes.diffusion import ForwardProcess
+    from diffusion_notes.schedule import Schedule
 
     world = Gaussians("ddpm", 3, 2)
     process = ForwardProcess(Schedule(torch.tensor(world.beta)))

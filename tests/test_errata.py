@@ -36,14 +36,21 @@ from notebooks import ROOT
 from test_notebooks import NUMBER, STRUCTURE, prose
 from torch.distributions import kl_divergence
 
-from diffusion_notes.bound import as_walked, discretised_log_prob, divergences, terms, turned
+from diffusion_notes.chains import Affine, LinearGaussianChain
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import (
+    ForwardProcess,
+    bound_terms,
+    discretised_log_prob,
+    forward_form,
+    kl_form,
+    posterior_form,
+)
 from diffusion_notes.distributions import draw, gaussian
 from diffusion_notes.hierarchical_vae import splits
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_constant, variational_weight
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 TEXT = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
@@ -200,7 +207,7 @@ def test_l_bounds_the_surprise_from_above_and_the_calligraphic_l_its_negative_fr
     ddpm, x0 = perfect(COARSE, factor=1.3), column(0.7)
     chain = steps_of(ddpm)
     lower, log_p = chain.exact_elbo(x0).total.item(), chain.log_prob(x0).item()
-    L = turned(ddpm, walk(ddpm, x0.expand(20_000, 1))).sum(0)
+    L = posterior_form(ddpm, walk(ddpm, x0.expand(20_000, 1))).sum(0)
     error = L.std().item() / len(L) ** 0.5
     assert L.mean().item() == pytest.approx(-lower, abs=4 * error)
     assert lower < log_p < 0
@@ -216,7 +223,7 @@ def test_the_bound_of_one_point_may_lie_below_the_entropy_and_its_average_over_t
     assert one < entropy(1) - 0.3
     assert every > entropy(1)
     path = walk(ddpm, torch.randn(20_000, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
-    sampled = as_walked(ddpm, path).sum(0)  # x_0 drawn as well: over q(x_{0:T})
+    sampled = forward_form(ddpm, path).sum(0)  # x_0 drawn as well: over q(x_{0:T})
     assert sampled.mean().item() == pytest.approx(every, abs=4 * sampled.std().item() / len(sampled) ** 0.5)
 
 
@@ -236,7 +243,7 @@ def test_q_at_the_end_is_near_a_standard_gaussian_only_if_little_of_the_data_is_
 def test_one_random_t_is_unbiased_only_if_multiplied_by_the_number_of_terms():
     ddpm, x0 = perfect(COARSE, factor=1.2), column(0.7)
     exact, n = -steps_of(ddpm).exact_elbo(x0).total.item(), 40_000
-    each = terms(ddpm, x0.expand(n, 1), seeded()).each
+    each = bound_terms(ddpm, x0.expand(n, 1), seeded()).each
     one = each[torch.randint(COARSE.T, (n,), generator=seeded()), torch.arange(n)]
     for factor, unbiased in ((COARSE.T, True), (1, False)):
         estimate = each[-1] + factor * one  # L_T is known
@@ -249,7 +256,7 @@ def test_what_the_turn_does_to_which_variance():
     schedule, x0 = Schedule.linear(T=100, beta_T=0.2), column(0.5).expand(1000, 1)
     less, ddpm, more = (perfect(schedule, factor=factor) for factor in (0.9, 1.0, 1.1))
     path = walk(ddpm, x0)
-    before, after, kl = (rows(ddpm, path) for rows in (as_walked, turned, divergences))
+    before, after, kl = (rows(ddpm, path) for rows in (forward_form, posterior_form, kl_form))
 
     def spread_of_one(rows):
         """The standard deviation of one random row, times their number."""
@@ -264,7 +271,7 @@ def test_what_the_turn_does_to_which_variance():
     def slope(rows):  # in the factor of all predictions, in which every term is a parabola
         return (rows(more, path) - rows(less, path))[1:-1] / 0.2
 
-    walked, averaged = slope(as_walked), slope(divergences)
+    walked, averaged = slope(forward_form), slope(kl_form)
     assert (averaged.std(1) < walked.std(1)).all()
     assert spread_of_one(averaged) < spread_of_one(walked) / 5
 
@@ -374,14 +381,14 @@ def test_a_fixed_first_step_costs_something_and_the_schedule_can_be_learned():
 # Predicting the noise
 
 
-def smallest_loss(schedule, variance):
+def noise_mmse(schedule, variance):
     """Var(ε | x_t) for data N(0, variance), as a table over t: the covariance of ε and x_t is √(1 - ᾱ_t)."""
     return 1 - schedule.one_minus_alpha_bar / covariance(schedule, variance).diagonal()
 
 
 def weighted_terms(schedule, variance, sigma_squared):
     weight = variational_weight(schedule, sigma_squared)
-    return weight * smallest_loss(schedule, variance) + variational_constant(schedule, sigma_squared, 1)
+    return weight * noise_mmse(schedule, variance) + variational_constant(schedule, sigma_squared, 1)
 
 
 @demonstrates(37)
@@ -401,7 +408,7 @@ def test_the_best_variance_depends_on_the_data_and_lies_between_the_two_if_their
 
 def test_on_the_roll_the_choice_whose_constant_vanishes_is_the_expensive_one():
     """Also of entry 37. The smallest loss is computed at t = 2 and 10, between which it is nearly a straight line."""
-    ends = SwissRoll().smallest_loss(LONG.alpha_bar[[2, 10]])
+    ends = SwissRoll().noise_mmse(LONG.alpha_bar[[2, 10]])
     loss = ends[0] + (ends[1] - ends[0]) * torch.arange(9, dtype=torch.float64) / 8
     large, small = LONG.beta, LONG.sigma_tilde.square()
     constant = variational_constant(LONG, large, 2)
@@ -492,7 +499,7 @@ def test_with_its_weights_it_is_the_bound_and_without_them_less_than_any_bound_c
     """Standard normal data and a perfect model, for which the bound is reached."""
     prior = average(lambda n: kl_divergence(at_the_end(SHORT, n, 0.0), normal(0, 1)))
     assert prior + weighted_terms(SHORT, 1.0, SHORT.beta).sum().item() == pytest.approx(entropy(1), rel=1e-9)
-    assert smallest_loss(SHORT, 1.0)[1:].mean() < entropy(1) - 0.5
+    assert noise_mmse(SHORT, 1.0)[1:].mean() < entropy(1) - 0.5
 
 
 @demonstrates(57)

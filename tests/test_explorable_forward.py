@@ -13,9 +13,10 @@ from javascript import run
 from scipy.stats import kstest
 from torch.distributions import kl_divergence
 
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import standard_normal
 from diffusion_notes.explorables.forward import Forward, _schedules
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 SCRIPTS = ("maths", "drawing", "forward")
@@ -136,8 +137,8 @@ def test_the_still_picture_knows_the_same_schedules():
 
 
 def test_the_output_is_the_same_to_the_byte():
-    assert Forward(0.3).static_html() == Forward(0.3).static_html()
-    assert Forward(0.3).static_html() != Forward(0.4).static_html()
+    assert Forward(0.3).stored_html() == Forward(0.3).stored_html()
+    assert Forward(0.3).stored_html() != Forward(0.4).stored_html()
     assert repr(Forward()) == "Forward()"
 
 

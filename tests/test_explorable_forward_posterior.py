@@ -12,8 +12,9 @@ import torch
 from browser import check_whole, number
 from javascript import run
 
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.explorables.forward_posterior import ForwardPosterior
+from diffusion_notes.schedule import Schedule
 
 SCRIPTS = ("maths", "drawing", "forward_posterior")
 FULL = Schedule.linear(1000)
@@ -150,8 +151,8 @@ def test_the_still_picture_shows_the_posterior_where_it_is():
 
 
 def test_the_output_is_the_same_to_the_byte():
-    assert ForwardPosterior(100, 9).static_html() == ForwardPosterior(100, 9).static_html()
-    assert ForwardPosterior(100, 9).static_html() != ForwardPosterior(100, 8).static_html()
+    assert ForwardPosterior(100, 9).stored_html() == ForwardPosterior(100, 9).stored_html()
+    assert ForwardPosterior(100, 9).stored_html() != ForwardPosterior(100, 8).stored_html()
 
 
 @pytest.mark.parametrize(

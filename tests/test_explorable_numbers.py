@@ -11,16 +11,16 @@ from javascript import run
 from scipy.stats import kstest
 from torch.distributions import Normal, kl_divergence
 
+from diffusion_notes.chains import Affine, FreePosterior, LinearGaussianChain, ScalarLatent
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.explorables import BoundBars, Field, Reverse
 from diffusion_notes.hierarchical_vae import splits
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.metrics import stray_share
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
-from diffusion_notes.quality import nearest, off_spiral_share
-from diffusion_notes.scalar_latent import FreePosterior, ScalarLatent
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 exactly = {"dtype": torch.float64}
@@ -372,8 +372,10 @@ def test_the_share_off_the_spiral_is_the_packages():
     found = run(
         "return onSpiral(points, new SwissRoll())", "maths", "drawing", "reverse", points=points.flatten().tolist()
     )
-    assert found["off"] == pytest.approx(off_spiral_share(points), abs=1e-3)  # a point or two at the very border
-    quarters = torch.histc(nearest(points)[0], 4, 0, 1) / len(points)
+    assert found["off"] == pytest.approx(
+        stray_share(points, SwissRoll()), abs=1e-3
+    )  # a point or two at the very border
+    quarters = torch.histc(SwissRoll().nearest(points)[0], 4, 0, 1) / len(points)
     assert found["quarters"] == pytest.approx(quarters.tolist(), abs=1e-3)
 
 

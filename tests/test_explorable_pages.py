@@ -15,7 +15,7 @@ from javascript import run
 from made_runs import SWITCHES, made_runs
 from notebooks import NOTEBOOKS, read
 
-from diffusion_notes.diffusion import Schedule
+from diffusion_notes.chains import Affine, LinearGaussianChain
 from diffusion_notes.explorables import (
     BoundBars,
     Explorable,
@@ -28,10 +28,10 @@ from diffusion_notes.explorables import (
     Rungs,
 )
 from diffusion_notes.hierarchical_vae import splits
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
+from diffusion_notes.metrics import stray_share
 from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
-from diffusion_notes.quality import off_spiral_share
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 NETWORK = swiss_roll_ddpm().network
@@ -131,7 +131,7 @@ def test_the_still_picture_is_whole(name):
 
 @each
 def test_the_output_is_the_same_to_the_byte(name):
-    one, two = (ALL[name]().static_html() for _ in range(2))
+    one, two = (ALL[name]().stored_html() for _ in range(2))
     assert one == two
 
 
@@ -355,7 +355,7 @@ def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
         "reverse",
         **{name: state[name] for name in ("weights", "settings")},
     )
-    share = off_spiral_share(torch.tensor(points, dtype=torch.float64).reshape(-1, 2))
+    share = stray_share(torch.tensor(points, dtype=torch.float64).reshape(-1, 2), SwissRoll())
     assert numbers(says(page))[2] == pytest.approx(100 * share, abs=0.11)
 
 

@@ -18,13 +18,13 @@ from javascript import run
 from made_runs import MADE, SWITCHES, made_runs
 from notebooks import ROOT, code_cells
 
+from diffusion_notes.experiment.ladder_runs import LADDER, LEARNING_RATE, RUNGS
+from diffusion_notes.experiment.results import load_results
 from diffusion_notes.explorables import Rungs
 from diffusion_notes.explorables.rungs import SWITCHES as NAMES
 from diffusion_notes.ladder import Rung
-from diffusion_notes.rungs import LADDER, LEARNING_RATE, RUNGS
-from diffusion_notes.stored import results
 
-SCRIPTS = ("drawing", "rungs_drawn", "rungs")
+SCRIPTS = ("drawing", "rungs_pictures", "rungs")
 RUNS = made_runs()
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 
@@ -120,7 +120,7 @@ def test_the_chapter_shows_each_rung_once_and_with_the_learning_rate_of_all():
     found = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])["rungs"]
     names = [(each["data"], budget, each["name"]) for each in found for budget in each["budgets"]]
     assert len(set(names)) == len(names)
-    stored = results("ladder")["runs"]
+    stored = load_results("ladder")["runs"]
     assert {run["learning rate"] for run in stored} > {LEARNING_RATE}
     for each in found:
         mine = (each["data"], each["budgets"][0], each["name"], LEARNING_RATE)
@@ -178,7 +178,7 @@ def without(key: str) -> list[dict]:
         ({"runs": None}, TypeError, "runs must be a list of runs"),
         ({"runs": []}, ValueError, "runs must not be empty"),
         ({"runs": RUNS[-1:]}, ValueError, "runs must not be empty, got none with a budget of 'time' or 'steps'"),
-        ({"runs": changed("budget", 3)}, TypeError, "runs must be named by texts"),
+        ({"runs": changed("budget", 3)}, TypeError, "budget in runs must be a text, got int 3"),
         ({"runs": [1]}, TypeError, "runs must be a list of dictionaries, got int 1"),
         ({"runs": without("rung")}, ValueError, "runs must each have 'rung', got dict"),
         ({"runs": without("samples")}, ValueError, "runs must each have 'samples'"),
@@ -193,10 +193,10 @@ def without(key: str) -> list[dict]:
         ({"runs": changed("samples", [[1.0], [2.0]])}, ValueError, r"samples in runs must have shape \(N, 2\)"),
         ({"runs": changed("samples", [[1.0, math.inf]])}, ValueError, "samples in runs must be finite"),
         ({"runs": changed("rung", "GAN")}, ValueError, "runs must be of rungs in switches, got one of 'GAN'"),
-        ({"runs": changed("data", 3)}, TypeError, "runs must be named by texts"),
+        ({"runs": changed("data", 3)}, TypeError, "data in runs must be a text, got int 3"),
         ({"switches": SWITCHES | {"VAE": {"layers": 1}}}, ValueError, "switches of 'VAE' must be layers, inference"),
         ({"switches": SWITCHES | {"VAE": 3}}, TypeError, "switches must be a dictionary of dictionaries"),
-        ({"switches": SWITCHES | {3: {}}}, TypeError, "switches must be a dictionary with the names of rungs"),
+        ({"switches": SWITCHES | {3: {}}}, ValueError, "switches of 3 must be layers, inference"),
         ({"switches": SWITCHES | {"VAE": SWITCHES["VAE"] | {"last": None}}}, TypeError, "in 'last' of 'VAE'"),
         ({"data": "moons"}, ValueError, "data must be one of 'swiss roll', 'clusters'"),
         ({"runs": those("swiss roll", "VAE"), "data": "clusters"}, ValueError, "data must be one of 'swiss roll', got"),

@@ -10,14 +10,18 @@ import sys
 from xml.etree import ElementTree
 
 import ipywidgets
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from IPython.core.formatters import DisplayFormatter
+from notebooks import NOTEBOOKS, ROOT
 
-from diffusion_notes.explorables import Explorable, Particles
+from diffusion_notes import explorables
+from diffusion_notes.explorables import Explorable, Forward, Gap, Layers, Particles
+from diffusion_notes.explorables.base import json_in_script, module_script
 
 
 def particles(**kwargs) -> Particles:
@@ -53,13 +57,86 @@ def test_the_output_is_the_same_to_the_byte():
     assert one["text/plain"] == "Particles(3 frames of 4 points)"
 
 
-def test_with_a_kernel_it_is_an_anywidget_with_the_same_state():
+SCRIPTS = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("diffusion_notes/explorables/*.js")}
+LINES = {line.strip() for text in SCRIPTS.values() for line in text.splitlines() if len(line.strip()) > 30}
+
+
+def test_with_a_kernel_it_is_an_anywidget_with_the_same_state_and_the_module():
     widget = particles()
     state = stored_state(widget)
     live = widget.get_state()
-    assert live["_esm"] == state["_esm"]
     assert {name: live[name] for name in state} == state
+    assert live["_esm"] == SCRIPTS["particles"]
     assert "export default { render }" in live["_esm"]
+
+
+def test_the_module_is_all_its_parts_in_their_order():
+    assert Gap()._esm == "\n".join(SCRIPTS[name] for name in ("maths", "drawing", "gap"))
+
+
+def test_what_is_stored_holds_no_line_of_a_script():
+    assert len(LINES) > 500
+    for widget in (particles(), Gap(), Layers(), Forward()):
+        stored = widget._repr_mimebundle_()[0]["text/html"]
+        assert stored == widget.stored_html()
+        assert [line for line in LINES if line in stored] == []
+        assert "_esm" not in stored_state(widget)
+        assert any(json_in_script(line)[1:-1] in widget.page_html() for line in LINES)  # that it would be seen
+
+
+def test_a_change_of_a_script_changes_nothing_that_is_stored():
+    """In another process, where every script begins with another line."""
+    code = """
+import sys
+from diffusion_notes.explorables import Gap, base
+print(Gap().stored_html())
+print("another line" in Gap()._esm, file=sys.stderr)
+"""
+    changed = code.replace(
+        "import sys\n",
+        """import sys
+from pathlib import Path
+read = Path.read_text
+Path.read_text = lambda path, **how: "// another line\\n" * (path.suffix == ".js") + read(path, **how)
+""",
+    )
+    before, after = (
+        subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
+        for text in (code, changed)
+    )
+    assert (before.stderr.strip(), after.stderr.strip()) == ("False", "True")
+    assert after.stdout == before.stdout
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_stores_the_state_of_its_explorables_and_no_script(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            stored = output.get("data", {}).get("text/html", "")
+            if "data-explorable" not in stored:
+                continue
+            name = re.match(r'<div data-explorable="(\w+)">', stored)[1]
+            (kind,) = (kind for kind in every_kind() if kind.name == name)
+            assert re.findall("<script.*?>", stored) == ['<script type="application/json">']
+            state = json.loads(re.search(r'<script type="application/json">(.*)</script></div>$', stored)[1])
+            assert sorted(state) == sorted(kind.class_trait_names(state=True))
+            assert [line for line in LINES if line in stored] == []
+
+
+def every_kind() -> list[type[Explorable]]:
+    return [getattr(explorables, name) for name in explorables.__all__ if name != "Explorable"]
+
+
+def test_every_explorable_has_a_name_and_a_module_of_its_own():
+    names = [kind.name for kind in every_kind()]
+    assert len(set(names)) == len(names)
+    assert set(names) <= set(SCRIPTS)
+
+
+def test_where_no_script_runs_a_line_says_how_to_move_it():
+    stored = particles().stored_html()
+    (line,) = re.findall(r'</svg><p class="how-to-move-it">(.*?)</p>', stored)
+    assert "Run this cell in Jupyter, VS Code or Colab" in line
 
 
 @given(hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(1, 6), st.just(2)), elements=st.floats(-9, 9)))
@@ -84,12 +161,19 @@ def test_hue_labels_and_alt_are_kept():
 
 
 def test_text_cannot_break_out_of_the_page():
-    evil = '</script></title></svg><img src=x onerror="alert(1)">'
+    evil = '<!--<script></script></title></svg><img src=x onerror="alert(1)">'
     widget = particles(alt=evil, labels=[evil] * 3, slider=evil)
-    page = widget.static_html()
-    assert "<img" not in page.split('<script type="application/json">')[0]
-    assert page.count("</script>") == 2  # of the state and of the module
+    page = widget.page_html()
+    assert "<img" not in page
+    assert "<!--" not in page
+    assert page.count("<script") == page.count("</script>") == 3  # of the state, of the module, and of what starts it
     assert stored_state(widget)["alt"] == evil
+
+
+def test_the_text_of_a_module_cannot_break_out_of_its_script():
+    kept = module_script("evil", 'const a = "</script><!--";')
+    assert "<" not in kept
+    assert json.loads(kept.partition("= ")[2].rpartition(";")[0].partition("= ")[2]) == 'const a = "</script><!--";'
 
 
 def test_the_still_picture_is_an_svg_with_all_points_and_a_title():
@@ -112,7 +196,7 @@ def test_hues_out_of_range_are_clipped():
 
 
 def test_the_fragment_asks_for_nothing_from_elsewhere():
-    page = particles().static_html()
+    page = particles().page_html()
     assert not re.search(r"""(src|href|import|fetch)\s*[=(]?\s*["'(]*(https?:)?//""", page)
 
 

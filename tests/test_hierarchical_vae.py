@@ -8,14 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_linear_gaussian import posterior_of_q, random_chain
+from test_chains_linear_gaussian import posterior_of_q, random_chain
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from diffusion_notes.chain import Chain
+from diffusion_notes.chains import Affine, Chain, LinearGaussianChain, NeuralChain
 from diffusion_notes.distributions import draw
 from diffusion_notes.hierarchical_vae import HierarchicalVAE, Splits, splits
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
-from diffusion_notes.neural_chain import NeuralChain
 from diffusion_notes.vae import VAE
 
 float64 = {"dtype": torch.float64}

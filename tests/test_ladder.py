@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from diffusion_notes.chain import Chain, elbo, sample
+from diffusion_notes.chains import Chain, elbo, sample
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import Schedule
 from diffusion_notes.ladder import CHOICES, LadderChain, Rung
 from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.schedule import Schedule
 
 float64 = {"dtype": torch.float64}
 FOUR = Schedule.cosine(T=4)

@@ -19,10 +19,10 @@ from test_project import PYPROJECT
 # no locale, no home, no time zone that others have, and nothing that others may read
 ODD = {"LC_ALL": "C", "LANG": "C", "HOME": "/nonexistent", "TZ": "Asia/Kathmandu", "OMP_NUM_THREADS": "1"}
 MODULES = [
-    "tests/test_checkpoints.py",
+    "tests/test_fitting_checkpoints.py",
     "tests/test_explorables.py",
-    "tests/test_exercises.py",
-    "tests/test_plotting.py",
+    "tests/test_notebook_exercises.py",
+    "tests/test_notebook_plotting.py",
 ]
 
 

@@ -132,7 +132,7 @@ def test_the_nearest_relatives_are_tried(operator, kept):
 
 def test_the_modules_of_maths_are_found_in_the_package():
     assert {"ddpm", "swiss_roll", "vae"} <= set(mutants_code.modules())
-    assert not {"__init__", "explorables"} & set(mutants_code.modules())
+    assert not {"__init__", "data/known"} & set(mutants_code.modules())
 
 
 @pytest.mark.parametrize("name", ["chain_of_command", "../tests/conftest"])

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from diffusion_notes.diffusion import Schedule
 from diffusion_notes.networks import GaussianMLP, NoiseMLP
+from diffusion_notes.schedule import Schedule
 
 
 def network(**kwargs) -> NoiseMLP:

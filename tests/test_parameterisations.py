@@ -13,8 +13,9 @@ from test_diffusion import conditioned, each_schedule, in_diffusers, schedules, 
 from torch.distributions import Independent, Normal, kl_divergence
 
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.diffusion import ForwardProcess, Schedule
+from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.parameterisations import Prediction, best_variance, variational_constant, variational_weight
+from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 float64 = {"dtype": torch.float64}

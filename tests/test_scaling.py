@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from notebooks import ROOT
 
-from diffusion_notes.stored import results
+from diffusion_notes.experiment.results import load_results
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import scaling
@@ -74,7 +74,7 @@ def test_the_quickest_round_is_stored(monkeypatch, tmp_path):
     rounds = iter([3.0, 5.0, 2.0, 4.0])
     monkeypatch.setattr(scaling, "settings", lambda: [SMALL, SMALL | {"T": 20}])
     monkeypatch.setattr(scaling, "alone", lambda size: {"training step, ms": next(rounds)})
-    for name, value in {"RESULTS": tmp_path, "ROUNDS": 2}.items():
+    for name, value in {"STORED": tmp_path, "ROUNDS": 2}.items():
         monkeypatch.setattr(scaling, name, value)
     monkeypatch.setattr(sys, "argv", ["scaling.py"])
     scaling.main()
@@ -84,7 +84,7 @@ def test_the_quickest_round_is_stored(monkeypatch, tmp_path):
 
 
 def test_what_is_stored_is_whole():
-    stored = results("scaling")
+    stored = load_results("scaling")
     found = [{key: each[key] for key in scaling.STANDARD} for each in stored["costs"]]
     assert (stored["standard"], found) == (scaling.STANDARD, scaling.settings())
     assert all(math.isfinite(each[key]) for each in stored["costs"] for key in KEYS)

@@ -131,7 +131,7 @@ def project(tmp_path):
         "diffusion_notes/weights/a.safetensors": "weights",
         "diffusion_notes/equations/a.lark": "grammar",
         "diffusion_notes/explorables/a.js": "script",
-        "diffusion_notes/results/levels.json": "numbers",
+        "diffusion_notes/experiment/stored/levels.json": "numbers",
         "requirements.txt": "torch==2.13.0",
     }
     for name, text in files.items():
@@ -149,7 +149,7 @@ def project(tmp_path):
         ("diffusion_notes/weights/a.safetensors", "others", True),
         ("diffusion_notes/equations/a.lark", "another", True),
         ("diffusion_notes/explorables/a.js", "another", False),
-        ("diffusion_notes/results/levels.json", "others", False),  # no cell names them
+        ("diffusion_notes/experiment/stored/levels.json", "others", False),  # no cell names them
         ("requirements.txt", "torch==2.14.0", True),
     ],
 )
@@ -166,9 +166,9 @@ def test_a_series_belongs_to_what_the_cells_do_and_to_the_results_that_they_name
     written.cells.append(nbformat.v4.new_markdown_cell("A sentence."))
     nbformat.write(written, project)
     assert stability.sources(project, project.parent) == before
-    change(project, lambda cell: cell | {"source": 'known = results("levels")'})
+    change(project, lambda cell: cell | {"source": 'known = load_results("levels")'})
     named = stability.sources(project, project.parent)
-    (project.parent / "diffusion_notes/results/levels.json").write_text("others", encoding="utf-8")
+    (project.parent / "diffusion_notes/experiment/stored/levels.json").write_text("others", encoding="utf-8")
     assert len({before, named, stability.sources(project, project.parent)}) == 3
 
 

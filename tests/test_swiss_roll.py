@@ -123,7 +123,7 @@ def test_expected_noise_is_the_regression_of_the_noise(alpha_bar, generator):
 def test_smallest_loss_is_what_the_best_predictor_leaves(alpha_bar):
     roll = SwissRoll().diffuse(alpha_bar)
     explained = roll.expect(lambda x: SwissRoll().expected_noise(x, alpha_bar).square().sum(-1))
-    assert SwissRoll().smallest_loss(alpha_bar).item() == pytest.approx(2 - explained.item(), abs=2e-6)
+    assert SwissRoll().noise_mmse(alpha_bar).item() == pytest.approx(2 - explained.item(), abs=2e-6)
 
 
 def test_the_true_reverse_step_has_the_variance_that_the_smallest_loss_says(generator):
@@ -136,7 +136,7 @@ def test_the_true_reverse_step_has_the_variance_that_the_smallest_loss_says(gene
     predicted = torch.cat([roll.expected_noise(x, now) for x in later.split(500)])
     mean = (later - beta / (1 - now) ** 0.5 * predicted) / alpha**0.5
     square = (earlier - mean).square().mean(-1)
-    claimed = (1 - before) / (1 - now) * beta + beta**2 / alpha / (1 - now) * roll.smallest_loss(now) / 2
+    claimed = (1 - before) / (1 - now) * beta + beta**2 / alpha / (1 - now) * roll.noise_mmse(now) / 2
     assert abs(square.mean() - claimed) < 4 * square.std() / n**0.5
 
 
@@ -154,7 +154,7 @@ def test_a_step_of_the_prior_term_is_information_and_mismatch():
 
 
 def test_smallest_loss_at_the_ends():
-    loss = SwissRoll().smallest_loss(torch.tensor([1.0, 1 - 1e-9, 1e-6, 0.0], dtype=torch.float64))
+    loss = SwissRoll().noise_mmse(torch.tensor([1.0, 1 - 1e-9, 1e-6, 0.0], dtype=torch.float64))
     torch.testing.assert_close(loss[:2], torch.tensor([2.0, 2.0], dtype=torch.float64), rtol=1e-6, atol=0)
     assert loss[2] == pytest.approx(1e-6 * 0.94, rel=0.02)  # ᾱ times the variance of x0
     assert loss[3] == 0
@@ -223,9 +223,9 @@ def test_noise_levels_may_have_any_shape(generator):
     torch.testing.assert_close(roll.score(x).reshape(7, 6, 2), one.score(row))
     noise = SwissRoll().expected_noise(x, levels)
     torch.testing.assert_close(noise.reshape(7, 6, 2), SwissRoll().expected_noise(row, levels.reshape(-1)))
-    each = torch.stack([SwissRoll().smallest_loss(level) for level in levels.reshape(-1)])
-    torch.testing.assert_close(SwissRoll().smallest_loss(levels), each.reshape(2, 3))
-    assert SwissRoll().smallest_loss(levels[:0]).shape == (0, 3)
+    each = torch.stack([SwissRoll().noise_mmse(level) for level in levels.reshape(-1)])
+    torch.testing.assert_close(SwissRoll().noise_mmse(levels), each.reshape(2, 3))
+    assert SwissRoll().noise_mmse(levels[:0]).shape == (0, 3)
 
 
 @settings(max_examples=5)  # the thinnest of them takes seconds
@@ -282,7 +282,7 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll(scale=math.inf), ValueError, "scale must be positive and finite"),
         (lambda: SwissRoll(noise=0.001), ValueError, "at least a tenth of scale"),
         (lambda: SwissRoll(noise=0.0095), ValueError, "at least a tenth of scale, got 0.0095 and 0.1"),
-        (lambda: SwissRoll().diffuse(0.5).smallest_loss(0.5), ValueError, "belongs to the clean roll"),
+        (lambda: SwissRoll().diffuse(0.5).noise_mmse(0.5), ValueError, "belongs to the clean roll"),
         (
             lambda: SwissRoll().diffuse(torch.full((5, 1), 0.5)).score(torch.zeros(5, 2)),
             ValueError,
@@ -311,7 +311,7 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll().score(torch.zeros(2, dtype=torch.int)), TypeError, "int32"),
         (lambda: SwissRoll().spiral(0.5), TypeError, "u must be"),
         (lambda: SwissRoll().expected_noise(torch.zeros(2), 2.0), ValueError, "alpha_bar"),
-        (lambda: SwissRoll().smallest_loss(-1.0), ValueError, "alpha_bar"),
+        (lambda: SwissRoll().noise_mmse(-1.0), ValueError, "alpha_bar"),
         (lambda: SwissRoll().diffuse(torch.tensor([0.1, 0.2])).expect(torch.sin), ValueError, "one noise level"),
     ],
 )

@@ -10,12 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from test_linear_gaussian import random_chain
+from test_chains_linear_gaussian import random_chain
 
-from diffusion_notes.chain import Chain, elbo
+from diffusion_notes.chains import Affine, Chain, LinearGaussianChain, elbo
 from diffusion_notes.distributions import gaussian, standard_normal
-from diffusion_notes.linear_gaussian import Affine, LinearGaussianChain
-from diffusion_notes.training import train
+from diffusion_notes.fitting import train
 from diffusion_notes.vae import VAE, naive_estimate, naive_spread, score_function_surrogate
 
 float64 = {"dtype": torch.float64}

@@ -56,12 +56,13 @@ def modules() -> list[str]:
 
 
 def sources(module: str) -> list[str]:
-    """The file of a module, where its examples are, and that of its tests, named by the module's path or last part."""
-    found = [f"tests/test_{name}.py" for name in (module.replace("/", "_"), Path(module).name)]
-    found = [path for path in found if (ROOT / path).exists()]
+    """The file of a module, where its examples are, and those of its tests, whose names begin with its path."""
+    name = module.replace("/", "_")
+    paths = [*ROOT.glob(f"tests/test_{name}.py"), *sorted(ROOT.glob(f"tests/test_{name}_*.py"))]
+    found = [path.relative_to(ROOT).as_posix() for path in paths]
     if not found or not (ROOT / "diffusion_notes" / f"{module}.py").exists():
         raise SystemExit(f"MODULE must be a module with tests of its own, such as {modules()[0]}, got {module}")
-    return [f"diffusion_notes/{module}.py", found[0]]
+    return [f"diffusion_notes/{module}.py", *found]
 
 
 def meaning(module: str) -> str:
@@ -71,7 +72,7 @@ def meaning(module: str) -> str:
 
 def examine(module: str) -> list[WorkResult]:
     """What became of each change that is not left out, in this sitting or an earlier one."""
-    code, tests = sources(module)
+    code, *tests = sources(module)
     SESSIONS.mkdir(parents=True, exist_ok=True)
     session = SESSIONS / f"{module.replace('/', '.')}-{meaning(module)}.sqlite"
     with FileLock(f"{session}.lock", blocking=False), tempfile.TemporaryDirectory() as copy, chdir(copy):
@@ -80,7 +81,7 @@ def examine(module: str) -> list[WorkResult]:
         for part in ("pyproject.toml", "conftest.py"):
             shutil.copy(ROOT / part, part)
         start = time.perf_counter()
-        if not passes([tests, code], timeout=1800):
+        if not passes([*tests, code], timeout=1800):
             raise SystemExit(f"{module}: the tests fail before anything is changed:\n{Path('said').read_text()}")
         timeout = 30 + 5 * (time.perf_counter() - start)
         with use_db(session) as db:
@@ -89,7 +90,7 @@ def examine(module: str) -> list[WorkResult]:
             for item in db.pending_work_items:
                 (change,) = item.mutations
                 if not re.match(CHOSEN["left-out"], change.operator_name):
-                    db.set_result(item.job_id, outcome(change, [tests, code], timeout))
+                    db.set_result(item.job_id, outcome(change, [*tests, code], timeout))
             return [result for _, result in db.completed_work_items if result.test_outcome]
 
 

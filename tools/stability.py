@@ -54,8 +54,8 @@ def sources(notebook: Path, root: Path = ROOT) -> str:
     package = root / "diffusion_notes"
     parts += [tree(path.read_text(encoding="utf-8")) for path in sorted(package.rglob("*.py"))]
     parts += [path.read_bytes() for ending in ("lark", "safetensors") for path in sorted(package.rglob(f"*.{ending}"))]
-    for path in sorted(package.rglob("results/*.json")):
-        if any(f'results("{path.stem}")' in cell for cell in code):
+    for path in sorted(package.rglob("stored/*.json")):
+        if any(f'load_results("{path.stem}")' in cell for cell in code):
             parts.append(path.read_bytes())
     return fingerprint(*parts, (root / "requirements.txt").read_bytes())
 

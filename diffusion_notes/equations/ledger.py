@@ -30,7 +30,7 @@ def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
     """The ledger as Markdown, and what does not hold.
 
     Args:
-        pages: The title and the file of each chapter.
+        pages: The title and the file of each chapter. One without displays is left out.
 
     Returns:
         The text, and a line for each relation that may not stand in the book.
@@ -38,8 +38,10 @@ def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
     counts: Counter[str] = Counter()
     bad, parts = [], []
     for title, path in pages:
-        parts.append(f"**{title}**")
-        for equation in judge_page(path):
+        equations = judge_page(path)
+        if equations:
+            parts.append(f"**{title}**")
+        for equation in equations:
             kinds = Counter(verdict.kind for verdict in equation.verdicts)
             counts += kinds
             bad += [f"{path.name}: {v.kind}: {v.latex}: {v.detail}" for v in equation.verdicts if not v.good]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import wrap
 
-from diffusion_notes.checks import check_choice, check_kind
+from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.judge import Page, Verdict
 from diffusion_notes.equations.worlds import CHAINS
 

@@ -1,1 +1,1 @@
-"""Experiments that take longer than a page should: runs that are stored and gone on with, and their results."""
+"""Experiments that take longer than a page should: how they are run, and what came out."""

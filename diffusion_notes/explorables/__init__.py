@@ -1,9 +1,9 @@
 """Things to move, in a page with a kernel and in a page without one.
 
 An explorable is an ES module with ``export default { render({ model, el }) }`` and the state it
-starts from. With a kernel it is an anywidget. In the static page the same module is mounted from
-the stored output: nothing is fetched and no Python is needed. Where no script runs, and in print,
-a still picture stands in its place. This package imports without torch.
+starts from. With a kernel it is an anywidget. In a page of the book the same module, which the build puts
+there, starts from the state in the notebook's stored output: no Python is needed. Where no script runs, and in
+print, a still picture stands in its place. This package imports without torch.
 """
 
 from diffusion_notes.explorables.base import Explorable

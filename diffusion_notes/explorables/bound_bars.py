@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
+from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.particles import finite
-from diffusion_notes.explorables.schedules import linear_ends
-from diffusion_notes.explorables.still import BLUE, line, scaled, svg, words
+from diffusion_notes.explorables.linear_schedule import linear_ends
+from diffusion_notes.explorables.still_pictures import BLUE, line, scaled, svg, words
 
 __all__ = ["BoundBars"]
 
@@ -21,7 +21,7 @@ class BoundBars(Explorable):
     r"""What each :math:`L_{t-1}` costs in nats, and whose fault it is.
 
     Arguments:
-        schedule: a linear :class:`~diffusion_notes.diffusion.Schedule`.
+        schedule: a linear :class:`~diffusion_notes.schedule.Schedule`.
         smallest_loss: :math:`\mathbb E\lVert\varepsilon - \mathbb E[\varepsilon \mid x_t]\rVert^2` for
             t = 1, ..., T, of shape ``(T,)``, for points in the plane.
         own_error: the network's :math:`\mathbb E\lVert\mathbb E[\varepsilon \mid x_t] - \varepsilon_\theta\rVert^2`.

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_integer
-from diffusion_notes.explorables.still import BLUE, ORANGE, dots, line, scaled, svg, words
-from diffusion_notes.explorables.weights import WithNetwork
+from diffusion_notes._arguments.values import check_integer
+from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.network_state import network_state
+from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, dots, line, scaled, svg, words
 
 __all__ = ["Field"]
 
 
-class Field(WithNetwork):
+class Field(Explorable):
     r"""Drag :math:`x_t`: the exact :math:`\mathbb E[\varepsilon \mid x_t]` on the roll, and the trained network's.
 
     The posterior over :math:`x_0` is drawn as dots on the spiral, as large as they are likely.
@@ -29,7 +30,10 @@ class Field(WithNetwork):
     """
 
     name = "field"
+    parts = ("maths", "drawing", "dragging")
 
+    weights = traitlets.Unicode().tag(sync=True, state=True)
+    settings = traitlets.Dict().tag(sync=True, state=True)
     t = traitlets.Int().tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "The plane with the spiral in it, arrows that point from everywhere towards the data, and one point x_t with a "
@@ -38,9 +42,9 @@ class Field(WithNetwork):
     ).tag(sync=True, state=True)
 
     def __init__(self, network: Any, t: int = 60) -> None:
-        super().__init__(network)
-        check_integer("t", t, least=1, most=self.settings["T"])
-        self.t = t
+        trained = network_state(network)
+        check_integer("t", t, least=1, most=trained["settings"]["T"])
+        super().__init__(**trained, t=t)
 
     def still_picture(self) -> str:
         """The spiral, a point between its arms, and the average of where it may have come from."""

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still import dots, svg, words
+from diffusion_notes.explorables.still_pictures import dots, svg, words
 
 __all__ = ["Forward"]
 
-_POINTS, _SIDE = 140, 190  # of a panel of the still picture
+_POINTS = 140  # of a panel of the still picture
+_SIDE = 190  # of a panel, in pixels
 
 
 class Forward(Explorable):

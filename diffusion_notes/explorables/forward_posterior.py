@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_integer
+from diffusion_notes._arguments.values import check_integer
+from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.particles import finite
-from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, dots, line, svg, words
+from diffusion_notes.explorables.still_pictures import BLUE, GREEN, ORANGE, dots, line, svg, words
 
 __all__ = ["ForwardPosterior"]
 
@@ -67,13 +67,16 @@ class ForwardPosterior(Explorable):
     def still_picture(self) -> str:
         """The two points, the line between them, and the posterior."""
         log = np.concatenate(([0.0], np.log1p(-np.linspace(1e-4, 0.02, 1000)).cumsum()))[:: 1000 // self.T]
-        before, now = np.exp(log[self.t - 1]), np.exp(log[self.t])
+        before = np.exp(log[self.t - 1])
+        now = np.exp(log[self.t])
         alpha = now / before
-        x0, xt = np.array(self.x0), np.array(self.xt)
+        x0 = np.array(self.x0)
+        xt = np.array(self.xt)
         mean = math.sqrt(before) * (1 - alpha) * x0 + math.sqrt(alpha) * (1 - before) * xt
         mean = mean / (1 - now)
         std = math.sqrt((1 - before) / (1 - now) * (1 - alpha))
-        wide, high = 600, 480
+        wide = 600
+        high = 480
 
         def pixels(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return wide / 2 * (1 + points[..., 0] / _REACH[0]), high / 2 * (1 - points[..., 1] / _REACH[1])
@@ -85,7 +88,10 @@ class ForwardPosterior(Explorable):
                 f'stroke="{GREEN}" stroke-width="{width:g}" fill="hsla(150,60%,38%,{fill:g})"/>'
             )
 
-        label = [(*pixels(x), text) for x, text in ((x0, "x₀"), (xt, "xₜ"))]
+        def label(point: np.ndarray, text: str) -> str:
+            x, y = pixels(point)
+            return words(float(x) + 16, float(y) - 12, text)
+
         return svg(
             self.alt,
             (wide, high),
@@ -94,7 +100,8 @@ class ForwardPosterior(Explorable):
             circle(1, 2, 0.25),
             *(dots(*pixels(x[None]), colour, 16) for x, colour in ((x0, BLUE), (xt, ORANGE))),
             dots(*pixels(mean[None]), GREEN, 8),
-            *(words(a + 16, b - 12, text) for a, b, text in label),
+            label(x0, "x₀"),
+            label(xt, "xₜ"),
             words(wide / 2, high - 12, f"t = {self.t} of {self.T}"),
         )
 

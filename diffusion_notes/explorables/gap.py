@@ -7,9 +7,9 @@ import math
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still import BLUE, ORANGE, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, line, scaled, svg, words
 
 __all__ = ["Gap"]
 
@@ -48,7 +48,8 @@ class Gap(Explorable):
         def density(mean: float, std: float) -> np.ndarray:
             return np.exp(-(((z - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
 
-        posterior, q = density(self.x / 1.25, math.sqrt(0.2)), density(0, 1)
+        posterior = density(self.x / 1.25, math.sqrt(0.2))
+        q = density(0, 1)
         across = scaled(z, -3, 3, (0, 600))
         up = [scaled(values, 0, 1, (280, 20)) for values in (posterior, q)]
         return svg(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_number
+from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still import BLUE, GREEN, ORANGE, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import BLUE, GREEN, ORANGE, line, scaled, svg, words
 
 __all__ = ["Layers"]
 
@@ -47,7 +47,8 @@ class Layers(Explorable):
     def still_picture(self) -> str:
         """The bound and the two wrong splits, for the true posterior."""
         a = np.linspace(-0.97, 0.97, 98)
-        m, r = self.x / 1.25, 0.2
+        m = self.x / 1.25
+        r = 0.2
         bound = 0 * a - (np.log(2 * np.pi * 1.25) + self.x**2 / 1.25) / 2
         reconstruction = -(np.log(2 * np.pi * 0.25) + ((self.x - m) ** 2 + r) / 0.25) / 2
         printed = reconstruction - (a**2 * (m**2 + r) + 1 - a**2 - 1 - np.log(1 - a**2)) / 2

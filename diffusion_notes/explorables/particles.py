@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_kind, check_positive, describe
+from diffusion_notes._arguments.values import check_kind, check_positive
+from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
 
-__all__ = ["Particles", "finite"]
+__all__ = ["Particles"]
 
 _PANEL = 300  # the side of one panel of the still picture
 _LEVELS = 2**10  # a coordinate is rounded to so many levels, each about half a pixel
@@ -62,7 +63,8 @@ class Particles(Explorable):
         seconds: float = 6.0,
         autoplay: bool = False,
     ) -> None:
-        frames, hue = finite("frames", frames), finite("hue", hue)
+        frames = finite("frames", frames)
+        hue = finite("hue", hue)
         if frames.ndim != 3 or frames.shape[2] != 2 or len(frames) < 2 or frames.shape[1] < 1:
             raise ValueError(f"frames must have shape (F, N, 2) with F >= 2 and N >= 1, got {frames.shape}")
         if hue.shape != frames.shape[1:2]:
@@ -77,8 +79,8 @@ class Particles(Explorable):
         check_positive("extent", extent)
         check_positive("seconds", seconds)
         check_kind("autoplay", autoplay, bool)
-        level = ((frames / extent).clip(-1, 1) + 1) / 2 * (_LEVELS - 1)
-        level = level.round().astype(np.uint16)
+        place = ((frames / extent).clip(-1, 1) + 1) / 2
+        level = (place * (_LEVELS - 1)).round().astype(np.uint16)
         self._place = level / (_LEVELS - 1)
         self._hue = (hue.clip(0, 1) * 255).round().astype(np.uint8)
         super().__init__(
@@ -119,21 +121,6 @@ class Particles(Explorable):
             f'<text x="{_PANEL // 2}" y="{_PANEL + 28}" font-size="20" text-anchor="middle" fill="currentColor">'
             f"{label}</text></g>"
         )
-
-
-def finite(name: str, value: np.ndarray) -> np.ndarray:
-    """An array of finite numbers, or an error that names it."""
-    try:
-        if isinstance(value, np.ma.MaskedArray):
-            raise TypeError("some of it may be masked")
-        array = np.asarray(value)
-        if array.dtype.kind not in "iuf":  # texts would be read as numbers, complex ones be cut
-            raise TypeError(f"its dtype is {array.dtype}")
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers, got {describe(value)}: {error}") from error
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, and some of its entries are not")
-    return array.astype(np.float64)
 
 
 def _base64(array: np.ndarray) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from diffusion_notes.explorables.still import BLUE, dots, line, scaled, svg
-from diffusion_notes.explorables.weights import WithNetwork
+from diffusion_notes.explorables.base import Explorable
+from diffusion_notes.explorables.network_state import network_state
+from diffusion_notes.explorables.still_pictures import BLUE, dots, line, scaled, svg
 
 __all__ = ["Reverse"]
 
 
-class Reverse(WithNetwork):
+class Reverse(Explorable):
     r"""Two thousand points find the swiss roll: ancestral sampling, in the page.
 
     The number of steps, the :math:`\sigma_t^2` and the start can be chosen. A walk of fewer steps visits some of the
@@ -30,21 +31,23 @@ class Reverse(WithNetwork):
     name = "reverse"
     parts = ("maths", "drawing", "dragging", "playing")
 
+    weights = traitlets.Unicode().tag(sync=True, state=True)
+    settings = traitlets.Dict().tag(sync=True, state=True)
     steps = traitlets.List(traitlets.Int()).tag(sync=True, state=True)
-    hint = traitlets.Unicode().tag(sync=True, state=True)
+    hint = traitlets.Unicode(
+        "Press play. How few steps are enough? What happens without noise? "
+        "And if all points start at one place, where do they end?"
+    ).tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "Two thousand points in the plane, with the spiral as a thin line. They start as a round cloud, and step by "
         "step they gather along the spiral. The colours say in which direction each point started."
     ).tag(sync=True, state=True)
 
     def __init__(self, network: Any) -> None:
-        super().__init__(network)
-        T = self.settings["T"]
-        self.steps = [steps for steps in (1000, 250, 100, 50, 20, 10, 5) if steps <= T] or [T]
-        self.hint = (
-            "Press play. How few steps are enough? What happens without noise? "
-            "And if all points start at one place, where do they end?"
-        )
+        trained = network_state(network)
+        T = trained["settings"]["T"]
+        steps = [steps for steps in (1000, 250, 100, 50, 20, 10, 5) if steps <= T] or [T]
+        super().__init__(**trained, steps=steps)
 
     def still_picture(self) -> str:
         """A cloud, and the spiral that it becomes."""

@@ -7,14 +7,15 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import product
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 import traitlets
 
-from diffusion_notes.checks import check_choice, check_integer, check_kind, check_number, describe
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, check_number, describe
+from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.particles import finite
-from diffusion_notes.explorables.still import BLUE, ORANGE, dots, svg, words
+from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, dots, svg, words
 
 __all__ = ["Rungs"]
 
@@ -22,6 +23,7 @@ SWITCHES = ("layers", "inference", "last", "networks", "latent", "objective")
 BUDGETS = ("time", "steps")  # those that a reader can choose: equal work, and equal steps
 _TERMS = ("reconstruction", "layers", "prior")
 _REACH = 1.8  # the coordinate at the border of a panel of the still picture
+_Group = tuple[str, str, str]  # data, budget and rung
 
 
 class Rungs(Explorable):
@@ -44,7 +46,7 @@ class Rungs(Explorable):
     """
 
     name = "rungs"
-    parts = ("drawing", "rungs_drawn")
+    parts = ("drawing", "rungs_pictures")
 
     rungs = traitlets.List(traitlets.Dict()).tag(sync=True, state=True)
     data = traitlets.Unicode().tag(sync=True, state=True)
@@ -97,9 +99,9 @@ class Rungs(Explorable):
 
 
 def _checked_switches(switches: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Those of each rung, in the order of ``SWITCHES``."""
     check_kind("switches", switches, Mapping, "a dictionary of rungs")
     for name, those in switches.items():
-        check_kind("switches", name, str, "a dictionary with the names of rungs")
         check_kind("switches", those, Mapping, "a dictionary of dictionaries")
         if set(those) != set(SWITCHES):
             raise ValueError(f"switches of {name!r} must be {', '.join(SWITCHES)}, got {', '.join(map(str, those))}")
@@ -108,30 +110,29 @@ def _checked_switches(switches: Mapping[str, Mapping]) -> dict[str, dict]:
     return {name: {switch: those[switch] for switch in SWITCHES} for name, those in switches.items()}
 
 
-def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[tuple[str, str, str], dict[int, Mapping]]:
+def _grouped(runs: Sequence[Mapping], known: Mapping[str, dict]) -> dict[_Group, dict[int, Mapping]]:
     """The runs with equal work or equal steps by data, budget and rung, and then by seed."""
     check_kind("runs", runs, (list, tuple), "a list of runs")
-    grouped: dict[tuple[str, str, str], dict[int, Mapping]] = {}
+    grouped: dict[_Group, dict[int, Mapping]] = {}
     for run in runs:
         check_kind("runs", run, Mapping, "a list of dictionaries")
-        key = tuple(_entry(run, name) for name in ("data", "budget", "rung"))
-        for text in key:
-            check_kind("runs", text, str, "named by texts")
-        if key[1] not in BUDGETS:
+        data, budget, rung = (_entry(run, name, str, "a text") for name in ("data", "budget", "rung"))
+        if budget not in BUDGETS:
             continue
-        if key[2] not in known:
-            raise ValueError(f"runs must be of rungs in switches, got one of {key[2]!r}")
+        if rung not in known:
+            raise ValueError(f"runs must be of rungs in switches, got one of {rung!r}")
         seed = _entry(run, "seed")
         check_integer("seed of runs", seed, least=0)
-        if seed in grouped.setdefault(key, {}):
-            raise ValueError(f"runs must not repeat themselves, got seed {seed} of {key[2]!r} twice")
-        grouped[key][seed] = run
+        of_rung = grouped.setdefault((data, budget, rung), {})
+        if seed in of_rung:
+            raise ValueError(f"runs must not repeat themselves, got seed {seed} of {rung!r} twice")
+        of_rung[seed] = run
     if not grouped:
         raise ValueError(f"runs must not be empty, got none with a budget of {' or '.join(map(repr, BUDGETS))}")
     return grouped
 
 
-def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
+def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict[str, Any]:
     """What is drawn of a rung: means, with two standard errors, over the seeds, and the samples of seed 0."""
     if 0 not in runs:
         raise ValueError(f"runs must hold seed 0 of each rung, got only {sorted(runs)} of {name!r}")
@@ -139,29 +140,34 @@ def _averaged(name: str, runs: Mapping[int, Mapping]) -> dict:
     if samples.ndim != 2 or samples.shape[1] != 2:
         raise ValueError(f"samples in runs must have shape (N, 2), got {samples.shape} of {name!r}")
     hundredths = (samples * 100).round().clip(-32767, 32767).astype("<i2")
-    terms = [_entry(run, "terms") for run in runs.values()]
-    for those in terms:
-        check_kind("terms in runs", those, Mapping, "a dictionary")
+    every = list(runs.values())
+    terms = [_entry(run, "terms", Mapping, "a dictionary") for run in every]
     return {
-        "gap": _mean_and_error("gap", runs.values()),
-        "KL": _mean_and_error("KL", runs.values()),
+        "gap": _mean_and_error("gap", every),
+        "KL": _mean_and_error("KL", every),
         "terms": [_mean_and_error(term, terms)[0] for term in _TERMS],
-        "steps": round(_mean_and_error("steps", runs.values())[0]),
+        "steps": round(mean(_numbers("steps", every))),
         "seeds": len(runs),
         "samples": base64.b64encode(hundredths.tobytes()).decode("ascii"),
     }
 
 
-def _mean_and_error(name: str, of: Sequence[Mapping]) -> list[float | None]:
+def _mean_and_error(name: str, of: Sequence[Mapping]) -> tuple[float, float | None]:
     """The mean, and twice its standard error; of a single run it is not known."""
+    values = _numbers(name, of)
+    error = round(2 * stdev(values) / len(values) ** 0.5, 7) if len(values) > 1 else None
+    return round(mean(values), 7), error
+
+
+def _numbers(name: str, of: Sequence[Mapping]) -> list[float]:
     values = [_entry(one, name) for one in of]
     for value in values:
         check_number(f"{name} in runs", value)
-    error = 2 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
-    return [None if number is None else round(number, 7) for number in (mean(values), error)]
+    return values
 
 
-def _entry(run: Mapping, name: str) -> object:
+def _entry(run: Mapping, name: str, kind: type = object, what: str = "") -> Any:
     if name not in run:
         raise ValueError(f"runs must each have {name!r}, got {describe(dict(run))}")
+    check_kind(f"{name} in runs", run[name], kind, what)
     return run[name]

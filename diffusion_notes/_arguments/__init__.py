@@ -1,0 +1,1 @@
+"""Checks of arguments, for the public doors of this package only: what was given, and what is allowed."""

@@ -1,0 +1,219 @@
+r"""Chains whose every conditional is linear and Gaussian: everything about them is known exactly.
+
+.. math::
+    p(z_{i-1} \mid z_i) = \mathcal N(A_i z_i + b_i,\ s_i^2 I), \qquad
+    q(z_i \mid z_{i-1}) = \mathcal N(C_i z_{i-1} + d_i,\ r_i^2 I), \qquad p(z_L) = \mathcal N(0, I).
+
+All the variables together are Gaussian, so :math:`\log p(x)`, the bound, each of its terms and the
+true posterior have closed forms. They are the ruler for what the other modules estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, MultivariateNormal
+
+from diffusion_notes._arguments.tensors import (
+    check_finite,
+    check_points,
+    check_precise,
+    check_same_dtype_and_device,
+    check_tensor,
+    checked_device,
+)
+from diffusion_notes._arguments.values import check_integer, check_kind, check_number, check_positive
+from diffusion_notes.chains.protocol import Bound
+from diffusion_notes.distributions import gaussian, standard_normal
+
+__all__ = ["Affine", "LinearGaussianChain"]
+
+
+@dataclass(frozen=True)
+class Affine:
+    r"""A conditional Gaussian :math:`\mathcal N(A z + b,\ s^2 I)`.
+
+    Arguments:
+        weight: A, of shape ``(D_out, D_in)``.
+        bias: b, of shape ``(D_out,)``.
+        std: s, a scalar tensor.
+
+    >>> step = Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5))
+    >>> step(torch.ones(3, 2)).mean.shape
+    torch.Size([3, 2])
+    """
+
+    weight: Tensor
+    bias: Tensor
+    std: Tensor
+
+    def __post_init__(self) -> None:
+        check_points("weight", self.weight, least=1)
+        check_tensor("bias", self.bias)
+        check_tensor("std", self.std)
+        if self.bias.shape != self.weight.shape[:1] or self.std.dim() != 0:
+            raise ValueError(
+                "weight, bias and std must have shapes (D_out, D_in), (D_out,) and (), "
+                f"got {tuple(self.weight.shape)}, {tuple(self.bias.shape)} and {tuple(self.std.shape)}"
+            )
+        for name, value in (("weight", self.weight), ("bias", self.bias), ("std", self.std)):
+            check_finite(name, value)
+            check_precise(name, value)
+            check_same_dtype_and_device(name, value, "weight", self.weight)
+        if self.std.device.type == "cpu" and not bool(self.std > 0):
+            raise ValueError(f"std must be positive, got {self.std.item():g}")
+
+    @classmethod
+    def scalar(cls, weight: float, std: float, bias: float = 0.0, device: torch.device | None = None) -> Affine:
+        """The step between two single numbers, in double precision.
+
+        >>> Affine.scalar(2.0, 0.5)(torch.ones(1, 1, dtype=torch.float64)).mean
+        tensor([[2.]], dtype=torch.float64)
+        """
+        check_number("weight", weight)
+        check_number("bias", bias)
+        check_positive("std", std)
+        numbers, device = (weight, bias, std), checked_device(device)
+        weight, bias, std = (torch.tensor(float(n), dtype=torch.float64, device=device) for n in numbers)
+        return cls(weight.reshape(1, 1), bias.reshape(1), std)
+
+    def __call__(self, z: Tensor) -> Independent:
+        """The Gaussian given ``z`` of shape ``(n, D_in)``.
+
+        Values are not checked, because this is called inside loops.
+        """
+        check_points("z", z, dim=self.weight.shape[1])
+        check_same_dtype_and_device("z", z, "weight", self.weight)
+        return gaussian(z @ self.weight.T + self.bias, self.std)
+
+
+class LinearGaussianChain:
+    """A :class:`~diffusion_notes.chains.protocol.Chain` with closed forms for what is otherwise estimated.
+
+    Arguments:
+        generative: the steps p, from :math:`p(z_0 | z_1)` to :math:`p(z_{L-1} | z_L)`.
+        inference: the steps q, from :math:`q(z_1 | z_0)` to :math:`q(z_L | z_{L-1})`.
+
+    Raises:
+        TypeError: an argument is no list of :class:`Affine`.
+        ValueError: there is no step, or their numbers, dimensions, dtypes or devices do not fit.
+
+    In the steps, values of points are not checked, because this is called inside loops.
+    """
+
+    def __init__(self, generative: Sequence[Affine], inference: Sequence[Affine]) -> None:
+        for name, steps in (("generative", generative), ("inference", inference)):
+            check_kind(name, steps, (list, tuple), "a list of steps")
+            for step in steps:
+                check_kind(f"every step of {name}", step, Affine, "Affine")
+        self.length = len(generative)
+        if self.length == 0 or len(inference) != self.length:
+            lengths = f"{self.length} and {len(inference)}"
+            raise ValueError(f"generative and inference must have as many steps, and at least one: got {lengths}")
+        for name, steps in (("generative", generative), ("inference", inference)):
+            for step in steps:
+                check_same_dtype_and_device(f"every step of {name}", step.weight, "the first", generative[0].weight)
+        self.generative, self.inference = tuple(generative), tuple(inference)
+        for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
+            if p.weight.shape != q.weight.T.shape:
+                raise ValueError(f"p and q of layer {i} must go between the same spaces")
+        for i in range(1, self.length):
+            if self.generative[i - 1].weight.shape[1] != self.generative[i].weight.shape[0]:
+                raise ValueError(f"layers {i} and {i + 1} must have the same latent between them")
+
+    def prior(self, like: Tensor) -> Independent:
+        """:math:`p(z_L)`, for as many points as ``like`` has."""
+        check_points("like", like)
+        return standard_normal(like.new_zeros(len(like), self.generative[-1].weight.shape[1]))
+
+    def infer(self, z: Tensor, i: int) -> Independent:
+        """:math:`q(z_i | z_{i-1})`, for i from 1 to L."""
+        return self.inference[self._index(i)](z)
+
+    def generate(self, z: Tensor, i: int) -> Independent:
+        """:math:`p(z_{i-1} | z_i)`, for i from 1 to L."""
+        return self.generative[self._index(i)](z)
+
+    def _index(self, i: int) -> int:
+        check_integer("i", i, least=1, most=self.length)
+        return i - 1
+
+    def _check(self, x: Tensor) -> None:
+        check_points("x", x, dim=len(self.generative[0].bias), finite=True)
+        check_same_dtype_and_device("x", x, "the chain's steps", self.generative[0].weight)
+
+    def joint(self) -> MultivariateNormal:
+        r"""The model p of all variables at once, :math:`(z_0, z_1, \dots, z_L)` side by side."""
+        top = self.generative[-1].weight.new_zeros(self.generative[-1].weight.shape[1])
+        mean, covariance = top, torch.eye(len(top), dtype=top.dtype, device=top.device)
+        for step in reversed(self.generative):
+            # z_{i-1} depends on z_i only, which stands first among the variables so far
+            reach = torch.cat((step.weight, step.weight.new_zeros(len(step.bias), len(mean) - step.weight.shape[1])), 1)
+            cross = reach @ covariance
+            noise = step.std**2 * torch.eye(len(step.bias), dtype=top.dtype, device=top.device)
+            covariance = torch.cat(
+                (torch.cat((reach @ cross.T + noise, cross), 1), torch.cat((cross.T, covariance), 1))
+            )
+            mean = torch.cat((reach @ mean + step.bias, mean))
+        return MultivariateNormal(mean, covariance, validate_args=False)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        r""":math:`\log p(x)` in nats, exactly; ``x`` of shape ``(n, D)``."""
+        self._check(x)
+        joint, dim = self.joint(), x.shape[1]
+        return MultivariateNormal(joint.mean[:dim], joint.covariance_matrix[:dim, :dim], validate_args=False).log_prob(
+            x
+        )
+
+    def posterior(self, x: Tensor) -> MultivariateNormal:
+        r"""The true :math:`p(z_1, \dots, z_L \mid x)`, which q approximates."""
+        self._check(x)
+        joint, dim = self.joint(), x.shape[1]
+        covariance = joint.covariance_matrix
+        gain = torch.linalg.solve(covariance[:dim, :dim], covariance[:dim, dim:]).T
+        mean = joint.mean[dim:] + (x - joint.mean[:dim]) @ gain.T
+        return MultivariateNormal(mean, covariance[dim:, dim:] - gain @ covariance[:dim, dim:], validate_args=False)
+
+    def inferred(self, x: Tensor) -> MultivariateNormal:
+        r"""The chain's own :math:`q(z_1, \dots, z_L \mid x)`, as one Gaussian."""
+        self._check(x)
+        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        dim = x.shape[1]  # of the latest variable, which stands last
+        for q in self.inference:
+            below = covariance[:, -dim:] @ q.weight.T
+            noise = q.std**2 * torch.eye(len(q.bias), dtype=x.dtype, device=x.device)
+            corner = q.weight @ below[-dim:] + noise
+            covariance = torch.cat((torch.cat((covariance, below), 1), torch.cat((below.T, corner), 1)))
+            mean = torch.cat((mean, mean[:, -dim:] @ q.weight.T + q.bias), 1)
+            dim = len(q.bias)
+        data = x.shape[1]  # given, so without variance: leave it out
+        return MultivariateNormal(mean[:, data:], covariance[data:, data:], validate_args=False)
+
+    def exact_elbo(self, x: Tensor) -> Bound:
+        r"""The bound of :func:`~diffusion_notes.chains.protocol.elbo` with its expectation taken exactly, term by term."""
+        self._check(x)
+        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        terms, entropy = [], 0.0
+        for p, q in zip(self.generative, self.inference, strict=True):
+            above = mean @ q.weight.T + q.bias
+            cross = covariance @ q.weight.T  # of z_{i-1} and z_i, under q
+            noise = q.std**2 * torch.eye(len(q.bias), dtype=x.dtype, device=x.device)
+            spread = q.weight @ cross + noise
+            # log N(z_{i-1}; A z_i + b, s²): the residual z_{i-1} − A z_i − b is Gaussian
+            residual = mean - above @ p.weight.T - p.bias
+            scatter = covariance.trace() - 2 * (p.weight @ cross.T).trace() + (p.weight @ spread @ p.weight.T).trace()
+            terms.append(_expected_log_normal(residual.square().sum(-1) + scatter, p.std, len(p.bias)) + entropy)
+            entropy = len(q.bias) * (0.5 + 0.5 * math.log(2 * math.pi) + q.std.log())  # −E log q(z_i | z_{i−1})
+            mean, covariance = above, spread
+        one = torch.ones((), dtype=x.dtype, device=x.device)
+        last = _expected_log_normal(mean.square().sum(-1) + covariance.trace(), one, covariance.shape[0])
+        return Bound(torch.stack([*terms, last + entropy]))
+
+
+def _expected_log_normal(square: Tensor, std: Tensor, dim: int) -> Tensor:
+    """E log N(r; 0, s² I) where E‖r‖² is known."""
+    return -square / (2 * std**2) - dim * (0.5 * math.log(2 * math.pi) + std.log())

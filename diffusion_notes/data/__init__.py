@@ -1,0 +1,7 @@
+"""Distributions whose every quantity is known, and the quadrature behind them."""
+
+from diffusion_notes.data.clusters import Clusters
+from diffusion_notes.data.known import Band, KnownDistribution, Reference
+from diffusion_notes.data.quadrature import integrate_plane, unit_interval
+
+__all__ = ["Band", "Clusters", "KnownDistribution", "Reference", "integrate_plane", "unit_interval"]

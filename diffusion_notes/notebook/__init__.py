@@ -1,0 +1,1 @@
+"""What the notebooks show and ask: figures, diagrams, and exercises that say whether an answer is right."""

@@ -1,0 +1,127 @@
+"""What the notebooks show: the figures' common look, pictures drawn more than once, and source code."""
+
+from __future__ import annotations
+
+import ast
+import colorsys
+import inspect
+import textwrap
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from torch import Tensor
+
+from diffusion_notes._arguments.tensors import (
+    check_broadcasts,
+    check_finite,
+    check_has_values,
+    check_points,
+    check_tensor,
+)
+from diffusion_notes._arguments.values import check_kind, check_positive, describe
+
+__all__ = ["plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
+
+_STYLE = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "savefig.dpi": 110,
+}
+
+
+def use_style() -> None:
+    """Give all the figures of a notebook the book's look."""
+    plt.rcParams.update(_STYLE)
+
+
+def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
+    """A square window on the plane, with equal axes and few ticks."""
+    check_kind("axes", axes, Axes, "matplotlib's Axes")
+    check_positive("extent", extent)
+    check_kind("title", title, str, "text")
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", title=title)
+    axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    return axes
+
+
+def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9) -> Axes:
+    """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
+    plane(axes, extent, title)
+    check_points("x", x, dim=2, least=1)
+    x = _values("x", x).numpy()
+    if hue is not None:
+        check_tensor("hue", hue)
+        check_broadcasts("hue", hue, "the points'", (len(x),))
+        hue = _values("hue", hue).expand(len(x))
+    color = {"c": hue.numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
+    axes.scatter(x[:, 0], x[:, 1], s=min(3.0, 6000 / len(x)), linewidths=0, rasterized=True, **color)
+    return axes
+
+
+def show_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
+    """A density as a picture: ``log_prob`` takes points of shape ``(n, 2)`` and returns nats."""
+    plane(axes, extent, title)
+    points = _grid(200, extent).reshape(-1, 2)
+    density = _returned("log_prob", log_prob, points, points.shape[:1]).exp().reshape(200, 200)
+    # few colours: a smooth picture of the same size would be ten times the file
+    shades = plt.get_cmap("Blues", 12)
+    window = (-extent, extent, -extent, extent)
+    axes.imshow(density.numpy(), extent=window, origin="lower", cmap=shades, vmin=0, interpolation="nearest")
+    return plane(axes, extent, title)  # again, since the picture has moved the window
+
+
+def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", extent: float = 1.9) -> Axes:
+    """A vector field as arrows: ``field`` takes points of shape ``(n, 2)`` and returns ``(n, 2)``."""
+    plane(axes, extent, title)
+    points = _grid(17, extent).reshape(-1, 2)
+    arrows = _returned("field", field, points, points.shape)
+    look = {"angles": "xy", "scale_units": "xy", "scale": 16, "width": 0.004, "color": "C3"}
+    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **look)
+    return axes
+
+
+# the colours of the films: hsl(200 to 400 degrees, 75 %, 52 %), from blue through purple to orange
+_HUES = ListedColormap([colorsys.hls_to_rgb((200 + 200 * k / 255) / 360 % 1, 0.52, 0.75) for k in range(256)])
+
+
+def _grid(count: int, extent: float) -> Tensor:
+    axis = torch.linspace(-extent, extent, count, dtype=torch.float64)
+    return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+
+
+def _returned(name: str, f: Callable[[Tensor], Tensor], points: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What a function makes of points, if it is what it should be."""
+    check_kind(name, f, Callable, f"callable as {name}(x)")
+    value = f(points)
+    check_tensor(f"what {name} returns", value)
+    if value.shape != shape:
+        raise ValueError(f"what {name} returns must have shape {tuple(shape)}, got {tuple(value.shape)}")
+    return value.detach().cpu()
+
+
+def _values(name: str, x: Tensor) -> Tensor:
+    check_has_values(name, x)
+    x = x.detach().cpu().resolve_neg()
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # numpy has not all that torch has
+    check_finite(name, x)
+    return x
+
+
+def show_source(function: Callable) -> None:
+    """Print a function as it stands in the package, without its docstring: the page never has a copy of it."""
+    if not (inspect.isroutine(function) or inspect.isclass(function)) or inspect.isbuiltin(function):
+        raise TypeError(f"function must be one written in Python, got {describe(function)}")
+    if getattr(function, "__name__", "") == "<lambda>":  # its lines are a part of something else
+        raise TypeError(f"function must have been defined by def or class, got {describe(function)}")
+    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+    definition = ast.parse("\n".join(lines)).body[0]
+    if ast.get_docstring(definition) is not None:
+        del lines[definition.body[0].lineno - 1 : definition.body[0].end_lineno]
+    print("\n".join(lines))
