@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diffusion_notes import equations
 from diffusion_notes.checks import check_choice, check_kind, check_number, check_positive
-from diffusion_notes.equations.language.notation import CHAINS
+from diffusion_notes.equations.worlds.world import CHAINS
 from diffusion_notes.tensor_checks import check_finite, check_has_values, check_tensor, is_dense
 
 __all__ = ["check", "check_line"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from diffusion_notes.checks import check_choice, check_kind
-from diffusion_notes.equations.language.notation import CHAINS
 from diffusion_notes.equations.language.parser import read, read_expression
 from diffusion_notes.equations.language.syntax_tree import Node
 from diffusion_notes.equations.verdicts.judge import Page, Verdict
+from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Report", "check", "contains"]
 

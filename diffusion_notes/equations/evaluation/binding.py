@@ -9,9 +9,9 @@ import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
-from diffusion_notes.equations.language.notation import START, is_index_letter
+from diffusion_notes.equations.language.notation import is_index_letter
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds.world import Point
+from diffusion_notes.equations.worlds.world import START, Point
 
 __all__ = [
     "Draw",

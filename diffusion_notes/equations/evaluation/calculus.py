@@ -25,10 +25,9 @@ from diffusion_notes.equations.evaluation.binding import (
 )
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
-from diffusion_notes.equations.language.notation import START
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes
-from diffusion_notes.equations.worlds.world import Point, Valueless, Values
+from diffusion_notes.equations.worlds.world import START, Point, Valueless, Values
 
 __all__ = [
     "average",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
-from diffusion_notes.equations.language.notation import START
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes, log_normal
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Valueless, Values
+from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, Values
 
 __all__ = ["ANY", "about", "complete", "conditional", "density", "gaussian_parameters", "law_nodes", "log_law"]
 

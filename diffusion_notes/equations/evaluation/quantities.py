@@ -12,11 +12,11 @@ import numpy as np
 
 from diffusion_notes.equations.evaluation.arithmetic import scalar
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
-from diffusion_notes.equations.language.notation import START, is_index_letter, meaning
+from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited
+from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited
 
 __all__ = ["CODERS", "NETWORKS", "call", "symbol"]
 

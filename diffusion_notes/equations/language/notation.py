@@ -11,18 +11,7 @@ from functools import cache
 from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.language.syntax_tree import Node, Symbol
 
-__all__ = ["CHAINS", "START", "is_index_letter", "meaning"]
-
-CHAINS = {
-    "vae": ("x", "z"),
-    "hvae": ("x", "z1", "z2"),
-    "diffusion": tuple(f"x{t}" for t in range(41)),
-    "ddpm": tuple(f"x{t}" for t in range(41)),
-}
-"""The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
-
-START = {context: chain[0] for context, chain in CHAINS.items()}
-"""The data, whose value may be given or averaged over."""
+__all__ = ["is_index_letter", "meaning"]
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
@@ -46,6 +35,9 @@ _CHAIN = {
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
 }
+DATA = {"vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
+"""How each chapter writes a data point."""
+
 MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN}
 
 
@@ -62,8 +54,7 @@ def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
     if latex is None:
         return None
     if averaged:
-        data = "x" if START[context] == "x" else "x_0"
-        latex = rf"\mathbb{{E}}_{{q({data})}}\bigl[ {latex} \bigr]"
+        latex = rf"\mathbb{{E}}_{{q({DATA[context]})}}\bigl[ {latex} \bigr]"
     return read(f"1 = {latex}").statements[0].sides[1]
 
 

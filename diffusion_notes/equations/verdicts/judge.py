@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 
 from diffusion_notes.checks import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
-from diffusion_notes.equations.language.notation import CHAINS
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
-from diffusion_notes.equations.worlds.world import Undefined
+from diffusion_notes.equations.worlds.world import CHAINS, Undefined
 
 __all__ = ["Page", "Verdict"]
 

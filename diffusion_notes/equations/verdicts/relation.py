@@ -20,7 +20,6 @@ from diffusion_notes.equations.evaluation.binding import free_variables
 from diffusion_notes.equations.evaluation.environment import Definition, Definitions
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
-from diffusion_notes.equations.language.notation import START
 from diffusion_notes.equations.language.syntax_tree import (
     Index,
     Node,
@@ -35,7 +34,7 @@ from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Compar
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 from diffusion_notes.equations.worlds.catalogue import limiting_cases, swiss_rolls, usual_worlds
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Valueless, World
+from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, World
 
 __all__ = ["Relation"]
 

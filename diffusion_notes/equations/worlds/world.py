@@ -17,14 +17,24 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from diffusion_notes.equations.language.notation import CHAINS
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
-__all__ = ["Point", "Undefined", "Unsuited", "Valueless", "Values", "World"]
+__all__ = ["CHAINS", "START", "Point", "Undefined", "Unsuited", "Valueless", "Values", "World"]
 
 Values = dict[str, np.ndarray]
 
 MOST = 2.5e5  # of nodes at once
+
+CHAINS = {
+    "vae": ("x", "z"),
+    "hvae": ("x", "z1", "z2"),
+    "diffusion": tuple(f"x{t}" for t in range(41)),
+    "ddpm": tuple(f"x{t}" for t in range(41)),
+}
+"""The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
+
+START = {context: chain[0] for context, chain in CHAINS.items()}
+"""The data, whose value may be given or averaged over."""
 
 
 class Unsuited(Exception):  # noqa: N818 it says something about a world, not of an error
