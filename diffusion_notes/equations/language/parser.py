@@ -290,7 +290,7 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
         raise NotUnderstood("one side is empty")
     tokens = classified(tokens)
     try:
-        return _TreeBuilder().transform(_grammar(start).parse(tokens))  # type: ignore[arg-type] # tokens for text
+        return _TreeBuilder().transform(_grammar().parse(tokens, start))  # type: ignore[arg-type] # tokens for text
     except UnexpectedInput as error:
         token = getattr(error, "token", None)
         if token is None or token.type == "$END":
@@ -301,9 +301,9 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
 
 
 @cache
-def _grammar(start: str) -> Lark:
+def _grammar() -> Lark:
     grammar = (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer=_Tokens, start=start, propagate_positions=True)
+    return Lark(grammar, parser="lalr", lexer=_Tokens, start=["expr", "drawn_or_expr", "law"], propagate_positions=True)
 
 
 class _Tokens(Lexer):

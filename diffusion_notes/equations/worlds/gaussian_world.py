@@ -18,13 +18,16 @@ import numpy as np
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values, World
 
-__all__ = ["GaussianWorld", "Rule", "gauss_nodes", "log_normal"]
+__all__ = ["GaussianWorld", "Regression", "Rule", "gauss_nodes", "log_normal"]
 
 Rule = str | int
 """A rule of integration, see `gauss_nodes`."""
 
 Affine = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A step of a chain: the matrix and the shift of its mean, and its covariance."""
+
+Regression = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A mean, the matrix that maps the deviation of what is given to it, and the covariance that is left."""
 
 
 class GaussianWorld(World):
@@ -99,6 +102,7 @@ class GaussianWorld(World):
         """The joint Gaussians, mean and covariance, from the steps; p's only if its means are linear."""
         self.steps_up = [self._step_up(t) for t in range(1, self.T + 1)]
         self.joint = {"q": self._chain(self.start, self.steps_up, range(self.T + 1))}
+        self._regressions: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Regression] = {}
         if self.tight:
             self.tight = False
             if self.diffusing:
@@ -156,15 +160,17 @@ class GaussianWorld(World):
             self.sigma_phi[t] = np.sqrt(np.trace(cov) / self.D)
         self.rebuild()
 
-    def regress(
-        self, model: str, about: tuple[str, ...], given: tuple[str, ...]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def regress(self, model: str, about: tuple[str, ...], given: tuple[str, ...]) -> Regression:
         """E[about], the matrix that maps given's deviation to about's, and the covariance that is left."""
         if model not in self.joint:
             raise Unsuited("a marginal of a model with bent means")
-        mean, cov = self.joint[model]
-        a = self._spots(about)
-        g = self._spots(given)
+        known = self._regressions.get((model, about, given))
+        if known is None:
+            known = self._regress(*self.joint[model], self._spots(about), self._spots(given))
+            self._regressions[model, about, given] = known
+        return known
+
+    def _regress(self, mean: np.ndarray, cov: np.ndarray, a: list[int], g: list[int]) -> Regression:
         if set(a) & set(g) or len(set(a)) < len(a):
             raise Undefined("a variable twice in one density")
         gain = np.linalg.solve(cov[np.ix_(g, g)], cov[np.ix_(g, a)]).T if g else np.zeros((len(a), 0))
@@ -386,20 +392,6 @@ def log_normal(x: np.ndarray, mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
     return -0.5 * ((off * solved).sum(-1) + np.log(np.linalg.det(cov)) + n * np.log(2 * np.pi))
 
 
-@cache
-def _hermite(count: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.hermite_e.hermegauss(count)
-
-
-@cache
-def _star(n: int, centre: float) -> tuple[np.ndarray, np.ndarray]:
-    """A centre and two points on each axis, turned at random: exact for cubic polynomials, for many variables."""
-    axes, _ = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))
-    reach = n + centre
-    grid = np.concatenate([np.zeros((1, n)), axes * np.sqrt(reach), -axes * np.sqrt(reach)])
-    return grid, np.array([centre / reach, *[0.5 / reach] * (2 * n)])
-
-
 def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Nodes `(S, N, n)` and weights `(1, N)` for expectations.
 
@@ -412,12 +404,17 @@ def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: Rule) -> tuple[np.ndarr
     Raises:
         Unsuited: If that were too many nodes.
     """
-    n = mean.shape[-1]
+    grid, weights = _standard_nodes(mean.shape[-1], rule)
+    return mean[:, None, :] + np.einsum("...ij,nj->...ni", _root(cov), grid), weights[None]
+
+
+@cache
+def _standard_nodes(n: int, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes `(N, n)` and weights `(N,)` of the standard normal law of n variables."""
     if isinstance(rule, int):
-        line, weight = _hermite(rule)
+        line, weight = np.polynomial.hermite_e.hermegauss(rule)
     elif rule.startswith("star"):
-        grid, weights = _star(n, float(rule.split()[1]))
-        return mean[:, None, :] + np.einsum("...ij,nj->...ni", _root(cov), grid), weights[None]
+        return _star(n, float(rule.split()[1]))
     else:
         if n > 1:
             raise Unsuited("an integral of several variables that is not a polynomial's")
@@ -428,4 +425,12 @@ def gauss_nodes(mean: np.ndarray, cov: np.ndarray, rule: Rule) -> tuple[np.ndarr
         raise Unsuited("too many nodes")
     grid = np.stack(np.meshgrid(*(line,) * n, indexing="ij")).reshape(n, -1).T
     weights = np.prod(np.stack(np.meshgrid(*(weight / weight.sum(),) * n, indexing="ij")).reshape(n, -1), axis=0)
-    return mean[:, None, :] + np.einsum("...ij,nj->...ni", _root(cov), grid), weights[None]
+    return grid, weights
+
+
+def _star(n: int, centre: float) -> tuple[np.ndarray, np.ndarray]:
+    """A centre and two points on each axis, turned at random: exact for cubic polynomials, for many variables."""
+    axes, _ = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))
+    reach = n + centre
+    grid = np.concatenate([np.zeros((1, n)), axes * np.sqrt(reach), -axes * np.sqrt(reach)])
+    return grid, np.array([centre / reach, *[0.5 / reach] * (2 * n)])

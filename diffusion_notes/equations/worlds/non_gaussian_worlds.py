@@ -13,7 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, Rule, gauss_nodes, log_normal
+from diffusion_notes.equations.worlds.gaussian_world import (
+    GaussianWorld,
+    Regression,
+    Rule,
+    gauss_nodes,
+    log_normal,
+)
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values
 
 __all__ = ["LearnedDeviationsWorld", "MixtureWorld", "SwissRollWorld"]
@@ -204,9 +210,7 @@ class LearnedDeviationsWorld(GaussianWorld):
         """Nothing is integrated here."""
         raise Unsuited("an integral of a VAE with learned deviations")
 
-    def regress(
-        self, model: str, about: tuple[str, ...], given: tuple[str, ...]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def regress(self, model: str, about: tuple[str, ...], given: tuple[str, ...]) -> Regression:
         """There is no joint Gaussian."""
         raise Unsuited("the joint law of a VAE with learned deviations")
 
