@@ -15,7 +15,8 @@ from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood,
 
 __all__ = ["Named", "Token", "tokenise"]
 
-MOST = 300  # tokens, far more than any equation has; what is read recursively has an end
+MOST = 300  # tokens, or braces within braces: far more than any equation has; what is read recursively has an end
+TOO_DEEP = "groups within groups, too deep to follow"
 
 # The pieces of LaTeX that the book uses, and what each of them is
 
@@ -451,6 +452,16 @@ def _check_pairs(latex: str) -> None:
         raise NotUnderstood(f"\\begin{{{stack[-1]}}} is never closed")
 
 
+def _brace_depth(latex: str) -> int:
+    """How many braces are open at once, at most."""
+    depth = 0
+    deepest = 0
+    for brace in re.findall(r"\\.|[{}]", latex, re.S):
+        depth += {"{": 1, "}": -1}.get(brace, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
     """The tokens of a formula, its tag, and what its braces name.
 
@@ -464,11 +475,13 @@ def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
         NotUnderstood: If a piece is not in the book's notation.
     """
     _check_pairs(latex)
+    if _brace_depth(latex) > MOST:  # told before all of it is read again at each depth
+        raise NotUnderstood(TOO_DEEP)
     lexer = _Lexer(latex)
     try:
         found = lexer.tokens()
     except RecursionError:
-        raise NotUnderstood("groups within groups, too deep to follow") from None
+        raise NotUnderstood(TOO_DEEP) from None
     if len(found) > MOST:
         raise NotUnderstood(f"{len(found)} letters and signs, of which no more than {MOST} are read")
     return found, lexer.tag, lexer.named
