@@ -19,7 +19,8 @@ def listed(name: str) -> list[tuple[str, str]]:
     return [tuple(line.split(": ", 1)) for line in lines]
 
 
-TRUE, FALSE = listed("equations_true.txt"), listed("equations_false.txt")
+TRUE = listed("equations_true.txt")
+FALSE = listed("equations_false.txt")
 
 
 def kinds(latex: str, where: str = "ddpm") -> list[str]:
