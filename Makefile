@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test quick test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
+.PHONY: writable help setup book serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -55,14 +55,14 @@ OWN := $(wildcard tests/test_$(subst /,_,$(MODULE)).py tests/test_$(subst /,_,$(
 
 test: writable $(READY)
 	$(if $(OWN),,$(error there is no module $(MODULE) in diffusion_notes/: say, for instance, MODULE=ddpm or MODULE=chains/protocol))
-	$(PYTEST) -m "not browser and not built_book" $(OWN)
+	$(PYTEST) -m "not browser and not built_book and not nightly" $(OWN)
 else
 test: writable lint book ## run all the tests: code, doctests, notebooks, built pages; MODULE=ddpm only those of a module
-	$(PYTEST) --nbval $(ACROSS)
+	$(PYTEST) --nbval $(ACROSS) -m "not nightly"
 endif
 
 quick: writable $(READY) ## test all the code: no notebook, no page, no browser
-	$(PYTEST) -m "not browser and not built_book and not slow" $(ACROSS) diffusion_notes tests
+	$(PYTEST) -m "not browser and not built_book and not nightly" $(ACROSS) diffusion_notes tests
 
 test-colab: $(READY) $(COLAB)/.ready ## run the notebooks with Colab's versions, where only the first cell brings the package
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/play_colab.py
@@ -71,6 +71,9 @@ $(COLAB)/.ready: tests/colab_versions.txt
 	$(PYTHON) -m venv --clear $(COLAB)
 	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/colab_versions.txt
 	@touch $@
+
+test-nightly: $(READY) ## test what runs at night, by running it: the mutants' and the stability's tools, benchmarks
+	$(PYTEST) -m nightly tests
 
 test-stability: $(READY) ## run the notebooks' tests twenty times, no two alike (an hour or more; it goes on where it was)
 	$(BIN)/python tools/stability.py

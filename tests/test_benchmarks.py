@@ -218,6 +218,7 @@ def test_a_loop_pauses_at_its_marks_and_not_before():
     assert watch.wall > 0
 
 
+@pytest.mark.nightly
 def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
     """In this environment there is diffusers, of the two."""
     monkeypatch.setattr(training, "PYTHON", sys.executable)

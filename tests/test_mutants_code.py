@@ -55,6 +55,7 @@ def examine(project, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_each_change_meets_the_tests_and_a_sitting_goes_on_where_it_was(project):
     """Of 6 * 7 every change of a number or of the product is seen, that nothing is cached is not."""
     (project / "tools" / "mutants_explained.toml").write_text("", encoding="utf-8")
@@ -72,6 +73,7 @@ def test_each_change_meets_the_tests_and_a_sitting_goes_on_where_it_was(project)
     assert (project / "diffusion_notes" / "sums.py").read_text(encoding="utf-8") == MODULE
 
 
+@pytest.mark.nightly
 def test_tests_that_fail_anyhow_kill_nothing(project):
     (project / "tests" / "test_sums.py").write_text(TESTS.replace("42", "43"), encoding="utf-8")
     code, said = examine(project, "sums")
@@ -99,12 +101,14 @@ def passes(folder, test: str, timeout: float) -> bool:
     return subprocess.run([sys.executable, "-c", ask], cwd=folder, env=environment, check=False).returncode == 0
 
 
+@pytest.mark.nightly
 def test_what_never_ends_is_stopped_with_all_that_it_has_started(tmp_path):
     assert not passes(tmp_path, ENDLESS, timeout=10)
     both = (tmp_path / "running").read_text(encoding="utf-8").split()
     assert [is_gone(int(process)) for process in both] == [True, True]
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is mapped does not count as data")
 def test_who_asks_for_all_the_memory_is_refused(tmp_path):
     assert passes(tmp_path, "def test_little():\n    bytearray(1000)\n", timeout=60)

@@ -35,6 +35,7 @@ def test_one_size_is_changed_at_a_time_and_all_the_rest_stays():
         assert {scaling.STANDARD[name]} | {each[name] for each in changed if name in each} == set(sizes)
 
 
+@pytest.mark.nightly
 def test_a_setting_is_measured_in_a_process_of_its_own():
     found = scaling.alone(SMALL)
     assert set(found) == KEYS
@@ -60,6 +61,7 @@ print(_memory() - before, _memory(reset=True) - before)
 """
 
 
+@pytest.mark.nightly
 @linux
 def test_memory_that_was_taken_is_seen_after_it_was_given_back():
     """In a process of its own, as it is used: one that has memory to spare takes none."""

@@ -33,6 +33,7 @@ def notebook(path, shown: str):
     return path
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_a_run_is_run_as_it_says(tmp_path, deterministic):
     how = {"threads": 2, "deterministic": deterministic, "hash seed": 7}
@@ -40,12 +41,14 @@ def test_a_run_is_run_as_it_says(tmp_path, deterministic):
     assert done == how | {"passed": 1, "failed": 0}
 
 
+@pytest.mark.nightly
 def test_another_output_is_a_failure(tmp_path, capsys):
     done = stability.run(stability.settings()[0], notebook(tmp_path / "probe.ipynb", "4 False 7"))
     assert done["failed"] == 1
     assert "mismatch" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_a_notebook_that_cannot_be_collected_is_a_failure(tmp_path, capsys):
     (tmp_path / "probe.ipynb").write_text("{", encoding="utf-8")
     assert stability.run(stability.settings()[0], tmp_path / "probe.ipynb")["failed"] == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 from hashlib import sha256
 
 
+@functools.cache  # a series of runs asks for the same files again and again
 def tree(code: str) -> str:
     """The syntax tree of some code as text, without docstrings; comments, blanks and line breaks are not in it.
 
