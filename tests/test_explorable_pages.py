@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from browser import check_whole, number
+from browser import check_whole, number, resize, shown, tab_kept
 from javascript import run
 from made_runs import SWITCHES, made_runs
 from notebooks import NOTEBOOKS, read
@@ -85,37 +85,63 @@ def test_it_is_whole_and_readable(show, name, scheme):
     assert len(page.locator(".try").inner_text()) > 60
     for canvas in page.locator("canvas").all():
         assert len(canvas.get_attribute("aria-label")) > 40
-    check_whole(page, 390)
-    page.set_viewport_size({"width": 800, "height": 900})
-    check_whole(page, 800)
+    check_whole(page, scheme)
+    resize(page, 800)
+    check_whole(page, scheme)
 
 
-@each
-def test_every_control_has_a_name_and_is_large_enough_to_touch(show, name):
-    page = show(ALL[name](), width=390)
-    for control in page.locator("button, select, input").locator("visible=true").all():
+@pytest.fixture(scope="module")
+def phone_tabs(browser):
+    with tab_kept(browser) as tabs:
+        yield tabs
+
+
+@pytest.fixture(scope="module", params=ALL)
+def narrow(request, phone_tabs, tmp_path_factory):
+    """An explorable on a phone, opened once for the tests that leave it as it was, and for the one of its colours."""
+    return shown(phone_tabs, tmp_path_factory.mktemp("page"), ALL[request.param](), width=390)
+
+
+@pytest.fixture(scope="module")
+def scriptless(browser):
+    with tab_kept(browser, java_script_enabled=False) as tabs:
+        yield tabs
+
+
+def test_every_control_has_a_name_and_is_large_enough_to_touch(narrow):
+    for control in narrow.locator("button, select, input").locator("visible=true").all():
         assert control.evaluate("c => (c.labels?.[0] ?? c).textContent.trim().length") > 0
         assert control.bounding_box()["height"] >= 44
 
 
-@each
-def test_the_pictures_follow_the_theme(show, name):
-    page = show(ALL[name]())
+def test_no_control_sticks_out(narrow):
+    right = narrow.locator("[data-explorable]").evaluate("e => e.getBoundingClientRect().right")
+    edges = narrow.locator("[data-explorable] :is(button, select, input, canvas)").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= right + 0.5
+
+
+def test_in_print_a_picture_stands_in_its_place(narrow):
+    assert narrow.locator("[data-explorable] > svg").is_hidden()
+    narrow.emulate_media(media="print")
+    assert narrow.locator("[data-explorable] > svg").is_visible()
+    assert narrow.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
+    narrow.emulate_media(media="null")
+
+
+def test_the_pictures_follow_the_theme(narrow):
     all_pictures = "[...document.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
-    before = page.evaluate(all_pictures)
-    page.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function(f"old => {all_pictures} !== old", arg=before)
+    before = narrow.evaluate(all_pictures)
+    narrow.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
+    narrow.wait_for_function(f"old => {all_pictures} !== old", arg=before)
 
 
 @each
-def test_without_scripts_and_in_print_a_picture_stands_in_its_place(show, name):
-    page = show(ALL[name](), java_script_enabled=False)
+def test_without_scripts_a_picture_stands_in_its_place(scriptless, tmp_path, name):
+    page = shown(scriptless, tmp_path, ALL[name](), java_script_enabled=False)
     assert page.locator("[data-explorable] > svg").is_visible()
     assert len(page.locator("[data-explorable] > svg > title").text_content()) > 40
-    page = show(ALL[name]())
-    page.emulate_media(media="print")
-    assert page.locator("[data-explorable] > svg").is_visible()
-    assert page.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
 
 
 @each
@@ -429,13 +455,3 @@ def test_the_explorables_of_a_chapter_are_light(path):
         if "data-explorable" in "".join(output.get("data", {}).get("text/html", ""))
     ]
     assert len(gzip.compress("".join(stored).encode())) <= 150_000
-
-
-@each
-def test_no_control_sticks_out(show, name):
-    page = show(ALL[name](), width=390)
-    right = page.locator("[data-explorable]").evaluate("e => e.getBoundingClientRect().right")
-    edges = page.locator("[data-explorable] :is(button, select, input, canvas)").evaluate_all(
-        "all => all.map(e => e.getBoundingClientRect().right)"
-    )
-    assert max(edges) <= right + 0.5
