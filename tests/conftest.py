@@ -29,7 +29,7 @@ settings.load_profile("book")
 
 
 # those that take longest come first, after the notebooks, so that no worker ends with one of them
-LONGEST = ["test_readable_pages", "test_pages", "test_explorable_pages", "test_equations"]
+LONGEST = ["test_pages", "test_explorable_pages", "test_equations", "test_readable_pages"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

@@ -1,91 +1,11 @@
-"""The built pages for every reader: by ear, by keyboard, on a phone, in the dark, on paper."""
+"""Built pages for every reader: by keyboard, on a phone, in the dark, on paper, without scripts, without cookies."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from browser import AXE, PHONE, visits
+from browser import PHONE
 
 each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
-# All is laid out, since axe-core measures what is not seen yet as well; an equation, of which there are hundreds, is
-# one text instead of a hundred boxes, and of the words of code that have one colour on one ground the first five are
-# enough: it takes axe-core a tenth of the time. Boxes that scroll have a test below.
-PREPARE = """() => {
-  const style = document.createElement("style"), seen = {};
-  style.textContent = "section { content-visibility: visible !important }";
-  document.head.append(style);
-  for (const maths of document.querySelectorAll(".katex")) maths.textContent = maths.textContent;
-  const ground = (e) => {
-    const colour = getComputedStyle(e).backgroundColor;
-    return colour === "rgba(0, 0, 0, 0)" && e.parentElement ? ground(e.parentElement) : colour;
-  };
-  const words = [...document.querySelectorAll(".highlight span:not([id]), dt.sig span:not([id])")].map((word) => {
-    const { color, fontSize, fontWeight } = getComputedStyle(word);
-    return [word, [color, ground(word), fontSize, fontWeight].join()];
-  });
-  for (const [word, kind] of words) {
-    seen[kind] = (seen[kind] ?? 0) + 1;
-    if (seen[kind] > 5 && !word.querySelector("a, [id]")) word.replaceWith(...word.childNodes);
-  }
-  document.body.normalize();
-}"""
-RULES = {"label-content-name-mismatch": {"enabled": True}, "scrollable-region-focusable": {"enabled": False}}
-COLOURS = ["color-contrast", "link-in-text-block"]  # the others see no difference between light and dark
-
-
-def violations(page, **asked: object) -> list[tuple[str, str]]:
-    page.evaluate(PREPARE)
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("asked => axe.run({ ...asked, resultTypes: ['violations'] })", asked)
-    assert found["passes"]
-    return [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]]
-
-
-def test_paper_is_light_whole_and_without_sidebars(page):
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-    page.emulate_media(color_scheme="dark", media="print")
-    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("h1").first.is_visible()
-    for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".prev-next-footer"):
-        assert not page.locator(part).locator("visible=true").count()
-    assert not page.locator("details:not([open])").count()
-    page.emulate_media(color_scheme="dark", media="screen")
-    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-    assert not page.locator("article details[open]").count()
-    page.emulate_media(color_scheme="light")
-    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
-
-
-def test_axe_finds_nothing(page):
-    assert violations(page, rules=RULES) == []
-
-
-def test_boxes_that_scroll_can_be_reached_by_keyboard(phone):
-    phone.wait_for_timeout(500)
-    unreachable = phone.evaluate(
-        """() => [...document.querySelectorAll("main *")].filter((e) =>
-             e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
-             && e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, input"))
-           .map((e) => e.outerHTML.slice(0, 80))"""
-    )
-    assert unreachable == []
-
-
-def test_headings_are_in_order(phone):
-    tags = phone.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map((heading) => heading.tagName)")
-    levels = [int(tag[1]) for tag in tags]
-    assert levels.count(1) == 1
-    assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
-
-
-def test_axe_finds_nothing_in_the_dark(phone):
-    phone.set_viewport_size({"width": 1280, "height": 900})  # with its sidebars
-    assert phone.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert violations(phone, runOnly=COLOURS) == []
 
 
 def focused(page) -> dict:
@@ -205,19 +125,19 @@ FAINTEST = """() => {
 }"""
 
 
-def test_a_reader_who_forbids_cookies_can_use_the_page(browser, built):
-    with visits(browser, before=FORBIDDEN) as visit:
-        page = visit("vae", color_scheme="light")
-        seen = []
-        for _ in range(3):
-            page.locator(".theme-switch-button").first.click()
-            seen.append(page.evaluate("document.documentElement.dataset.mode"))
-        assert sorted(seen) == ["auto", "dark", "light"]
-        assert page.locator("button.copybtn").count() > 10
-        phone = visit("vae", **PHONE)
-        phone.locator(".primary-toggle").click()
-        assert phone.locator("#pst-primary-sidebar-modal").is_visible()
-        assert page.complaints == phone.complaints == []
+def test_a_reader_who_forbids_cookies_can_use_the_page(visit):
+    page = visit("vae", before=FORBIDDEN)
+    seen = []
+    for _ in range(3):
+        page.locator(".theme-switch-button").first.click()
+        seen.append(page.evaluate("document.documentElement.dataset.mode"))
+    assert sorted(seen) == ["auto", "dark", "light"]
+    assert page.locator("button.copybtn").count() > 10
+    page.set_viewport_size(PHONE["viewport"])
+    page.reload()
+    page.locator(".primary-toggle").click()
+    assert page.locator("#pst-primary-sidebar-modal").is_visible()
+    assert page.complaints == []
 
 
 @each_scheme
