@@ -22,6 +22,7 @@ from diffusion_notes.explorables import Explorable
 HTML = ROOT / "_build" / "html"
 THEMES = ["genindex", "search"]  # pages that the theme makes, beside those of the book
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*") if path.suffix in {".md", ".ipynb"}) + THEMES
+LIMIT = 600_000  # bytes of a page, as sent with gzip
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
 PHONE = {"viewport": {"width": 390, "height": 844}}
 CANDIDATES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
@@ -35,6 +36,8 @@ PAGE = """<!doctype html><html lang="en" data-theme="{scheme}"><head><meta chars
 MOUNTED = "() => [...document.querySelectorAll('[data-explorable]')].every((e) => e.querySelector('output'))"
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 COLOURS = {"light": "background: #fff; color: #222", "dark": "background: #14181e; color: #ddd"}
+# The network of the reverse process runs for a minute in every page that has it, whether or not it is looked at.
+ASLEEP = "Worker.prototype.postMessage = () => {}"
 # axe-core's rules that see a difference between light and dark
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
@@ -96,9 +99,10 @@ def serving(folder: Path) -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
 
 
-def watched(context: BrowserContext) -> Page:
-    """A tab that remembers what its page asks for, and what it complains of."""
+def watched(context: BrowserContext, before: str = "") -> Page:
+    """A tab that remembers what its page asks for, and what it complains of; a script runs before those of the page."""
     page = context.new_page()
+    page.add_init_script(before)
     page.requested = []
     page.complaints = []
     page.on("request", lambda request: page.requested.append(request.url))
@@ -123,13 +127,15 @@ class Tabs:
         self.new_context = new_context
         self.given = given
 
-    def open(self, address: str, *, before: str = "", **options: object) -> Page:
-        """The page at an address, with options of a context; a script may run before those of the page."""
+    def open(self, address: str, *, own_context: bool = False, before: str = "", **options: object) -> Page:
+        """The page at an address, with options of a context; a script may run before those of the page.
+
+        In a context of its own, which others cannot share, workers are awake.
+        """
         options = DESK | self.given | options
         fixed = {name for name, value in options.items() if self.given.get(name) != value}
-        if before or not fixed <= {"viewport", *self.EMULATED}:
-            page = watched(self.new_context(**options))
-            page.add_init_script(before)
+        if own_context or before or not fixed <= {"viewport", *self.EMULATED}:
+            page = watched(self.new_context(**options), before)
         else:
             page = self.shared
             page.set_viewport_size(options["viewport"])
@@ -151,10 +157,10 @@ class Tabs:
 
 
 @contextmanager
-def tab_kept(browser: Browser, **options: object) -> Iterator[Tabs]:
-    """A tab of its own, with options of a context, for pages that several tests look at."""
+def tab_kept(browser: Browser, before: str = ASLEEP, **options: object) -> Iterator[Tabs]:
+    """A tab of its own, with options of a context, for pages that several tests look at; workers are asleep."""
     context = browser.new_context(**options)
-    yield Tabs(watched(context), browser.new_context, **options)
+    yield Tabs(watched(context, before), browser.new_context, **options)
     context.close()
 
 

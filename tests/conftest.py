@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from browser import (
+    ASLEEP,
     DESK,
     HTML,
     Tabs,
@@ -64,9 +65,9 @@ def browser_type_launch_args(browser_type_launch_args: dict, playwright: Playwri
 
 @pytest.fixture(scope="session")
 def shared_tab(browser: Browser, browser_context_args: dict) -> Iterator[Page]:
-    """One for all pages that need no context of their own."""
+    """One for all pages that need no context of their own; workers are asleep."""
     context = browser.new_context(**browser_context_args | DESK)
-    yield watched(context)
+    yield watched(context, ASLEEP)
     context.close()
 
 

@@ -160,7 +160,8 @@ def same_digits(words: str, truth: float) -> bool:
 
 
 def captions(page) -> list[list[str]]:
-    return [caption.locator("span").all_inner_texts() for caption in page.locator(".caption").all()]
+    lines = "captions => captions.map((caption) => [...caption.querySelectorAll('span')].map((line) => line.innerText))"
+    return page.locator(".caption").evaluate_all(lines)
 
 
 def check_numbers(page, place: int, prior_terms: list[float]) -> None:

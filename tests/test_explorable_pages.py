@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 import pytest
@@ -169,12 +170,14 @@ def test_the_gap_is_closed_by_keyboard(show, scheme):
     page = show(Gap(), scheme)
     mean, width = slider(page, "mean of q"), slider(page, "width of q")
     before = picture(page)
+    mean.fill("0.9")
     mean.focus()
-    for _ in range(96):
+    for _ in range(6):
         page.keyboard.press("ArrowRight")
     assert mean.get_attribute("aria-valuetext") == "0.96"
+    width.fill("-0.75")
     width.focus()
-    for _ in range(80):
+    for _ in range(5):
         page.keyboard.press("ArrowLeft")
     assert width.get_attribute("aria-valuetext") == "0.449"  # the posterior's is √0.2
     assert numbers(says(page))[:4] == [-1.607, -1.607, 0.0, 0.0]
@@ -318,14 +321,26 @@ def test_the_field_is_dragged_and_its_arrows_are_chosen(show, scheme):
 # The reverse process
 
 
+@pytest.fixture(scope="module")
+def walking_tabs(browser):
+    """A tab in which the network runs."""
+    with tab_kept(browser, before="") as tabs:
+        yield tabs
+
+
+@pytest.fixture
+def show_walking(walking_tabs, tmp_path):
+    return partial(shown, walking_tabs, tmp_path)
+
+
 def finish(page, steps: int) -> None:
     page.wait_for_function("n => document.querySelector('[data-explorable]').dataset.evaluations == n", arg=str(steps))
     slider(page, "Step").fill(str(steps))
 
 
 @each_scheme
-def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
-    page = show(Reverse(NETWORK), scheme)
+def test_the_reverse_process_plays_and_finds_the_spiral(show_walking, scheme):
+    page = show_walking(Reverse(NETWORK), scheme)
     play, step = page.get_by_role("button").first, slider(page, "Step")
     page.get_by_role("combobox", name="Number of steps").select_option("100")
     assert says(page).startswith("t = 1000.")
@@ -352,8 +367,8 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
     assert page.complaints == []
 
 
-def test_it_never_shows_a_step_that_is_not_computed_yet(show):
-    page = show(Reverse(NETWORK))
+def test_it_never_shows_a_step_that_is_not_computed_yet(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("button").first.click()
     ahead = page.evaluate(
         """() => new Promise((done) => { const found = [];
@@ -366,8 +381,8 @@ def test_it_never_shows_a_step_that_is_not_computed_yet(show):
     assert int(slider(page, "Step").input_value()) > 0
 
 
-def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
-    page = show(Reverse(NETWORK))
+def test_what_it_says_is_what_the_same_walk_says_in_the_package(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("combobox", name="Number of steps").select_option("20")
     finish(page, 20)
     state = Reverse(NETWORK).state()
@@ -385,8 +400,8 @@ def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
     assert numbers(says(page))[2] == pytest.approx(100 * share, abs=0.11)
 
 
-def test_every_choice_changes_the_walk(show):
-    page = show(Reverse(NETWORK))
+def test_every_choice_changes_the_walk(show_walking):
+    page = show_walking(Reverse(NETWORK))
     ends = {}
     page.get_by_role("combobox", name="Number of steps").select_option("10")
     changes = {
@@ -405,8 +420,8 @@ def test_every_choice_changes_the_walk(show):
     assert len(set(ends.values())) == len(changes)
 
 
-def test_all_points_start_where_they_are_dragged(show):
-    page = show(Reverse(NETWORK))
+def test_all_points_start_where_they_are_dragged(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("combobox", name="Number of steps").select_option("50")
     assert slider(page, "start, x").is_hidden()
     page.get_by_role("combobox", name="Start").select_option("one")
@@ -423,8 +438,8 @@ def test_all_points_start_where_they_are_dragged(show):
     assert numbers(says(page))[2] < 3  # they have spread along the spiral all the same
 
 
-def test_nothing_moves_by_itself_for_those_who_want_no_motion(show):
-    page = show(Reverse(NETWORK), reduced_motion="reduce")
+def test_nothing_moves_by_itself_for_those_who_want_no_motion(show_walking):
+    page = show_walking(Reverse(NETWORK), reduced_motion="reduce")
     page.get_by_role("combobox", name="Number of steps").select_option("100")
     page.get_by_role("button").first.click()
     page.wait_for_timeout(500)
@@ -433,8 +448,8 @@ def test_nothing_moves_by_itself_for_those_who_want_no_motion(show):
     assert int(slider(page, "Step").input_value()) == round(100 / 7)
 
 
-def test_the_network_does_not_run_where_the_page_does(show):
-    page = show(Reverse(NETWORK))
+def test_the_network_does_not_run_where_the_page_does(show_walking):
+    page = show_walking(Reverse(NETWORK))
     assert len(page.workers) == 1
     assert page.evaluate("typeof NoiseNetwork") == "undefined"  # and nothing of it leaks into the page
 

@@ -19,9 +19,25 @@ def test_the_book_opens_with_the_film(visit):
     assert order[:3] == ["H1", "DIV", "P"]
 
 
+def check_contrast(page) -> None:
+    """The text on the controls can be read."""
+    contrast = page.locator('[data-explorable="particles"] output').first.evaluate(
+        """el => {
+          const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => (v /= 255) <= 0.04045
+            ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+          let behind = el;
+          while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
+          const [a, b] = [light(getComputedStyle(el).color), light(getComputedStyle(behind).backgroundColor)];
+          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        }"""
+    )
+    assert contrast > 7
+
+
 @each_scheme
 def test_the_film_plays_pauses_and_plays_again(visit, scheme):
     page = visit("swiss_roll", color_scheme=scheme)
+    check_contrast(page)
     film = page.locator('[data-explorable="particles"]').first
     film.scroll_into_view_if_needed()
     button, slider, label = film.locator("button"), film.get_by_role("slider"), film.locator("output")
@@ -118,19 +134,3 @@ def test_the_film_shows_what_the_notebook_computed(visit):
         }"""
     )
     assert worst == [0, 300]
-
-
-@each_scheme
-def test_text_on_the_controls_can_be_read(visit, scheme):
-    page = visit("swiss_roll", color_scheme=scheme)
-    contrast = page.locator('[data-explorable="particles"] output').first.evaluate(
-        """el => {
-          const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => (v /= 255) <= 0.04045
-            ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-          let behind = el;
-          while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
-          const [a, b] = [light(getComputedStyle(el).color), light(getComputedStyle(behind).backgroundColor)];
-          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        }"""
-    )
-    assert contrast > 7

@@ -6,16 +6,17 @@ Each page is opened twice, and all tests look at these two. What is done in one 
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import pairwise, product
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import COLOUR_RULES, FRAMES, HTML, PAGES, PHONE, THEMES, opened, tab_kept, violations
+from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, opened, tab_kept, violations
+from fontTools.ttLib import TTFont
 from notebooks import NOTEBOOKS, markdown
 
-LIMIT = 600_000  # bytes, as sent with gzip
 TAGS = {path.stem: re.findall(r"\\tag\{(\w+)\}", markdown(path)) for path in NOTEBOOKS}
 MOVED = {
     "intro": ["particles"],
@@ -133,6 +134,22 @@ def test_links_within_the_book_arrive(page, server):
         assert target.exists(), link
         if anchor:
             assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), link
+
+
+def test_every_icon_is_in_the_font(page):
+    shown = page.locator(".fa-solid").evaluate_all(
+        """icons => icons.map((icon) => getComputedStyle(icon, "::before"))
+          .map((style) => [style.content, style.fontFamily])"""
+    )
+    assert len(shown) > 3
+    glyphs = TTFont(HTML / "_static" / "icons.woff").getBestCmap()
+    for content, family in shown:
+        assert ord(json.loads(content)) in glyphs
+        assert "Font Awesome" in family
+    fonts = [url.rpartition("/")[2] for url in page.requested if "/fonts/" in url or ".woff" in url or ".ttf" in url]
+    assert "icons.woff" in fonts
+    assert not [font for font in fonts if font.startswith("fa-")]
+    assert not page.locator("link[href*=fontawesome], script[src*=fontawesome]").count()
 
 
 def check_explorables(page) -> None:
