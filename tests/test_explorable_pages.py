@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from browser import check_whole, number, resize, shown, tab_kept
+from invented_ladder_runs import SWITCHES, made_runs
 from javascript import run
-from made_runs import SWITCHES, made_runs
 from notebooks import NOTEBOOKS, read
 
 from diffusion_notes.diffusion import Schedule
@@ -338,22 +338,14 @@ def finish(page, steps: int) -> None:
     slider(page, "Step").fill(str(steps))
 
 
-@each_scheme
-def test_the_reverse_process_plays_and_finds_the_spiral(show_walking, scheme):
-    page = show_walking(Reverse(NETWORK), scheme)
+def test_the_reverse_process_plays_and_finds_the_spiral(show_walking):
+    page = show_walking(Reverse(NETWORK))
     play, step = page.get_by_role("button").first, slider(page, "Step")
     page.get_by_role("combobox", name="Number of steps").select_option("100")
     assert says(page).startswith("t = 1000.")
     start = numbers(says(page))[2]
     assert start > 60  # per cent
-    play.click()
-    assert play.inner_text() == "Pause"
-    page.wait_for_function("() => document.querySelector('input').value > 5")
-    play.click()
-    assert play.inner_text() == "Play"
-    stopped = step.input_value()
-    page.wait_for_timeout(200)
-    assert step.input_value() == stopped
+    play_and_pause(page, play, step)
     finish(page, 100)
     assert step.get_attribute("aria-valuetext") == "t = 0"
     assert play.inner_text() == "Play again"
@@ -365,6 +357,29 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show_walking, scheme):
     page.keyboard.press("End")
     assert picture(page) == end
     assert page.complaints == []
+
+
+def test_the_reverse_process_plays_in_the_dark(show_walking):
+    page = show_walking(Reverse(NETWORK), "dark")
+    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    play_and_pause(page, page.get_by_role("button").first, slider(page, "Step"))
+    finish(page, 20)
+    assert page.get_by_role("button").first.inner_text() == "Play again"
+    assert page.complaints == []
+
+
+def play_and_pause(page, play, step) -> None:
+    """It goes on while it plays, looks different afterwards, and stays where it is stopped."""
+    before = picture(page)
+    play.click()
+    assert play.inner_text() == "Pause"
+    page.wait_for_function("() => document.querySelector('input').value > 5")
+    play.click()
+    assert play.inner_text() == "Play"
+    assert picture(page) != before
+    stopped = step.input_value()
+    page.wait_for_timeout(200)
+    assert step.input_value() == stopped
 
 
 def test_it_never_shows_a_step_that_is_not_computed_yet(show_walking):
@@ -403,7 +418,7 @@ def test_what_it_says_is_what_the_same_walk_says_in_the_package(show_walking):
 def test_every_choice_changes_the_walk(show_walking):
     page = show_walking(Reverse(NETWORK))
     ends = {}
-    page.get_by_role("combobox", name="Number of steps").select_option("10")
+    page.get_by_role("combobox", name="Number of steps").select_option("5")
     changes = {
         "as it is": lambda: None,
         "beta": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("beta"),
@@ -415,7 +430,7 @@ def test_every_choice_changes_the_walk(show_walking):
     }
     for name, change in changes.items():
         change()
-        finish(page, 10)
+        finish(page, 5)
         ends[name] = picture(page)
     assert len(set(ends.values())) == len(changes)
 

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from browser import check_whole, resize
+from invented_ladder_runs import MADE, SWITCHES, made_runs
 from javascript import run
-from made_runs import MADE, SWITCHES, made_runs
 from notebooks import ROOT, code_cells
 
 from diffusion_notes.explorables import Rungs

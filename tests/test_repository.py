@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from copies import commit
 from notebooks import NOTEBOOKS, ROOT, code_cells
+from project_copies import commit
 from small_books import build, extensions_from
 
 import diffusion_notes

@@ -19,7 +19,7 @@ from torch import nn
 from diffusion_notes.checkpoints import Checkpoint, CheckpointError, load_weights, save_weights
 from diffusion_notes.training import train
 
-SCRIPT = Path(__file__).with_name("survival.py")
+SCRIPT = Path(__file__).with_name("killed_trainings.py")
 
 
 def survive(what: str, path: Path, before: tuple[str, ...] = ()) -> dict:
