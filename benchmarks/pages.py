@@ -19,8 +19,8 @@ from statistics import median
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import chromium, serving  # noqa: E402
-from playwright.sync_api import Browser  # noqa: E402
+from browser import launch_arguments, serving  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
 VISITS = 5
@@ -78,7 +78,11 @@ def main() -> None:
     """Measure, and print what was found as JSON."""
     names = sys.argv[1:] or [str(path.relative_to(HTML).with_suffix("")) for path in sorted(HTML.glob("book/*.html"))]
     found: dict[str, object] = {"machine": platform.machine(), "cores": os.cpu_count(), "visits": VISITS}
-    with chromium() as browser, serving(HTML) as server:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(**launch_arguments(playwright)) as browser,
+        serving(HTML) as server,
+    ):
         found["chromium"] = browser.version
         for name in names:
             server.sent.clear()

@@ -18,8 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import chromium, pages  # noqa: E402
+from browser import launch_arguments, shown, tab_kept  # noqa: E402
 from javascript import run  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
 
 from diffusion_notes.explorables import Reverse  # noqa: E402
 from diffusion_notes.pretrained import swiss_roll_ddpm  # noqa: E402
@@ -49,9 +50,14 @@ def main() -> None:
     """Measure, and print what was found as JSON."""
     widget = Reverse(swiss_roll_ddpm().network)
     found: dict[str, object] = {"machine": platform.machine(), "cores": os.cpu_count(), "points": 2000}
-    with chromium() as browser, tempfile.TemporaryDirectory() as folder, pages(browser, Path(folder)) as show:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(**launch_arguments(playwright)) as browser,
+        tempfile.TemporaryDirectory() as folder,
+        tab_kept(browser, before="") as tabs,
+    ):
         found["chromium"] = browser.version
-        page = show(widget)
+        page = shown(tabs, Path(folder), widget)
         page.get_by_role("button").first.click()
         page.wait_for_timeout(500)
         found["page"] = page.evaluate(PLAYED)

@@ -1,9 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 import torch
-from browser import HTML, PAGES, PHONE, chromium, pages, serving, visits
+from browser import (
+    ASLEEP,
+    DESK,
+    HTML,
+    Tabs,
+    launch_arguments,
+    opened,
+    serving,
+    shown,
+    watched,
+)
 from hypothesis import Phase, settings
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 # derandomised, so that a failure is everybody's failure; no deadline, since machines are noisy
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=50)
@@ -14,11 +30,18 @@ settings.load_profile("book")
 
 
 # those that take longest come first, after the notebooks, so that no worker ends with one of them
-LONGEST = ["test_readable_pages", "test_pages", "test_explorable_pages", "test_equations_verdicts", "test_equations"]
+LONGEST = ["test_pages", "test_explorable_pages", "test_equations_verdicts", "test_readable_pages"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in the order in which the workers take them."""
+    """Put the tests in the order in which the workers take them, and mark those that need a browser or the book."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if "browser" in needs:
+            item.add_marker("browser")
+        elif "built" in needs:
+            item.add_marker("built_book")
     rank = {name: place for place, name in enumerate(["book", *LONGEST])}
     items.sort(key=lambda item: rank.get("book" if item.path.suffix == ".ipynb" else item.path.stem, len(rank)))
 
@@ -28,49 +51,57 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    """Open explorables, each in a page of its own."""
-    with pages(browser, tmp_path) as show:
-        yield show
+# -- the browser: pytest-playwright's, with the machine's Chromium -----------------------------------
 
 
 @pytest.fixture(scope="session")
-def built():
+def browser_type_launch_args(browser_type_launch_args: dict, playwright: Playwright) -> dict:
+    """How it is started; where there is none, the tests that need it are skipped."""
+    try:
+        return browser_type_launch_args | launch_arguments(playwright)
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def shared_tab(browser: Browser, browser_context_args: dict) -> Iterator[Page]:
+    """One for all pages that need no context of their own; workers are asleep."""
+    context = browser.new_context(**browser_context_args | DESK)
+    yield watched(context, ASLEEP)
+    context.close()
+
+
+@pytest.fixture
+def tabs(shared_tab: Page, new_context: Callable[..., BrowserContext]) -> Tabs:
+    return Tabs(shared_tab, new_context)
+
+
+@pytest.fixture
+def show(tabs: Tabs, tmp_path: Path) -> Callable[..., Page]:
+    """Open explorables, each in a page of its own, opened as a file."""
+
+    return partial(shown, tabs, tmp_path)
+
+
+# -- the built book ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
     """The book is there."""
     if not (HTML / "index.html").exists():
         pytest.fail("the book is not built: run `make book`")
 
 
-@pytest.fixture
-def visit(browser, built):
-    """Open pages of the book."""
-    with visits(browser) as visit:
-        yield visit
-
-
-@pytest.fixture(scope="module", params=PAGES)
-def page(request, browser, built):
-    """A page of the book, opened once for all tests that only look at it."""
-    with visits(browser) as visit:
-        yield visit(request.param)
-
-
-@pytest.fixture(scope="module", params=PAGES)
-def phone(request, browser, built):
-    """The same on a phone, in the dark, for a reader who wants no motion."""
-    with visits(browser) as visit:
-        yield visit(request.param, color_scheme="dark", reduced_motion="reduce", **PHONE)
-
-
 @pytest.fixture(scope="session")
-def server(built):
+def server(built: None) -> Iterator[ThreadingHTTPServer]:
     """A server of the book."""
     with serving(HTML) as server:
         yield server
+
+
+@pytest.fixture
+def visit(tabs: Tabs, built: None) -> Callable[..., Page]:
+    """Open pages of the book, from their files or from a server."""
+
+    return partial(opened, tabs)

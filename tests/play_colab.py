@@ -14,9 +14,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from copies import commit, copy_project, git
 from nbclient import NotebookClient
 from notebooks import NOTEBOOKS, ROOT
+from project_copies import commit, copy_project, git
 
 PYTHON = ROOT / ".venv-colab" / "bin" / "python"
 VERSIONS = ROOT / "tests" / "colab_versions.txt"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from notebooks import ROOT
+from small_books import STRICT, build, extensions_from
 
 from diffusion_notes import explorables
 from diffusion_notes.explorables.base import module_script, script
@@ -71,10 +69,9 @@ MISTAKES = {
 }
 
 
-def build(folder: Path, **pages: str) -> tuple[int, str]:
+def build_strictly(folder: Path, **pages: str) -> tuple[int, str]:
     """A book of these pages, and of another: the status of the build, and its log."""
-    extension = os.path.relpath(ROOT / "book" / "_ext", folder)
-    (folder / "_config.yml").write_text(CONFIG.format(extension=extension))
+    (folder / "_config.yml").write_text(CONFIG.format(extension=extensions_from(folder)))
     chapters = "".join(f"\n- file: {name}" for name in ("ddpm", *pages))
     (folder / "_toc.yml").write_text(f"format: jb-book\nroot: other\nchapters:{chapters}\n")
     for name, page in pages.items():
@@ -83,15 +80,11 @@ def build(folder: Path, **pages: str) -> tuple[int, str]:
     chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in CHAPTER])
     nbformat.write(chapter, folder / "ddpm.ipynb")
     (folder / "swiss_roll.ipynb").write_bytes((ROOT / "book" / "swiss_roll.ipynb").read_bytes())
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", "-n", "-W", "--keep-going", "."]
-    log = folder / "log"  # not a pipe: a server that outlived the build would keep it open
-    with log.open("w") as file:
-        status = subprocess.run(command, cwd=folder, stdout=file, stderr=file, check=False).returncode
-    return status, log.read_text()
+    return build(folder, *STRICT)
 
 
 def test_a_page_without_mistakes_is_built(tmp_path):
-    status, log = build(tmp_path, page=GOOD, ledger=LEDGER)
+    status, log = build_strictly(tmp_path, page=GOOD, ledger=LEDGER)
     assert status == 0, log
     built = tmp_path / "_build" / "html"
     html = (built / "page.html").read_text()
@@ -122,7 +115,7 @@ def mistaken(tmp_path_factory) -> tuple[int, str]:
     """A book with a page for each mistake."""
     wrong = {name: GOOD.replace(right, wrong) for name, (right, wrong, _) in MISTAKES.items()}
     assert GOOD not in wrong.values()
-    return build(tmp_path_factory.mktemp("mistaken"), **wrong)
+    return build_strictly(tmp_path_factory.mktemp("mistaken"), **wrong)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -136,6 +129,6 @@ def test_a_mistake_fails_the_build_and_is_named(mistaken, name):
 
 @pytest.mark.parametrize(("wrong", "words"), [(r"\frac{x_0 = 1", "KaTeX"), (r"\nosuchcommand", "nosuchcommand")])
 def test_an_equation_that_cannot_be_set_ends_the_build_and_is_named(tmp_path, wrong, words):
-    status, log = build(tmp_path, page=GOOD.replace("x_0 = 1", wrong))
+    status, log = build_strictly(tmp_path, page=GOOD.replace("x_0 = 1", wrong))
     assert status != 0
     assert words in log

@@ -6,13 +6,14 @@ import gzip
 import json
 import math
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 import pytest
 import torch
-from browser import check_whole, number
+from browser import check_whole, number, resize, shown, tab_kept
+from invented_ladder_runs import SWITCHES, made_runs
 from javascript import run
-from made_runs import SWITCHES, made_runs
 from notebooks import NOTEBOOKS, read
 
 from diffusion_notes.chains import Affine, LinearGaussianChain
@@ -85,37 +86,63 @@ def test_it_is_whole_and_readable(show, name, scheme):
     assert len(page.locator(".try").inner_text()) > 60
     for canvas in page.locator("canvas").all():
         assert len(canvas.get_attribute("aria-label")) > 40
-    check_whole(page, 390)
-    page.set_viewport_size({"width": 800, "height": 900})
-    check_whole(page, 800)
+    check_whole(page, scheme)
+    resize(page, 800)
+    check_whole(page, scheme)
 
 
-@each
-def test_every_control_has_a_name_and_is_large_enough_to_touch(show, name):
-    page = show(ALL[name](), width=390)
-    for control in page.locator("button, select, input").locator("visible=true").all():
+@pytest.fixture(scope="module")
+def phone_tabs(browser):
+    with tab_kept(browser) as tabs:
+        yield tabs
+
+
+@pytest.fixture(scope="module", params=ALL)
+def narrow(request, phone_tabs, tmp_path_factory):
+    """An explorable on a phone, opened once for the tests that leave it as it was, and for the one of its colours."""
+    return shown(phone_tabs, tmp_path_factory.mktemp("page"), ALL[request.param](), width=390)
+
+
+@pytest.fixture(scope="module")
+def scriptless(browser):
+    with tab_kept(browser, java_script_enabled=False) as tabs:
+        yield tabs
+
+
+def test_every_control_has_a_name_and_is_large_enough_to_touch(narrow):
+    for control in narrow.locator("button, select, input").locator("visible=true").all():
         assert control.evaluate("c => (c.labels?.[0] ?? c).textContent.trim().length") > 0
         assert control.bounding_box()["height"] >= 44
 
 
-@each
-def test_the_pictures_follow_the_theme(show, name):
-    page = show(ALL[name]())
+def test_no_control_sticks_out(narrow):
+    right = narrow.locator("[data-explorable]").evaluate("e => e.getBoundingClientRect().right")
+    edges = narrow.locator("[data-explorable] :is(button, select, input, canvas)").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= right + 0.5
+
+
+def test_in_print_a_picture_stands_in_its_place(narrow):
+    assert narrow.locator("[data-explorable] > svg").is_hidden()
+    narrow.emulate_media(media="print")
+    assert narrow.locator("[data-explorable] > svg").is_visible()
+    assert narrow.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
+    narrow.emulate_media(media="null")
+
+
+def test_the_pictures_follow_the_theme(narrow):
     all_pictures = "[...document.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
-    before = page.evaluate(all_pictures)
-    page.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function(f"old => {all_pictures} !== old", arg=before)
+    before = narrow.evaluate(all_pictures)
+    narrow.evaluate("document.body.style.color = '#e00'; document.documentElement.dataset.theme = 'dark'")
+    narrow.wait_for_function(f"old => {all_pictures} !== old", arg=before)
 
 
 @each
-def test_without_scripts_and_in_print_a_picture_stands_in_its_place(show, name):
-    page = show(ALL[name](), java_script_enabled=False)
+def test_without_scripts_a_picture_stands_in_its_place(scriptless, tmp_path, name):
+    page = shown(scriptless, tmp_path, ALL[name](), java_script_enabled=False)
     assert page.locator("[data-explorable] > svg").is_visible()
     assert len(page.locator("[data-explorable] > svg > title").text_content()) > 40
-    page = show(ALL[name]())
-    page.emulate_media(media="print")
-    assert page.locator("[data-explorable] > svg").is_visible()
-    assert page.locator("[data-explorable] :is(canvas, button, input, select)").locator("visible=true").count() == 0
 
 
 @each
@@ -143,12 +170,14 @@ def test_the_gap_is_closed_by_keyboard(show, scheme):
     page = show(Gap(), scheme)
     mean, width = slider(page, "mean of q"), slider(page, "width of q")
     before = picture(page)
+    mean.fill("0.9")
     mean.focus()
-    for _ in range(96):
+    for _ in range(6):
         page.keyboard.press("ArrowRight")
     assert mean.get_attribute("aria-valuetext") == "0.96"
+    width.fill("-0.75")
     width.focus()
-    for _ in range(80):
+    for _ in range(5):
         page.keyboard.press("ArrowLeft")
     assert width.get_attribute("aria-valuetext") == "0.449"  # the posterior's is √0.2
     assert numbers(says(page))[:4] == [-1.607, -1.607, 0.0, 0.0]
@@ -292,27 +321,31 @@ def test_the_field_is_dragged_and_its_arrows_are_chosen(show, scheme):
 # The reverse process
 
 
+@pytest.fixture(scope="module")
+def walking_tabs(browser):
+    """A tab in which the network runs."""
+    with tab_kept(browser, before="") as tabs:
+        yield tabs
+
+
+@pytest.fixture
+def show_walking(walking_tabs, tmp_path):
+    return partial(shown, walking_tabs, tmp_path)
+
+
 def finish(page, steps: int) -> None:
     page.wait_for_function("n => document.querySelector('[data-explorable]').dataset.evaluations == n", arg=str(steps))
     slider(page, "Step").fill(str(steps))
 
 
-@each_scheme
-def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
-    page = show(Reverse(NETWORK), scheme)
+def test_the_reverse_process_plays_and_finds_the_spiral(show_walking):
+    page = show_walking(Reverse(NETWORK))
     play, step = page.get_by_role("button").first, slider(page, "Step")
     page.get_by_role("combobox", name="Number of steps").select_option("100")
     assert says(page).startswith("t = 1000.")
     start = numbers(says(page))[2]
     assert start > 60  # per cent
-    play.click()
-    assert play.inner_text() == "Pause"
-    page.wait_for_function("() => document.querySelector('input').value > 5")
-    play.click()
-    assert play.inner_text() == "Play"
-    stopped = step.input_value()
-    page.wait_for_timeout(200)
-    assert step.input_value() == stopped
+    play_and_pause(page, play, step)
     finish(page, 100)
     assert step.get_attribute("aria-valuetext") == "t = 0"
     assert play.inner_text() == "Play again"
@@ -326,8 +359,31 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show, scheme):
     assert page.complaints == []
 
 
-def test_it_never_shows_a_step_that_is_not_computed_yet(show):
-    page = show(Reverse(NETWORK))
+def test_the_reverse_process_plays_in_the_dark(show_walking):
+    page = show_walking(Reverse(NETWORK), "dark")
+    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    play_and_pause(page, page.get_by_role("button").first, slider(page, "Step"))
+    finish(page, 20)
+    assert page.get_by_role("button").first.inner_text() == "Play again"
+    assert page.complaints == []
+
+
+def play_and_pause(page, play, step) -> None:
+    """It goes on while it plays, looks different afterwards, and stays where it is stopped."""
+    before = picture(page)
+    play.click()
+    assert play.inner_text() == "Pause"
+    page.wait_for_function("() => document.querySelector('input').value > 5")
+    play.click()
+    assert play.inner_text() == "Play"
+    assert picture(page) != before
+    stopped = step.input_value()
+    page.wait_for_timeout(200)
+    assert step.input_value() == stopped
+
+
+def test_it_never_shows_a_step_that_is_not_computed_yet(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("button").first.click()
     ahead = page.evaluate(
         """() => new Promise((done) => { const found = [];
@@ -340,8 +396,8 @@ def test_it_never_shows_a_step_that_is_not_computed_yet(show):
     assert int(slider(page, "Step").input_value()) > 0
 
 
-def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
-    page = show(Reverse(NETWORK))
+def test_what_it_says_is_what_the_same_walk_says_in_the_package(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("combobox", name="Number of steps").select_option("20")
     finish(page, 20)
     state = Reverse(NETWORK).state()
@@ -359,10 +415,10 @@ def test_what_it_says_is_what_the_same_walk_says_in_the_package(show):
     assert numbers(says(page))[2] == pytest.approx(100 * share, abs=0.11)
 
 
-def test_every_choice_changes_the_walk(show):
-    page = show(Reverse(NETWORK))
+def test_every_choice_changes_the_walk(show_walking):
+    page = show_walking(Reverse(NETWORK))
     ends = {}
-    page.get_by_role("combobox", name="Number of steps").select_option("10")
+    page.get_by_role("combobox", name="Number of steps").select_option("5")
     changes = {
         "as it is": lambda: None,
         "beta": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("beta"),
@@ -374,13 +430,13 @@ def test_every_choice_changes_the_walk(show):
     }
     for name, change in changes.items():
         change()
-        finish(page, 10)
+        finish(page, 5)
         ends[name] = picture(page)
     assert len(set(ends.values())) == len(changes)
 
 
-def test_all_points_start_where_they_are_dragged(show):
-    page = show(Reverse(NETWORK))
+def test_all_points_start_where_they_are_dragged(show_walking):
+    page = show_walking(Reverse(NETWORK))
     page.get_by_role("combobox", name="Number of steps").select_option("50")
     assert slider(page, "start, x").is_hidden()
     page.get_by_role("combobox", name="Start").select_option("one")
@@ -397,8 +453,8 @@ def test_all_points_start_where_they_are_dragged(show):
     assert numbers(says(page))[2] < 3  # they have spread along the spiral all the same
 
 
-def test_nothing_moves_by_itself_for_those_who_want_no_motion(show):
-    page = show(Reverse(NETWORK), reduced_motion="reduce")
+def test_nothing_moves_by_itself_for_those_who_want_no_motion(show_walking):
+    page = show_walking(Reverse(NETWORK), reduced_motion="reduce")
     page.get_by_role("combobox", name="Number of steps").select_option("100")
     page.get_by_role("button").first.click()
     page.wait_for_timeout(500)
@@ -407,8 +463,8 @@ def test_nothing_moves_by_itself_for_those_who_want_no_motion(show):
     assert int(slider(page, "Step").input_value()) == round(100 / 7)
 
 
-def test_the_network_does_not_run_where_the_page_does(show):
-    page = show(Reverse(NETWORK))
+def test_the_network_does_not_run_where_the_page_does(show_walking):
+    page = show_walking(Reverse(NETWORK))
     assert len(page.workers) == 1
     assert page.evaluate("typeof NoiseNetwork") == "undefined"  # and nothing of it leaks into the page
 
@@ -429,13 +485,3 @@ def test_the_explorables_of_a_chapter_are_light(path):
         if "data-explorable" in "".join(output.get("data", {}).get("text/html", ""))
     ]
     assert len(gzip.compress("".join(stored).encode())) <= 150_000
-
-
-@each
-def test_no_control_sticks_out(show, name):
-    page = show(ALL[name](), width=390)
-    right = page.locator("[data-explorable]").evaluate("e => e.getBoundingClientRect().right")
-    edges = page.locator("[data-explorable] :is(button, select, input, canvas)").evaluate_all(
-        "all => all.map(e => e.getBoundingClientRect().right)"
-    )
-    assert max(edges) <= right + 0.5

@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browser import check_whole
+from browser import check_whole, resize
+from invented_ladder_runs import MADE, SWITCHES, made_runs
 from javascript import run
-from made_runs import MADE, SWITCHES, made_runs
 from notebooks import ROOT, code_cells
 
 from diffusion_notes.experiment.ladder_runs import LADDER, LEARNING_RATE, RUNGS
@@ -358,10 +358,9 @@ def cost(side: str, name: str, data: str = "swiss roll", budget: str = "time") -
     return f"{side}, {name}: gap {gap} nats, KL {kl}, 3834 steps."
 
 
-@each_scheme
-@pytest.mark.parametrize("width", [800, 390])
-def test_it_begins_with_the_vae_and_ddpm_and_is_whole(show, scheme, width):
-    page = show(rungs(), scheme, width)
+def test_it_begins_with_the_vae_and_ddpm(show):
+    """That it is whole then is a test of ``test_explorable_pages``."""
+    page = show(rungs())
     assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
     (a, a_error), (b, b_error) = truth("VAE"), truth("DDPM")
     assert "They differ in 5 switches: layers 1 → 1000, inference learned → fixed" in says(page)[2]
@@ -369,7 +368,6 @@ def test_it_begins_with_the_vae_and_ddpm_and_is_whole(show, scheme, width):
     assert says(page)[2].endswith("± is two standard errors, over 3 seeds.")
     for side, name in (("A", "VAE"), ("B", "DDPM")):
         assert position(page, side) == [str(value) for value in SWITCHES[name].values()]
-    check_whole(page, width)
 
 
 def test_a_rung_is_chosen_by_its_name_with_the_keyboard(show):
@@ -449,9 +447,8 @@ def grey(page, side: str = "A") -> set[str]:
 
 
 @each_scheme
-@pytest.mark.parametrize("width", [800, 390])
-def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme, width):
-    page = show(rungs(a="VAE", b="DDPM"), scheme, width)
+def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme):
+    page = show(rungs(a="VAE", b="DDPM"), scheme, 390)
     assert select(page, "Equal").locator("option").all_inner_texts() == ["work", "steps"]
     assert held_equal(page) == "Equal work: each took as many multiplications."
     before = [picture(page, which) for which in range(3)]
@@ -466,7 +463,9 @@ def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme, width):
     difference = truth("VAE", budget="steps")[0] - truth("DDPM")[0]
     assert f"buy together: {difference:.3f} ±".replace("-", "−") in says(page)[2]
     assert grey(page) == grey(page, "B") == set(MADE["swiss roll"]) - set(ran("swiss roll", "steps"))
-    check_whole(page, width)
+    for width in (800, 390):
+        resize(page, width)
+        check_whole(page, scheme)
     page.keyboard.press("ArrowUp")
     assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
     assert [picture(page, which) for which in range(3)] == before

@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 import torch
-from looks import Looks
+from synchronisations import Synchronisations
 from torch import nn
 from tqdm import tqdm
 
@@ -292,23 +292,23 @@ def test_no_step_of_the_training_or_the_sampler_would_halt_a_gpu(how):
     model = DDPM(NoiseMLP(schedule, width=8, depth=2, features=4), schedule, *how)
     states = train(model, data, steps=10, batch_size=16, progress=False)
     next(states)  # what is checked and made once is done
-    with Looks() as looks:
+    with Synchronisations() as found:
         state = deque(states, maxlen=1).pop()
-    assert looks.seen == []
+    assert found.seen == []
     walk = state.average.walk(data)
     next(walk)
-    with Looks() as looks:
+    with Synchronisations() as found:
         deque(walk)
-    assert looks.seen == []
+    assert found.seen == []
 
 
 def test_a_look_would_be_seen():
-    with Looks() as looks:
+    with Synchronisations() as found:
         bool(torch.ones(1) > 0)
         torch.ones(1).item()
         torch.ones(3).tolist()
         torch.ones(3).numpy()
-    assert len(looks.seen) == 4
+    assert len(found.seen) == 4
 
 
 def losses(model) -> torch.Tensor:

@@ -18,7 +18,7 @@ from torch import nn
 
 from diffusion_notes.fitting import Checkpoint, CheckpointError, load_weights, save_weights, train
 
-SCRIPT = Path(__file__).with_name("survival.py")
+SCRIPT = Path(__file__).with_name("killed_trainings.py")
 
 
 def survive(what: str, path: Path, before: tuple[str, ...] = ()) -> dict:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from copies import copy_project
 from notebooks import ROOT
 from packaging.specifiers import SpecifierSet
+from project_copies import copy_project
 from test_project import PYPROJECT
 
 # no locale, no home, no time zone that others have, and nothing that others may read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from looks import Looks
+from synchronisations import Synchronisations
 
 from diffusion_notes.networks import NoiseMLP, TimestepMLP, timestep_embedding
 from diffusion_notes.schedule import Schedule
@@ -111,9 +111,9 @@ def test_a_shared_network_looks_at_no_step():
     """That would halt a GPU at every call; networks of their own look once, to see how many points each has."""
     z, t = torch.zeros(3, 2, dtype=torch.float64), torch.tensor([1, 5, 2])
     for shared, made in ((True, network(True)), (False, network(False))):
-        with Looks() as looks:
+        with Synchronisations() as found:
             made(z, t)
-        assert len(looks.seen) == (0 if shared else 1)
+        assert len(found.seen) == (0 if shared else 1)
 
 
 def test_a_network_that_has_lost_a_part_says_so():

@@ -1,109 +1,23 @@
-"""The built pages, in a real browser: nothing fetched, nothing broken, everything operable."""
+"""What is true of every page of the built book, in a real browser: on a desk from a server, on a phone from its file.
+
+Each page is opened twice, and all tests look at these two. What is done in one page or another is tested in
+``test_readable_pages``, ``test_light_pages`` and ``test_films``.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise, product
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import HTML, PAGES, THEMES
+from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, opened, tab_kept, violations
+from fontTools.ttLib import TTFont
 from notebooks import NOTEBOOKS, markdown
 
-each_page = pytest.mark.parametrize("name", PAGES)
-# what reaches over the right edge, and no box of its own scrolls
-STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *, .katex *)")].filter((e) => {
-  if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
-  for (let box = e.parentElement; box; box = box.parentElement)
-    if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX) && box.tagName !== "HTML") return false;
-  return true;
-}).map((e) => e.outerHTML.slice(0, 80))"""
-each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
-
-
-def check_page(page, scheme: str) -> None:
-    """Nothing is complained of, asked for elsewhere, broken, or wider than the page."""
-    assert page.complaints == []
-    assert [url for url in page.requested if not url.startswith(("file:", "blob:", "data:"))] == []
-    opened = page.viewport_size
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(STICK_OUT) == []
-    page.set_viewport_size(opened)
-    assert page.locator("h1").locator("visible=true").count() == 1  # the theme has another one for print
-    assert page.locator(".katex-error").count() == 0
-    assert page.evaluate("document.documentElement.dataset.theme") == scheme
-
-
-def test_a_page_is_whole_and_asks_nobody_else(page):
-    check_page(page, "light")
-
-
-def test_so_is_a_page_on_a_phone_in_the_dark(phone):
-    check_page(phone, "dark")
-
-
-def test_nothing_sticks_out_of_the_narrowest_page(phone):
-    """Which is also a page of 1280 pixels at 400 %."""
-    phone.set_viewport_size({"width": 320, "height": 640})
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 320
-    assert phone.evaluate(STICK_OUT) == []
-
-
-@each_page
-def test_a_page_names_no_other_host_to_load_from(name):
-    html = (HTML / ("" if name in THEMES else "book") / f"{name}.html").read_text(encoding="utf-8")
-    loads = re.findall(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](https?:)?//""", html)
-    assert loads == []
-
-
-def test_a_page_has_a_favicon_and_one_search_box(page):
-    icon = page.locator('link[rel~="icon"]').evaluate("link => link.href")
-    assert Path(unquote(icon.removeprefix("file://"))).exists()
-    boxes = page.locator("button.search-button-field, form.bd-search").locator("visible=true")
-    assert boxes.count() == (2 if page.name == "search" else 1)
-
-
-def test_every_image_has_words(page):
-    alts = page.locator("article img").evaluate_all("images => images.map(i => i.alt)")
-    assert all(len(alt) > 40 for alt in alts)
-
-
 TAGS = {path.stem: re.findall(r"\\tag\{(\w+)\}", markdown(path)) for path in NOTEBOOKS}
-
-
-def test_equations_carry_their_numbers(page):
-    shown = page.locator(".katex-html .tag").all_text_contents()
-    if page.name in TAGS:
-        assert [re.sub(r"\s", "", tag) for tag in shown] == [f"({n})" for n in TAGS[page.name]]
-    # an equation and its number never lie on top of each other, at any width
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        gaps = page.locator(".katex-html:has(> .tag)").evaluate_all(
-            "all => all.map(e => e.querySelector(':scope > .tag').getBoundingClientRect().left"
-            " - Math.max(...[...e.querySelectorAll(':scope > .base')].map(b => b.getBoundingClientRect().right)))"
-        )
-        assert len(gaps) == len(shown)
-        assert all(gap >= 0 for gap in gaps)
-
-
-def test_links_within_the_book_arrive(page):
-    links = page.locator("article a[href]").evaluate_all("links => links.map(a => a.href)")
-    for link in {link for link in links if link.startswith("file:")}:
-        target, _, anchor = unquote(link.removeprefix("file://")).partition("#")
-        assert Path(target).exists(), link
-        if anchor:
-            assert f'id="{anchor}"' in Path(target).read_text(encoding="utf-8"), link
-
-
-# -- the explorables --------------------------------------------------------------------------------
-
-
-def picture(explorable) -> str:
-    return explorable.locator("canvas").evaluate("canvas => canvas.toDataURL()")
-
-
 MOVED = {
     "intro": ["particles"],
     "vae": ["gap"],
@@ -112,9 +26,134 @@ MOVED = {
     "swiss_roll": ["forward", "particles", "reverse", "particles"],
     "ladder": ["rungs"],
 }
+# what reaches over the right edge, and no box of its own scrolls
+STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *, .katex *)")].filter((e) => {
+  if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
+  for (let box = e.parentElement; box; box = box.parentElement)
+    if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX) && box.tagName !== "HTML") return false;
+  return true;
+}).map((e) => e.outerHTML.slice(0, 80))"""
+# how far the number of an equation is from the equation
+GAPS = """[...document.querySelectorAll(".katex-html:has(> .tag)")].map((e) =>
+  e.querySelector(":scope > .tag").getBoundingClientRect().left
+  - Math.max(...[...e.querySelectorAll(":scope > .base")].map((b) => b.getBoundingClientRect().right)))"""
+THEME = "document.documentElement.dataset.theme"
 
 
-def test_what_can_be_moved_is_alive_in_its_page(page):
+# -- on a desk, from a server -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def desk_tabs(browser):
+    with tab_kept(browser) as tabs:
+        yield tabs
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, desk_tabs, server):
+    """A page of the book, opened once for all tests that only look at it."""
+    server.sent.clear()
+    page = opened(desk_tabs, request.param, server.url)
+    page.weight = dict(server.sent)
+    return page
+
+
+@pytest.fixture(scope="module")
+def looks(page):
+    """What is seen of it at two widths in two schemes, by width and scheme; it is left as it was."""
+    looks = {}
+    for width, schemes in ((390, ("light", "dark")), (1280, ("dark", "light"))):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"scheme => {THEME} === scheme", arg=scheme)
+            looks[width, scheme] = page.evaluate(
+                f"() => ({{ wide: document.documentElement.scrollWidth, out: {STICK_OUT}, gaps: {GAPS} }})"
+            )
+    return looks
+
+
+def check_page(page) -> None:
+    """It says what every page says, once, and its script has understood all."""
+    assert page.complaints == []
+    assert page.locator("h1").locator("visible=true").count() == 1  # the theme has another one for print
+    assert page.locator(".katex-error").count() == 0
+
+
+def test_a_page_is_whole_and_asks_nobody_else(page, server):
+    check_page(page)
+    assert page.evaluate(THEME) == "light"
+    assert [url for url in page.requested if not url.startswith((server.url, "blob:", "data:"))] == []
+
+
+def test_a_page_is_light(page):
+    assert sum(page.weight.values()) < LIMIT, page.weight
+
+
+def test_nothing_sticks_out_at_either_width_in_either_scheme(looks):
+    assert set(looks) == set(product((390, 1280), ("light", "dark")))
+    for (width, _), look in looks.items():
+        assert look["wide"] <= width
+        assert look["out"] == []
+
+
+def test_equations_carry_their_numbers(page, looks):
+    shown = page.locator(".katex-html .tag").all_text_contents()
+    if page.name in TAGS:
+        assert [re.sub(r"\s", "", tag) for tag in shown] == [f"({n})" for n in TAGS[page.name]]
+    # an equation and its number never lie on top of each other, at any width
+    for look in looks.values():
+        assert len(look["gaps"]) == len(shown)
+        assert all(gap >= 0 for gap in look["gaps"])
+
+
+def file_of(url: str, server) -> tuple[Path, str]:
+    """The file that the server has there, and the place in it."""
+    path, _, anchor = unquote(url.removeprefix(server.url)).partition("#")
+    return HTML / path.lstrip("/"), anchor
+
+
+def test_a_page_has_a_favicon_and_one_search_box(page, server):
+    icon = page.locator('link[rel~="icon"]').evaluate("link => link.href")
+    assert file_of(icon, server)[0].is_file()
+    boxes = page.locator("button.search-button-field, form.bd-search").locator("visible=true")
+    assert boxes.count() == (2 if page.name == "search" else 1)
+
+
+def test_every_image_is_there_and_has_words(page):
+    images = page.locator("img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 0)")
+    assert all(images)
+    alts = page.locator("article img").evaluate_all("images => images.map(i => i.alt)")
+    assert all(len(alt) > 40 for alt in alts)
+
+
+def test_links_within_the_book_arrive(page, server):
+    links = page.locator("article a[href]").evaluate_all("links => links.map(a => a.href)")
+    for link in {link for link in links if link.startswith(server.url)}:
+        target, anchor = file_of(link, server)
+        assert target.exists(), link
+        if anchor:
+            assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), link
+
+
+def test_every_icon_is_in_the_font(page):
+    shown = page.locator(".fa-solid").evaluate_all(
+        """icons => icons.map((icon) => getComputedStyle(icon, "::before"))
+          .map((style) => [style.content, style.fontFamily])"""
+    )
+    assert len(shown) > 3
+    glyphs = TTFont(HTML / "_static" / "icons.woff").getBestCmap()
+    for content, family in shown:
+        assert ord(json.loads(content)) in glyphs
+        assert "Font Awesome" in family
+    fonts = [url.rpartition("/")[2] for url in page.requested if "/fonts/" in url or ".woff" in url or ".ttf" in url]
+    assert "icons.woff" in fonts
+    assert not [font for font in fonts if font.startswith("fa-")]
+    assert not page.locator("link[href*=fontawesome], script[src*=fontawesome]").count()
+
+
+def check_explorables(page) -> None:
+    """They are those of this page, alive, and say in words what they show."""
     found = page.locator("[data-explorable]")
     assert found.evaluate_all("all => all.map(e => e.dataset.explorable)") == MOVED.get(page.name, [])
     for explorable in found.all():
@@ -124,126 +163,162 @@ def test_what_can_be_moved_is_alive_in_its_page(page):
         assert explorable.locator("> svg").is_hidden()
 
 
-def test_the_book_opens_with_the_film(visit):
-    page = visit("intro")
-    order = page.evaluate(
-        "[...document.querySelectorAll('article h1, article [data-explorable], article p')].map(e => e.tagName)"
-    )
-    assert order[:3] == ["H1", "DIV", "P"]
+def test_what_can_be_moved_is_alive_in_its_page(page):
+    check_explorables(page)
 
 
-@each_scheme
-def test_the_film_plays_pauses_and_plays_again(visit, scheme):
-    page = visit("swiss_roll", color_scheme=scheme)
-    film = page.locator('[data-explorable="particles"]').first
-    film.scroll_into_view_if_needed()
-    button, slider, label = film.locator("button"), film.get_by_role("slider"), film.locator("output")
-    assert (button.inner_text(), label.inner_text()) == ("Play", "t = 1000")
-    before = picture(film)
-    button.click()
-    assert button.inner_text() == "Pause"
-    page.wait_for_function("s => s.value > 3", arg=slider.element_handle())
-    button.click()
-    assert button.inner_text() == "Play"
-    stopped = slider.input_value()
-    assert picture(film) != before
-    page.wait_for_timeout(300)
-    assert slider.input_value() == stopped
-    slider.fill("20")
-    assert (label.inner_text(), button.inner_text()) == ("t = 0", "Play again")
-    button.click()
-    assert button.inner_text() == "Pause"
-    assert int(slider.input_value()) < 5
+def test_paper_is_light_whole_and_without_sidebars(page):
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    page.emulate_media(color_scheme="dark", media="print")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("h1").first.is_visible()
+    for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".prev-next-footer"):
+        assert not page.locator(part).locator("visible=true").count()
+    assert not page.locator("details:not([open])").count()
+    page.emulate_media(color_scheme="dark", media="screen")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    assert not page.locator("article details[open]").count()
+    page.emulate_media(color_scheme="light", media="null")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
 
 
-def test_the_film_is_operated_by_keyboard(visit):
-    page = visit("swiss_roll")
-    film = page.locator('[data-explorable="particles"]').first
-    slider = film.get_by_role("slider", name="Backward in time")
-    slider.focus()
-    start, before = slider.get_attribute("aria-valuetext"), picture(film)
-    assert start == "t = 1000"
-    page.keyboard.press("End")
-    assert slider.get_attribute("aria-valuetext") == film.locator("output").inner_text() == "t = 0"
-    assert picture(film) != before
-    page.keyboard.press("ArrowLeft")
-    assert slider.get_attribute("aria-valuetext") == "t = 3"
-    page.keyboard.press("Home")
-    assert picture(film) == before
-    page.keyboard.press("Shift+Tab")
-    assert film.locator("button").evaluate("b => b === document.activeElement")
-    page.keyboard.press("Space")
-    assert film.locator("button").inner_text() == "Pause"
+# All is laid out, since axe-core measures what is not seen yet as well, and an equation, of which there are hundreds,
+# is one text instead of a hundred boxes. No colour is caught on its way to another.
+FLATTEN = """() => {
+  const style = document.createElement("style");
+  style.textContent = "section { content-visibility: visible !important } * { transition: none !important }";
+  document.head.append(style);
+  for (const maths of document.querySelectorAll(".katex")) maths.textContent = maths.textContent;
+}"""
+# Which words look alike: those with one colour on one ground, in one size, in both schemes. A word of code may be in
+# several boxes.
+KINDS = """() => {
+  window.kinds ??= new Map();
+  const grounds = new Map();
+  const ground = (e) => {
+    if (!e) return "";
+    if (!grounds.has(e)) {
+      const { backgroundColor, opacity } = getComputedStyle(e);
+      const own = backgroundColor === "rgba(0, 0, 0, 0)" ? "" : backgroundColor;
+      grounds.set(e, (own || ground(e.parentElement)) + (opacity === "1" ? "" : opacity));
+    }
+    return grounds.get(e);
+  };
+  const says = (word) => [...word.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  for (const word of document.body.querySelectorAll("*")) {
+    if (!says(word) && !word.matches(":is(.highlight, dt.sig, code) span")) continue;
+    const { color, fontSize, fontWeight, textDecorationLine } = getComputedStyle(word);
+    const around = getComputedStyle(word.parentElement).color;
+    const look = [color, ground(word), fontSize, fontWeight, textDecorationLine, around].join();
+    kinds.set(word, [kinds.get(word) ?? word.tagName, look].join());
+  }
+}"""
+# Of those that look alike the first five are enough for what axe-core says of their colours, and of the words of code
+# for all that it says: it takes a tenth of the time.
+REDUCE = """() => {
+  const seen = {};
+  for (const [word, kind] of kinds) {
+    seen[kind] = (seen[kind] ?? 0) + 1;
+    if (seen[kind] <= 5) word.dataset.sample = "";
+    else if (word.matches(":is(.highlight, dt.sig, code) span:not([id])") && !word.querySelector("a, [id]"))
+      word.replaceWith(...word.childNodes);
+  }
+  for (const control of document.querySelectorAll("input, select, textarea")) control.dataset.sample = "";
+  document.body.normalize();
+}"""
+# boxes that scroll have a test below
+RULES = {"label-content-name-mismatch": {"enabled": True}, "scrollable-region-focusable": {"enabled": False}}
 
 
-def test_the_first_film_starts_by_itself_once_it_is_seen(visit):
-    page = visit("intro")
-    slider = page.get_by_role("slider", name="There and back")
-    page.wait_for_function("s => s.value > 0", arg=slider.element_handle())
+def test_axe_finds_nothing_in_either_scheme(page):
+    """Comes last, since it makes the page smaller."""
+    page.evaluate(FLATTEN)
+    page.evaluate(KINDS)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"() => {THEME} === 'dark'")
+    page.evaluate(FRAMES)
+    page.evaluate(KINDS)
+    page.evaluate(REDUCE)
+    of_each_kind = {"include": [["[data-sample]"]]}
+    assert violations(page, of_each_kind, runOnly=COLOUR_RULES) == []
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"() => {THEME} === 'light'")
+    page.evaluate(FRAMES)
+    assert violations(page, of_each_kind, runOnly=COLOUR_RULES) == []
+    assert violations(page, rules=RULES | {rule: {"enabled": False} for rule in COLOUR_RULES}) == []
 
 
-def test_nothing_moves_for_those_who_want_no_motion(visit):
-    page = visit("intro", reduced_motion="reduce")
-    film = page.locator("[data-explorable]")
-    slider = film.get_by_role("slider")
-    page.wait_for_timeout(600)
-    assert slider.input_value() == "0"
-    film.locator("button").click()  # still pictures, a second apart
-    page.wait_for_timeout(500)
-    assert slider.input_value() == "0"
-    page.wait_for_function("s => s.value > 0", arg=slider.element_handle())
-    assert int(slider.input_value()) == round(40 / 7)
+# -- on a phone in the dark, for a reader who wants no motion, from its file ------------------------
 
 
-def test_without_scripts_a_picture_stands_in_its_place(visit):
-    page = visit("intro", java_script_enabled=False)
-    assert page.locator("[data-explorable] > svg").is_visible()
-    assert len(page.locator("[data-explorable] > svg > title").text_content()) > 40
-    assert page.locator("[data-explorable] canvas").count() == 0
+@pytest.fixture(scope="module")
+def phone_tabs(browser, built):
+    with tab_kept(browser, color_scheme="dark", reduced_motion="reduce", **PHONE) as tabs:
+        yield tabs
 
 
-def test_in_print_a_picture_stands_in_its_place(visit):
-    page = visit("intro")
-    page.emulate_media(media="print")
-    assert page.locator("[data-explorable] > svg").is_visible()
-    assert page.locator("[data-explorable] canvas").is_hidden()
-    assert page.locator("[data-explorable] button").is_hidden()
+@pytest.fixture(scope="module", params=PAGES)
+def phone(request, phone_tabs):
+    return opened(phone_tabs, request.param)
 
 
-def test_the_film_shows_what_the_notebook_computed(visit):
-    """The picture's points, read back from the pixels, are where the stored frame has them."""
-    page = visit("swiss_roll", device_scale_factor=2)
-    film = page.locator('[data-explorable="particles"]').first
-    worst = film.evaluate(
-        """el => {
-          const state = JSON.parse(el.querySelector('script').textContent);
-          const packed = Uint8Array.from(atob(state.frames), c => c.charCodeAt(0)), half = packed.length / 2;
-          const canvas = el.querySelector('canvas'), size = canvas.width;
-          const pixels = canvas.getContext('2d').getImageData(0, 0, size, size).data;
-          let missing = 0;
-          for (let i = 0; i < state.count; i++) {
-            const at = k => (packed[2 * i + k] * 256 + packed[half + 2 * i + k]) / 1023;
-            const x = Math.min(size - 1, Math.floor(at(0) * size));
-            const y = Math.min(size - 1, Math.floor((1 - at(1)) * size));
-            if (pixels[4 * (y * size + x) + 3] === 0) missing++;
-          }
-          return [missing, state.count];
+def test_a_page_is_whole_on_a_phone_too(phone):
+    check_page(phone)
+    check_explorables(phone)
+    assert phone.evaluate(THEME) == "dark"
+    assert [url for url in phone.requested if not url.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_boxes_that_scroll_can_be_reached_by_keyboard(phone):
+    """A script sees to it, a moment after the page is there."""
+    unreachable = """[...document.querySelectorAll("main *")].filter((e) =>
+             e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
+             && e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, input"))
+           .map((e) => e.outerHTML.slice(0, 80))"""
+    phone.wait_for_timeout(400)
+    assert phone.evaluate(unreachable) == []
+
+
+def test_headings_are_in_order(phone):
+    tags = phone.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map((heading) => heading.tagName)")
+    levels = [int(tag[1]) for tag in tags]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_nothing_sticks_out_of_a_phone_or_of_the_narrowest_page(phone):
+    """Which is also a page of 1280 pixels at 400 %."""
+    for width in (390, 320):
+        phone.set_viewport_size({"width": width, "height": 640})
+        assert phone.evaluate("document.documentElement.scrollWidth") <= width
+        assert phone.evaluate(STICK_OUT) == []
+
+
+def test_a_page_forbids_other_hosts(phone):
+    refused = phone.evaluate(
+        """async () => {
+          const found = [];
+          addEventListener("securitypolicyviolation", (e) => found.push(e.effectiveDirective));
+          const image = new Image(), script = document.createElement("script"), style = document.createElement("link");
+          image.src = script.src = style.href = "https://example.org/x";
+          style.rel = "stylesheet";
+          document.head.append(script, style);
+          const fetched = await fetch("https://example.org/x").then(() => "fetched", () => "refused");
+          await new Promise((done) => setTimeout(done, 50));
+          return [fetched, ...found.sort()];
         }"""
     )
-    assert worst == [0, 300]
+    assert refused == ["refused", "connect-src", "img-src", "script-src-elem", "style-src-elem"]
 
 
-@each_scheme
-def test_text_on_the_controls_can_be_read(visit, scheme):
-    page = visit("swiss_roll", color_scheme=scheme)
-    contrast = page.locator('[data-explorable="particles"] output').first.evaluate(
-        """el => {
-          const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => (v /= 255) <= 0.04045
-            ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-          let behind = el;
-          while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
-          const [a, b] = [light(getComputedStyle(el).color), light(getComputedStyle(behind).backgroundColor)];
-          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        }"""
-    )
-    assert contrast > 7
+# -- without a browser ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_no_other_host_to_load_from(built, name):
+    html = (HTML / ("" if name in THEMES else "book") / f"{name}.html").read_text(encoding="utf-8")
+    loads = re.findall(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](https?:)?//""", html)
+    assert loads == []

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from copies import commit
 from notebooks import NOTEBOOKS, ROOT, code_cells
+from project_copies import commit
+from small_books import build, extensions_from
 
 import diffusion_notes
 
@@ -137,13 +138,11 @@ def test_a_chapter_has_a_launch_button_if_there_is_an_address(copy, url):
     tool.write(copy, url)
     config = yaml.safe_load((copy / "_config.yml").read_text())
     small = {key: config[key] for key in ("title", "execute", "launch_buttons", "repository") if key in config}
-    extension = os.path.relpath(ROOT / "book" / "_ext", copy)
-    small |= {"only_build_toc_files": True, "sphinx": {"local_extensions": {"diffusion_book": extension}}}
+    small |= {"only_build_toc_files": True, "sphinx": {"local_extensions": {"diffusion_book": extensions_from(copy)}}}
     (copy / "_config.yml").write_text(yaml.safe_dump(small))
     (copy / "_toc.yml").write_text("format: jb-book\nroot: book/swiss_roll\n")
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", "-q", "."]
-    with (copy / "log").open("w") as log:
-        subprocess.run(command, cwd=copy, stdout=log, stderr=log, check=True)
+    status, log = build(copy, "-q")
+    assert status == 0, log
     page = (copy / "_build" / "html" / "book" / "swiss_roll.html").read_text()
     buttons = re.findall(r'href="(https://colab[^"]*)"', page)
     opened = (
@@ -176,7 +175,7 @@ print(json.dumps(dict(calls=len(calls), added=added, error=error, version=versio
         (folder / "diffusion_notes" / "__init__.py").write_text('__version__ = "here"\n')
     place = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{git}.insteadOf", "GIT_CONFIG_VALUE_0": url}
     environment = os.environ | {"GIT_ALLOW_PROTOCOL": "file"} | (place if git else {})
-    command = [sys.executable, "-S", "-c", code]
+    command = [sys.executable, "-S", "-E", "-c", code]  # whatever PYTHONPATH has, too
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)  # so the cell has printed nothing
 

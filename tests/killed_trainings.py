@@ -1,6 +1,6 @@
 """Processes that train, and are killed, starved of disk or in each other's way: what test_survival.py runs.
 
-``python survival.py kills|stages|twins|full PATH``. Each process is a fork, so that torch is imported once; the
+``python killed_trainings.py kills|stages|twins|full PATH``. Each process is a fork, so that torch is imported once; the
 kills are SIGKILL.
 """
 

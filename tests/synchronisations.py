@@ -9,7 +9,7 @@ _OPERATIONS = ("_local_scalar_dense", "equal", "nonzero", "masked_select", "_uni
 _METHODS = ("tolist", "numpy", "__array__")
 
 
-class Looks(TorchDispatchMode):
+class Synchronisations(TorchDispatchMode):
     """Counts what would halt a GPU: a value that Python looks at, and a shape that depends on values."""
 
     def __init__(self):

@@ -1,0 +1,25 @@
+"""Books of a page or two, built as ``make book`` builds the large one, but in this process: torch is imported once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from click.testing import CliRunner
+from jupyter_book.cli.main import build as jupyter_book_build
+from notebooks import ROOT
+
+STRICT = ("-n", "-W", "--keep-going")
+
+
+def extensions_from(folder: Path) -> str:
+    """Where a book in this folder finds the book's own extensions."""
+    return os.path.relpath(ROOT / "book" / "_ext", folder)
+
+
+def build(folder: Path, *options: str) -> tuple[int, str]:
+    """Build the book of a folder: the status that the command ends with, and its log."""
+    with warnings.catch_warnings(action="ignore"):  # Sphinx's own are in the log; the others are Python's, of libraries
+        done = CliRunner().invoke(jupyter_book_build, [*options, str(folder)])
+    return done.exit_code, done.output
