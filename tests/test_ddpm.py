@@ -119,6 +119,19 @@ def test_settings_tell_one_variance_and_objective_from_another():
     assert all(isinstance(value, str) for settings in (one, *others) for value in settings.values())
 
 
+@pytest.mark.parametrize(("beta_1", "beta_T"), [(1e-100, 1e-100), (1e-100, 1 - 1e-16), (1 - 1e-16, 1 - 1e-16)])
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_every_schedule_that_there_is_makes_a_model(variance, beta_1, beta_T):
+    schedule = Schedule.linear(100, beta_1, beta_T)
+    x, t = torch.ones(100, 2, **float64), torch.arange(1, 101)
+    for objective in ("simple", "variational"):
+        ddpm = DDPM(NoiseMLP(schedule, width=4).double(), schedule, variance, objective, "weight")
+        p = ddpm.step(x, t)
+        assert p.mean.isfinite().all()
+        assert p.log_prob(p.mean).isfinite().all()
+        assert ddpm.loss(x).isfinite()
+
+
 def test_a_batch_of_t_is_each_t(generator):
     ddpm = DDPM(some_network, Schedule.linear(T=10))
     xt = torch.randn(4, 2, generator=generator, **float64)
