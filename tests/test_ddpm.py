@@ -339,7 +339,7 @@ def test_with_equal_weights_each_t_has_its_quarter(monkeypatch):
 
 def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch):
     ddpm = drawn(monkeypatch, [0.0], "variational")[1]
-    borders = ddpm.tables.whole("share", torch.zeros(1, **float64)).tolist()
+    borders = ddpm.tables.whole("cdf", torch.zeros(1, **float64)).tolist()
     assert borders[0] == 0
     assert borders[4] == pytest.approx(1, abs=1e-15)
     assert drawn(monkeypatch, borders[:4], "variational")[0] == [1, 2, 3, 4]
