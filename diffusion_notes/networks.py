@@ -327,7 +327,7 @@ def _frequencies(dim_in: int, features: int, generator: Generator | None) -> Ten
 
 
 def _register_tables(module: nn.Module, **tables: Tensor) -> None:
-    """What a network knows of each t, row by row, in the dtype of its weights; not stored, since the schedule says it."""
+    """What a network knows of each t, row by row, in the dtype of its weights; made anew, never stored."""
     for name, table in tables.items():
         rows = table if table.dim() == 2 else table.unsqueeze(-1)
         module.register_buffer(name, rows.to(torch.get_default_dtype()), persistent=False)

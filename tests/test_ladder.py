@@ -217,7 +217,9 @@ def test_between_data_and_small_latents_there_is_one_network_each_way():
     chain = chain_of(Rung(3, "learned", networks="own", latent=1, objective="bound"))
     networks = (chain.bottom, chain.top, chain.decoder, chain.encoder)
     assert [len(network.weights[1]) for network in networks] == [1, 1, 3, 3]
-    assert not {"linear", "left_over", "std", "chance", "up_to"} & set(chain.state_dict())  # they are made anew
+    assert not {"linear", "left_over", "std", "layer_probability", "layer_cdf"} & set(
+        chain.state_dict()
+    )  # they are made anew
     for rung in (Rung(3, latent=1, objective="bound"), Rung(3, "learned", objective="bound"), Rung(3)):
         chain = chain_of(rung)
         assert hasattr(chain, "bottom") == (rung.latent == 1)
@@ -296,8 +298,8 @@ def test_the_weighted_draw_follows_the_weights_and_leaves_no_layer_out():
     chain = chain_of(Rung(4, objective="weighted"), FOUR)
     weight = variational_weight(FOUR, chain.std.double().squeeze(-1).square())
     expected = (weight / weight.sum() + (weight > 0) / 4) / 2
-    torch.testing.assert_close(chain.chance.squeeze(-1), expected, rtol=1e-5, atol=1e-7)
-    assert chain.chance[1:].min() >= 1 / 8 - 1e-6
+    torch.testing.assert_close(chain.layer_probability.squeeze(-1), expected, rtol=1e-5, atol=1e-7)
+    assert chain.layer_probability[1:].min() >= 1 / 8 - 1e-6
 
 
 def test_small_latents_see_the_first_coordinate_if_q_is_fixed():
