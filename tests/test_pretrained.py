@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
-from diffusion_notes import pretrained
 from diffusion_notes.chains import ScalarLatent, elbo, sample
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.fitting import load_weights, train
@@ -24,6 +24,7 @@ from diffusion_notes.pretrained import (
     swiss_roll_hierarchical_vae,
     swiss_roll_vae,
 )
+from diffusion_notes.pretrained import __main__ as command
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.vae import VAE
@@ -65,7 +66,7 @@ def test_there_is_a_file_for_each_recipe_and_no_other():
 @each
 def test_the_file_says_how_it_was_made(name):
     about = load_weights(BUILD[name](), WEIGHTS / f"{name}.safetensors")
-    assert about == {"model": name, "recipe": RECIPES[name]}
+    assert about == {"model": name, "recipe": RECIPES[name].hyperparameters}
 
 
 @each
@@ -85,34 +86,53 @@ def test_it_is_not_to_be_trained_by_accident(name):
 
 
 @each
-def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path, monkeypatch):
-    recipe = RECIPES[name] | {"points": 100, "steps": 20}
-    monkeypatch.setitem(RECIPES, name, recipe)
-    monkeypatch.setattr(pretrained, "put_on_spiral", functools.partial(put_on_spiral, steps=5))
+def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path):
+    assert (RECIPES[name].pretrain is put_on_spiral) == (name == "vae_guided")
+    short = functools.partial(put_on_spiral, steps=2) if name == "vae_guided" else None
+    recipe = replace(RECIPES[name], points=100, steps=4, pretrain=short)
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
-        pretrained._make([name], folder)
+        command.make_weights(name, recipe, folder)
     one, two = (tmp_path / folder / f"{name}.safetensors" for folder in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
-    generator = torch.Generator().manual_seed(recipe["seed"])
+    generator = torch.Generator().manual_seed(recipe.seed)
     model = BUILD[name](generator=generator)
     if not name.startswith("ddpm"):
-        generator.manual_seed(recipe["seed"])
+        generator.manual_seed(recipe.seed)
     data = SwissRoll().sample(100, generator)
     if name == "vae_guided":
-        put_on_spiral(model, generator, steps=5)
-    sizes = {"batch_size": recipe["batch_size"], "learning_rate": recipe["learning_rate"]}
-    average = list(train(model, data, steps=20, **sizes, generator=generator, progress=False))[-1].average
+        put_on_spiral(model, generator, steps=2)
+    sizes = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
+    average = list(train(model, data, steps=4, **sizes, generator=generator, progress=False))[-1].average
     made = BUILD[name]()
     load_weights(made, one)
     assert all(torch.equal(a, b) for a, b in zip(made.parameters(), average.parameters(), strict=True))
 
 
-def test_all_are_made_if_none_is_named(tmp_path, monkeypatch):
-    made = {"ddpm": RECIPES["ddpm"], "vae_learned": RECIPES["vae_learned"]}
-    monkeypatch.setattr(pretrained, "RECIPES", {name: r | {"points": 9, "steps": 1} for name, r in made.items()})
-    pretrained._make([], tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == set(made)
+@pytest.mark.parametrize("named", [[], ["vae_sharp", "ddpm"]])
+def test_those_that_are_named_are_made_or_all(named, monkeypatch):
+    made = []
+    monkeypatch.setattr(command, "make_weights", lambda name, recipe: made.append((name, recipe)))
+    monkeypatch.setattr(sys, "argv", ["pretrained", *named])
+    command.main()
+    assert made == [(name, RECIPES[name]) for name in named or RECIPES]
+
+
+@each
+@pytest.mark.parametrize("usual", [torch.float64, torch.bfloat16])
+def test_what_is_loaded_does_not_depend_on_what_dtype_is_usual(name, usual):
+    usually = LOAD[name]()
+    expected = [*usually.parameters(), *usually.buffers()]
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(usual)
+    try:
+        loaded = LOAD[name]()
+        assert torch.get_default_dtype() == usual
+    finally:
+        torch.set_default_dtype(before)
+    for ours, theirs in zip([*loaded.parameters(), *loaded.buffers()], expected, strict=True):
+        assert ours.dtype == theirs.dtype == torch.float32
+        assert torch.equal(ours, theirs)
 
 
 def test_it_is_nearly_perfect_at_every_noise_level():
@@ -201,7 +221,7 @@ def test_bad_input_is_named(load, kind):
 
 
 def test_a_name_that_is_none_is_told_what_there_is():
-    command = [sys.executable, "-m", "diffusion_notes.pretrained", "ddpm", "vea"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    ask = [sys.executable, "-m", "diffusion_notes.pretrained", "ddpm", "vea"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"there is no vea; NAME must be one of {', '.join(pretrained.RECIPES)}" in done.stderr
+    assert f"there is no vea; NAME must be one of {', '.join(RECIPES)}" in done.stderr
