@@ -11,7 +11,6 @@ from diffusion_notes.chains import Affine, Chain, LinearGaussianChain, elbo
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_weight
-from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -188,13 +187,6 @@ def test_its_bound_is_that_of_any_chain(variance, generator):
     error = bound.terms.std(1) / 100_000**0.5
     assert ((bound.terms.mean(1) - linear.exact_elbo(x0).terms[:, 0]).abs() < 4.5 * error).all()
     assert linear.exact_elbo(x0).total < linear.log_prob(x0)
-
-
-def test_the_bound_of_a_trained_model_lies_above_the_entropy(generator):
-    roll, ddpm = SwissRoll(), swiss_roll_ddpm("beta").double()
-    bound = elbo(ddpm, roll.sample(2000, generator, **float64), generator)
-    gap = -bound.mean - roll.entropy()
-    assert -3 * bound.standard_error < gap < 0.15 + 3 * bound.standard_error
 
 
 def test_the_walk_goes_from_T_to_0_and_ends_without_noise(generator):
