@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COLAB := .venv-colab
-MUTANTS := .venv-mutants
+LOCK := .venv-lock
 PEERS := .venv-peers
 BOOK := _build/html/index.html
 NOTEBOOKS := $(wildcard book/*.ipynb)
@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test test-colab test-stability lint format notebooks repository weights equations mutants mutants-code ladder bench bench-peers clean
+.PHONY: writable help setup book serve test quick test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -46,8 +46,23 @@ serve: book ## build the book and serve it at http://localhost:8000
 
 # a worker a core, each with one thread; loadscope keeps the cells of a notebook together, and in order; the notebooks,
 # which take longest, come first
-test: writable lint book ## run all the tests: code, doctests, notebooks, built pages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+ACROSS := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+ifdef MODULE
+# what belongs to a module, or to a room: chains/protocol is tests/test_chains_protocol.py, and what begins like that
+OWN := $(wildcard tests/test_$(subst /,_,$(MODULE)).py tests/test_$(subst /,_,$(MODULE))_*.py diffusion_notes/$(MODULE) diffusion_notes/$(MODULE).py)
+
+test: writable $(READY)
+	$(if $(OWN),,$(error there is no module $(MODULE) in diffusion_notes/: say, for instance, MODULE=ddpm or MODULE=chains/protocol))
+	$(PYTEST) -m "not browser and not built_book" $(OWN)
+else
+test: writable lint book ## run all the tests: code, doctests, notebooks, built pages; MODULE=ddpm only those of a module
+	$(PYTEST) --nbval $(ACROSS)
+endif
+
+quick: writable $(READY) ## test all the code: no notebook, no page, no browser
+	$(PYTEST) -m "not browser and not built_book and not slow" $(ACROSS) diffusion_notes tests
 
 test-colab: $(READY) $(COLAB)/.ready ## run the notebooks with Colab's versions, where only the first cell brings the package
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/play_colab.py
@@ -60,9 +75,11 @@ $(COLAB)/.ready: tests/colab_versions.txt
 test-stability: $(READY) ## run the notebooks' tests twenty times, no two alike (an hour or more; it goes on where it was)
 	$(BIN)/python tools/stability.py
 
-lint: $(READY) ## check the style of the code and of the notebooks
+lint: $(READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy diffusion_notes
+	$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## bring code and notebooks into that style
 	$(BIN)/ruff check --fix .
@@ -83,13 +100,22 @@ equations: $(READY) ## check every displayed equation of the book
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
 
-mutants-code: $(READY) $(MUTANTS)/.ready ## change the code by one operator or number and see its tests fail: MODULE=chain, or all
+mutants-code: $(READY) ## change the code by one operator or number and see its tests fail: MODULE=schedule, or all (an hour; it goes on)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants_code.py $(MODULE)
 
+# what is pinned stays as it is where it may; `make lock UPGRADE=--upgrade`, or UPGRADE="--upgrade-package NAME", asks for
+# what is newest
+lock: $(LOCK)/.ready ## pin the whole tested set in requirements.txt, from the ranges in pyproject.toml
+	$(LOCK)/bin/uv pip compile pyproject.toml --extra nightly --universal --python-version 3.11 $(UPGRADE) \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt
+	@{ echo "# The whole tested set (Python 3.11 to 3.13), pinned by make lock from the ranges in pyproject.toml."; \
+	   echo "# On Linux, PyPI's torch brings CUDA; see the README for the small CPU build."; \
+	   cat requirements.txt; } > requirements.part && mv requirements.part requirements.txt
+
 # in its own environment: nothing of the project needs it but this
-$(MUTANTS)/.ready: $(firstword $(MAKEFILE_LIST))
-	$(PYTHON) -m venv --clear $(MUTANTS)
-	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+$(LOCK)/.ready: $(firstword $(MAKEFILE_LIST))
+	$(PYTHON) -m venv --clear $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@touch $@
 
 ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (hours; it goes on where it was)

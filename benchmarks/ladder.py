@@ -3,17 +3,14 @@
     python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock]
 
 Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
-processes may share it, each with rungs or seeds of its own. A training that diverges is a run without a gap. With seeds
-that are not in the plan, nothing is stored: what comes out is printed beside what is stored, to see whether it can be
-reproduced.
+processes may share it. A training that diverges is a run without a gap. With seeds that are not in the plan, nothing is
+stored: what comes out is printed beside what is stored, to see whether it can be reproduced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -21,6 +18,7 @@ from statistics import mean, stdev
 
 import torch
 from torch import Generator
+from torch.utils.benchmark import Timer
 
 from diffusion_notes.experiment.ladder_runs import (
     DATA,
@@ -33,6 +31,7 @@ from diffusion_notes.experiment.ladder_runs import (
     train_rung,
 )
 from diffusion_notes.experiment.results import STORED, load_results, provenance
+from diffusion_notes.experiment.runs import Runs, finite, write_whole
 from diffusion_notes.fitting import train
 from diffusion_notes.ladder import LadderChain
 from diffusion_notes.schedule import Schedule, best_bound, log_snr_levels, mmse
@@ -97,7 +96,7 @@ RATED = [
 def store(name: str, found: dict) -> None:
     """Write results to where the package finds them."""
     text = json.dumps({"provenance": provenance("make ladder")} | found, allow_nan=False)
-    (STORED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(STORED / f"{name}.json", text + "\n")
 
 
 def know_levels() -> None:
@@ -128,19 +127,10 @@ def run(data: str, budget: str, name: str, seed: int, rate: float = LEARNING_RAT
     return {"data": data, "budget": budget, "rung": name, "seed": seed} | finite(found)
 
 
-def finite(found: object) -> object:
-    """The same with None in place of numbers that are not finite, which JSON does not know."""
-    if isinstance(found, dict):
-        return {name: finite(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return [finite(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
-
-
 def stored_runs() -> dict[str, dict]:
     """The runs that have been made: those in the package, and those that wait in the folder."""
     known = load_results("ladder")["runs"] if (STORED / "ladder.json").exists() else []
-    known += [json.loads(path.read_text(encoding="utf-8")) for path in RUNS.glob("*.json")]
+    known += Runs(RUNS).values()
     # those that were made before there was a choice had this rate
     known = [one if "learning rate" in one else one | {"learning rate": LEARNING_RATE} for one in known]
     return {key(*(one[what] for what in ("data", "budget", "rung", "seed", "learning rate"))): one for one in known}
@@ -163,19 +153,14 @@ def planned() -> Iterator[tuple[str, str, str, int, float]]:
 
 def clock() -> None:
     """How long a step of the training takes, alone on the machine, in milliseconds: the best of several rounds."""
-    found = {}
+    found: dict[str, float] = {}
     for name, width in sorted({(name, steps_and_width(RUNGS[name], budget)[1]) for _, budget, name in PLAN}):
         chain = LadderChain(RUNGS[name], schedule_of(RUNGS[name], "swiss roll"), width)
         steps = train(chain, DATA["swiss roll"].sample(10_000), steps=10**6, progress=False)
-        rounds = []
-        for _ in range(6):
-            start = time.perf_counter()
-            for _ in range(10):
-                next(steps)
-            rounds.append(time.perf_counter() - start)
-        found[f"{name}, {width}"] = 100 * min(rounds)
+        rounds = Timer("next(steps)", globals={"steps": steps}).blocked_autorange(min_run_time=0.5)
+        found[f"{name}, {width}"] = 1000 * min(rounds.times)
         print(name, width, round(found[f"{name}, {width}"], 2), flush=True)
-    CLOCK.write_text(json.dumps(found), encoding="utf-8")
+    write_whole(CLOCK, json.dumps(found))
 
 
 def gather() -> None:
@@ -216,7 +201,6 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, help="those of the plan, unless others are named")
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
-    RUNS.mkdir(parents=True, exist_ok=True)
     if not (STORED / "levels.json").exists():
         know_levels()
     if chosen.clock:
@@ -224,13 +208,12 @@ def main() -> None:
         gather()
         return
     known = stored_runs()
+    runs = Runs(RUNS)
     for one in planned():
         wanted = one[2] in chosen.rungs and (chosen.seeds is None or one[3] in chosen.seeds)
-        path = RUNS / f"{key(*one)}.json"
-        if wanted and key(*one) not in known and not path.exists():  # another process may have made it meanwhile
-            path.write_text(json.dumps(run(*one)), encoding="utf-8")
-            print(path.stem, flush=True)
-    if any(RUNS.glob("*.json")):
+        if wanted and key(*one) not in known and runs.once(key(*one), run, *one):
+            print(key(*one), flush=True)
+    if runs:
         gather()
     others = [seed for seed in chosen.seeds or () if seed not in SEEDS["time"]]
     for name in chosen.rungs if others else ():

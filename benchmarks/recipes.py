@@ -11,6 +11,7 @@ import torch
 from stopwatch import Stopwatch
 from torch import Generator, Tensor
 from torch.nn.functional import linear
+from torch.utils.benchmark import Timer
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import bound_terms
@@ -198,15 +199,13 @@ def knowledge(ddpm: DDPM, seed: int, points: int = 4000) -> dict:
 
 
 def fastest(calls: dict[str, Callable[[], object]], times: int) -> dict[str, float]:
-    """Seconds of the processor for one call of each: the best of several rounds, since others use the machine too."""
-    rounds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(9):
-        for name, call in calls.items():
-            start = time.process_time()
-            for _ in range(times):
-                call()
-            rounds[name].append((time.process_time() - start) / times)
-    return {name: min(each) for name, each in rounds.items()}
+    """Seconds of the processor for one call of each: the best of several rounds, since others use the machine too.
+
+    They take turns, round by round, so that what is compared has met the same machine.
+    """
+    timers = {name: Timer("call()", globals={"call": call}, timer=time.process_time) for name, call in calls.items()}
+    rounds = [{name: timer.timeit(times).mean for name, timer in timers.items()} for _ in range(9)]
+    return {name: min(each[name] for each in rounds) for name in calls}
 
 
 def products(layers: list, n: int, backward: bool) -> Callable[[], None]:
@@ -236,7 +235,9 @@ def ratios(recipe: Recipe, n: int = 10_000, times: int = 100, compiled: bool = F
     steps, walk = train(ddpm, ROLL.sample(n), steps=10**6, progress=False, **recipe.how), ddpm.walk(torch.randn(n, 2))
     calls = {"step": lambda: next(steps), "its products": products(layers, batch, True)}
     calls |= {"walked": lambda: next(walk), "all at once": products(layers, n, False)}
-    found = fastest(calls | {"a part": products(layers, n // 5, False)}, min(times, SCHEDULE.T // 10))
+    # a walk has T steps: nine rounds, in each of which two more calls are for warming up
+    times = min(times, SCHEDULE.T // 9 - 2)
+    found = fastest(calls | {"a part": products(layers, n // 5, False)}, times)
     return {
         "training step, ms": 1000 * found["step"],
         "training step / its products": found["step"] / found["its products"],

@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.experiment.results import STORED, provenance
+from diffusion_notes.experiment.runs import write_whole
 from diffusion_notes.fitting import TrainingState, train
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.schedule import Schedule
@@ -94,11 +96,8 @@ def _training(size: dict[str, int]) -> Iterator[TrainingState]:
 def _seconds(f: Callable[[], object]) -> float:
     """Processor seconds of one call, from as many as take a while."""
     f()
-    start, calls = time.process_time(), 0
-    while time.process_time() - start < _AT_LEAST or calls < 3:
-        f()
-        calls += 1
-    return (time.process_time() - start) / calls
+    timer = Timer("f()", globals={"f": f}, timer=time.process_time)
+    return timer.blocked_autorange(min_run_time=_AT_LEAST).mean
 
 
 def _memory(reset: bool = False) -> float:
@@ -106,17 +105,20 @@ def _memory(reset: bool = False) -> float:
 
     Linux tells; elsewhere it is not known.
     """
-    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    status = Path("/proc/self/status")
+    forget = Path("/proc/self/clear_refs")
     if not status.exists():
         return float("nan")
     if reset:
         forget.write_text("5", encoding="ascii")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))[1]) / 1024
+    (most,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+    return int(most) / 1024
 
 
 def alone(size: dict[str, int]) -> dict[str, float]:
     """All the costs, each in a process of its own."""
-    environment, found = os.environ | {"OMP_NUM_THREADS": "1"}, {}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found: dict[str, float] = {}
     for what in COSTS:
         command = [sys.executable, __file__, what, json.dumps(size)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -139,7 +141,7 @@ def main() -> None:
         for size, each in zip(settings(), zip(*rounds, strict=True), strict=True)
     ]
     text = json.dumps({"provenance": provenance("make bench"), "standard": STANDARD, "costs": found})
-    (STORED / "scaling.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(STORED / "scaling.json", text + "\n")
 
 
 if __name__ == "__main__":

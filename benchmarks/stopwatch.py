@@ -1,7 +1,8 @@
 """A watch that can be stopped and started again: seconds on the wall, and those that the processor worked.
 
 With one thread the two are the same on a core that nobody else uses. On a busy machine only the second says what the
-work takes.
+work takes. What is short and can be repeated is timed by torch.utils.benchmark; this is for what runs once, and pauses:
+a whole training.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ For each seed there are points of its own, and all contestants with as many poin
 turns, seed by seed, so that a busy hour of the machine meets all of them. What is scored is the end of a training whose
 length was fixed before; shorter ones are run too, to see what comes when. One thread. Each run is a file of its own as
 soon as it has ended, so a series that is interrupted goes on where it was. With seeds that are not in the plan nothing
-is stored: what comes out is printed beside what is.
+goes to the package: what comes out is printed beside what is there.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from torch import Generator, Tensor
 
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.experiment.results import STORED, load_results, provenance
+from diffusion_notes.experiment.runs import Runs, write_whole
 from diffusion_notes.measured import REFERENCES, scores
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -110,7 +111,7 @@ def theirs(one: Contestant, steps: tuple[int, ...], seed: int) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         points, out = f"{folder}/points.npy", f"{folder}/out.npz"
         np.save(points, data(seed, one.points).numpy())
-        command = [PYTHON, ROOT / "benchmarks" / "peers.py", one.name, points, out, "--seed", str(seed)]
+        command = [str(PYTHON), str(ROOT / "benchmarks" / "peers.py"), one.name, points, out, "--seed", str(seed)]
         subprocess.run([*command, "--steps", *map(str, steps)], check=True, capture_output=True, env=ALONE)
         with np.load(out) as found:
             notes, samples = json.loads(str(found["notes"])), torch.from_numpy(found["samples"])
@@ -130,16 +131,17 @@ def planned(seeds: Iterable[int]) -> Iterator[tuple[Contestant, tuple[int, ...],
     return ((one, steps, seed) for seed in seeds for one in CONTESTANTS for steps in one.runs())
 
 
-def file(one: Contestant, steps: tuple[int, ...], seed: int) -> Path:
-    """Where a run is noted."""
-    return RUNS / f"{one.name}, {one.points}, {'-'.join(map(str, steps))}, {seed}.json"
+def name_of(one: Contestant, steps: tuple[int, ...], seed: int) -> str:
+    """The key of a run."""
+    return f"{one.name}, {one.points}, {'-'.join(map(str, steps))}, {seed}"
 
 
 def noted(one: Contestant, steps: tuple[int, ...], seed: int, before: list[dict]) -> list[dict]:
     """What a run has found; where it was not run anew, what is stored with the package."""
-    if (path := file(one, steps, seed)).exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    about = one.name, one.points, seed
+    found = Runs(RUNS).get(name_of(one, steps, seed))
+    if found is not None:
+        return found
+    about = (one.name, one.points, seed)
     return [each for each in before if key(each) == about and each["steps"] in steps]
 
 
@@ -153,7 +155,7 @@ def gather() -> dict:
     before = load_results("training")["runs"] if (STORED / "training.json").exists() else []
     runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
     smallest = SwissRoll().noise_mmse(SCHEDULE.alpha_bar[TIMES]).tolist()
-    steps, wanted = RUNS / "steps.json", (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
+    wanted = (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
     return {
         "provenance": provenance("make bench-peers"),
         "versions of others": dict(re.findall(r"([a-z]+)==([\d.]+\d)", wanted)),
@@ -161,9 +163,16 @@ def gather() -> dict:
         "times": TIMES,
         "smallest loss at": smallest,
         "smallest loss": over_all_times(smallest, TIMES),
-        "steps": json.loads(steps.read_text(encoding="utf-8")) if steps.exists() else {},
+        "steps": Runs(RUNS).get("steps", {}),
         "runs": runs,
     }
+
+
+def costs_of_a_step() -> dict[str, dict[str, float]]:
+    """What a step of each recipe costs, compiled and wider ones too, against its matrix products."""
+    found = {name: ratios(RECIPES[name]) for name in ("this book", "this book, group targets")}
+    found["this book, compiled"] = ratios(Recipe(), compiled=True)
+    return found | {f"this book, width {width}": ratios(Recipe(size={"width": width})) for width in (128, 256)}
 
 
 def summary(runs: list[dict]) -> str:
@@ -190,21 +199,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[one.name for one in CONTESTANTS], metavar="NAME")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    RUNS.mkdir(parents=True, exist_ok=True)
     RECIPES["this book"].train(data(0, 100), 1, Generator())  # what is loaded at the first step is not the training's
-    if not (RUNS / "steps.json").exists():
-        found = {name: ratios(RECIPES[name]) for name in ("this book", "this book, group targets")}
-        found["this book, compiled"] = ratios(Recipe(), compiled=True)
-        found |= {f"this book, width {width}": ratios(Recipe(size={"width": width})) for width in (128, 256)}
-        (RUNS / "steps.json").write_text(json.dumps(found), encoding="utf-8")
+    runs = Runs(RUNS)
+    runs.once("steps", costs_of_a_step)
     for one in planned(chosen.seeds):
-        if not file(*one).exists() and (chosen.peers or not one[0].peer) and one[0].name in chosen.only:
-            found = run(*one)
-            file(*one).write_text(json.dumps(found), encoding="utf-8")
-            print(summary(found) or file(*one).stem, flush=True)
+        wanted = (chosen.peers or not one[0].peer) and one[0].name in chosen.only
+        if wanted and runs.once(name_of(*one), run, *one):
+            print(summary(runs[name_of(*one)]) or name_of(*one), flush=True)
     if set(chosen.seeds) <= set(SEEDS):
         found = gather()
-        (STORED / "training.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+        write_whole(STORED / "training.json", json.dumps(found) + "\n")
         print(summary(found["runs"]))
     elif (STORED / "training.json").exists():
         print("stored:\n" + summary(load_results("training")["runs"]))

@@ -14,7 +14,7 @@ settings.load_profile("book")
 
 
 # those that take longest come first, after the notebooks, so that no worker ends with one of them
-LONGEST = ["test_readable_pages", "test_pages", "test_explorable_pages", "test_equations"]
+LONGEST = ["test_readable_pages", "test_pages", "test_explorable_pages", "test_equations_verdicts", "test_equations"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -176,6 +176,7 @@ NOT_CALLED = {
     "equations.Report", "equations.Verdict", "fitting.CheckpointError",
     "chains.Chain", "chains.Chain.prior", "chains.Chain.infer", "chains.Chain.generate",
     "explorables.Explorable",
+    "experiment.runs.Runs", "experiment.runs.Runs.once", "experiment.runs.finite", "experiment.runs.write_whole",
 }  # fmt: skip
 
 

@@ -1,138 +1,115 @@
-"""The mutants of the code: which changes are tried, how they are counted, and what is refused."""
+"""The mutants of the code: which changes are tried, that each meets the tests, how they are counted."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shlex
-import signal
+import shutil
 import subprocess
 import sys
-import time
+import tomllib
 
 import pytest
 from notebooks import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
-import fork_tests
 import mutants_code
-from fork_tests import CLIENT, serving
 
-RIGHT, WRONG = "return 42", "return 41"
+RECORD = json.loads(mutants_code.RECORD.read_text(encoding="utf-8"))
+REASONS = tomllib.loads(mutants_code.EXPLAINED.read_text(encoding="utf-8"))
+MODULE = "import functools\n\n\n@functools.cache\ndef answer():\n    return 6 * 7\n"
+TESTS = "from diffusion_notes.sums import answer\n\n\ndef test_answer():\n    assert answer() == 42\n"
+CONFTEST = "import hypothesis\n\nhypothesis.settings.register_profile('verdict')\n"
 ENDLESS = """
+import os, subprocess, sys, time
+
+def test_endless():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     with open("running", "w") as file:
-        print(os.getpid(), file=file)
-    while True:
-        pass
+        file.write(f"{os.getpid()} {child.pid}")
+    time.sleep(600)
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_plugins(monkeypatch):
-    """Which take a while to import."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of one module, in which the tool runs in a process of its own."""
+    for name, text in {"diffusion_notes/sums.py": MODULE, "tests/test_sums.py": TESTS}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "diffusion_notes" / "__init__.py").touch()
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "mutants.json").write_text("{}", encoding="utf-8")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(re.sub(r"(?m)^warm = .*$", "warm = []", settings), encoding="utf-8")
+    return tmp_path
 
 
-def ask(folder, body):
-    """Have the tests of a folder run by the server, with that in its code."""
-    (folder / "answers.py").write_text(f"import os\n\ndef answer():\n    {body.strip()}\n", encoding="utf-8")
-    test = "from answers import answer\n\ndef test_answer():\n    assert answer() == 42\n"
-    (folder / "test_answers.py").write_text(test, encoding="utf-8")
-    command = ["sh", "-c", f"{shlex.join(CLIENT)}; exit $?"]  # the shell is in the place of cosmic-ray
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def examine(project, *more: str) -> tuple[int, str]:
+    command = [sys.executable, "tools/mutants_code.py", *more]
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
-def seen(look):
-    """Wait until something is there, which it is soon."""
-    for _ in range(3000):
-        if found := look():
-            return found
-        time.sleep(0.02)
-    return pytest.fail("it never came")
+def test_each_change_meets_the_tests_and_a_sitting_goes_on_where_it_was(project):
+    """Of 6 * 7 every change of a number or of the product is seen, that nothing is cached is not."""
+    (project / "tools" / "mutants_explained.toml").write_text("", encoding="utf-8")
+    assert examine(project, "sums") == (1, "sums: 6 of 7\n  not seen: without @functools.cache def answer():\n")
+    reason = '"it is quick" = ["without @functools.cache def answer():"]\n'
+    (project / "tools" / "mutants_explained.toml").write_text(reason, encoding="utf-8")
+    (session,) = (project / "_build" / "mutants").glob("sums-*.sqlite")
+    before = session.read_bytes()
+    assert examine(project, "sums") == (1, "sums: 6 of 7\n")  # which is less than nine in ten
+    assert session.read_bytes() == before  # nothing was tried twice
+    found = json.loads((project / "benchmarks" / "mutants.json").read_text(encoding="utf-8"))["sums"]
+    assert found["survivors"] == [
+        {"code": "@functools.cache", "changed": "without @functools.cache def answer():", "why": "it is quick"}
+    ]
+    assert (project / "diffusion_notes" / "sums.py").read_text(encoding="utf-8") == MODULE
 
 
-def started(folder):
-    """The process that runs the tests, which never end."""
-    return int(seen(lambda: (folder / "running").exists() and (folder / "running").read_text(encoding="utf-8")))
+def test_tests_that_fail_anyhow_kill_nothing(project):
+    (project / "tests" / "test_sums.py").write_text(TESTS.replace("42", "43"), encoding="utf-8")
+    code, said = examine(project, "sums")
+    assert code == 1
+    assert "sums: the tests fail before anything is changed" in said
+    assert "assert answer() == 43" in said
 
 
-def is_gone(process):
+def is_gone(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    return False
+    with open(f"/proc/{process}/stat", encoding="ascii") as file:
+        return file.read().split()[2] == "Z"
 
 
-def test_the_tests_run_in_a_fork_that_sees_each_change_and_ends_when_nobody_waits(tmp_path):
-    with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
-        for body, code, words in ((RIGHT, 0, "1 passed"), (WRONG, 1, "assert 41 == 42"), (RIGHT, 0, "1 passed")):
-            asking = ask(tmp_path, body)
-            assert words in asking.communicate()[0]
-            assert asking.returncode == code
-        with ask(tmp_path, ENDLESS) as asking:
-            running = started(tmp_path)
-            assert not is_gone(running)
-            os.killpg(asking.pid, signal.SIGKILL)  # as cosmic-ray does when the time is over
-        assert seen(lambda: is_gone(running))
-        assert ask(tmp_path, RIGHT).wait() == 0
+def passes(folder, test: str, timeout: float) -> bool:
+    """Whether a test passes, as the tool asks, in a process of its own."""
+    (folder / "test_it.py").write_text(test, encoding="utf-8")
+    (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    ask = f"import mutants_code; raise SystemExit(not mutants_code.passes(['test_it.py'], {timeout}))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tools"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {"PYTEST_PLUGINS": "_hypothesis_pytestplugin"}
+    return subprocess.run([sys.executable, "-c", ask], cwd=folder, env=environment, check=False).returncode == 0
 
 
-def test_quick_tests_come_first_once_it_is_known_which_are(tmp_path):
-    slow_first = "import time\n\ndef test_slow():\n    time.sleep(0.1)\n\ndef test_quick():\n    pass\n"
-    (tmp_path / "test_both.py").write_text(slow_first, encoding="utf-8")
-    with serving(tmp_path, ["-v", "-p", "no:cacheprovider"], warm=()):
-        first, then = (subprocess.run(CLIENT, cwd=tmp_path, stdout=subprocess.PIPE, check=True) for _ in range(2))
-    assert re.findall(rb"test_(slow|quick) PASSED", first.stdout) == [b"slow", b"quick"]
-    assert re.findall(rb"test_(slow|quick) PASSED", then.stdout) == [b"quick", b"slow"]
+def test_what_never_ends_is_stopped_with_all_that_it_has_started(tmp_path):
+    assert not passes(tmp_path, ENDLESS, timeout=10)
+    both = (tmp_path / "running").read_text(encoding="utf-8").split()
+    assert [is_gone(int(process)) for process in both] == [True, True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is mapped does not count as data")
 def test_who_asks_for_all_the_memory_is_refused(tmp_path):
-    with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
-        asking = ask(tmp_path, f"return len(bytearray({fork_tests.MEMORY}))")
-        assert "MemoryError" in asking.communicate()[0]
-    assert asking.returncode == 1
-
-
-def test_without_a_server_nothing_counts_as_killed(tmp_path):
-    asking = ask(tmp_path, RIGHT)
-    asking.communicate()
-    assert asking.returncode == -signal.SIGKILL  # and not the exit code of tests that fail
-
-
-def test_when_the_server_stops_the_tests_stop(tmp_path):
-    with serving(tmp_path, ["-q", "-p", "no:cacheprovider"], warm=()):
-        asking = ask(tmp_path, ENDLESS)
-        running = started(tmp_path)
-    asking.communicate()
-    assert is_gone(running)
-    assert asking.returncode == -signal.SIGKILL
-
-
-def tried(operator: str, outcome: str | None, after: str = "b") -> list:
-    """What cosmic-ray tells of a mutant; without an outcome, one that a filter left out."""
-    diff = f"--- mutation diff ---\n--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n same\n-    a\n+    {after}\n same"
-    mutation = {"operator_name": f"core/{operator}", "occurrence": 0, "start_pos": [7, 4]}
-    result = {"worker_outcome": "normal" if outcome else "skipped", "test_outcome": outcome, "diff": diff}
-    return [{"mutations": [mutation]}, result]
-
-
-def test_what_is_left_out_is_neither_killed_nor_survives():
-    items = [
-        tried("ReplaceBinaryOperator_Sub_Add", "survived", "c"),
-        tried("NumberReplacer", "survived"),
-        tried("NumberReplacer", "killed"),
-        tried("NumberReplacer", "incompetent"),
-        tried("ReplaceBinaryOperator_Sub_RShift", None),
-    ]
-    found = mutants_code.verdict(items, {"c": "it is the same"})
-    assert found.pop("survivors") == [
-        {"line": 7, "code": "a", "changed": "b"},
-        {"line": 7, "code": "a", "changed": "c", "why": "it is the same"},
-    ]
-    assert found == {"mutants": 4, "killed": 2, "share": 0.5}
+    assert passes(tmp_path, "def test_little():\n    bytearray(1000)\n", timeout=60)
+    assert not passes(tmp_path, f"def test_much():\n    bytearray({mutants_code.MEMORY})\n", timeout=60)
+    assert "MemoryError" in (tmp_path / "said").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -150,55 +127,43 @@ def test_what_is_left_out_is_neither_killed_nor_survives():
     ],
 )
 def test_the_nearest_relatives_are_tried(operator, kept):
-    assert kept != any(re.match(pattern, f"core/{operator}") for pattern in mutants_code.LEFT_OUT)
+    assert kept != bool(re.match(mutants_code.CHOSEN["left-out"], f"core/{operator}"))
 
 
-def test_every_module_of_maths_has_tests_of_its_own():
-    for module in mutants_code.MATHS:
-        assert (ROOT / "diffusion_notes" / f"{module}.py").is_file()
-        assert (ROOT / "tests" / f"test_{module}.py").is_file()
+def test_the_modules_of_maths_are_found_in_the_package():
+    assert {"ddpm", "swiss_roll", "vae"} <= set(mutants_code.modules())
+    assert not {"__init__", "data/known"} & set(mutants_code.modules())
 
 
-def test_a_module_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["mutants_code.py", "chains"])
-    with pytest.raises(SystemExit, match=r"MODULE must be one of best_levels, bound, chain, .*, got chains"):
-        mutants_code.main()
+@pytest.mark.parametrize("name", ["chain_of_command", "../tests/conftest"])
+def test_a_module_that_is_none_is_refused(name):
+    with pytest.raises(SystemExit, match=rf"MODULE must be a module with tests of its own, such as \w+.*, got {name}"):
+        mutants_code.sources(name)
 
 
-RECORD = json.loads(mutants_code.RECORD.read_text(encoding="utf-8"))
+def test_the_name_of_a_module_and_its_tests_is_what_they_do(project, monkeypatch):
+    monkeypatch.setattr(mutants_code, "ROOT", project)
+    before = mutants_code.meaning("sums")
+    path = project / "diffusion_notes" / "sums.py"
+    path.write_text('"""Sums."""\n' + MODULE.replace("6 * 7", "(6*7)  # the answer"), encoding="utf-8")
+    assert mutants_code.meaning("sums") == before
+    path.write_text(MODULE.replace("6 * 7", "7 * 6"), encoding="utf-8")
+    assert mutants_code.meaning("sums") != before
 
 
-def test_two_processes_do_not_examine_one_module(monkeypatch, tmp_path):
-    monkeypatch.setattr(mutants_code, "SESSIONS", tmp_path / "mutants")
-    with mutants_code.alone("chain"):
-        with mutants_code.alone("bound"):
-            pass
-        with pytest.raises(SystemExit, match="chain is being examined"), mutants_code.alone("chain"):
-            pass
-    with mutants_code.alone("chain"):
-        pass
-
-
-def test_a_line_that_is_taken_away_has_a_name():
-    found = mutants_code.verdict([tried("RemoveDecorator", "survived", "")], {"without a": "it is kept"})
-    assert found["survivors"] == [{"line": 7, "code": "a", "changed": "without a", "why": "it is kept"}]
-
-
-def test_nearly_all_are_killed_and_the_others_explained():
-    assert set(RECORD) == set(mutants_code.MATHS)
-    for module, found in RECORD.items():
-        assert found["sources"] == mutants_code.sources_of(module), f"run tools/mutants_code.py {module}"
-        assert len(found["survivors"]) == found["mutants"] - found["killed"]
-        assert found["share"] == pytest.approx(found["killed"] / found["mutants"], abs=0.001)
-        assert found["share"] >= 0.9, module
-        unexplained = [survivor["changed"] for survivor in found["survivors"] if not survivor.get("why")]
-        assert not unexplained, module
-
-
-@pytest.mark.parametrize("module", mutants_code.MATHS)
-def test_what_is_explained_is_what_survived(module):
-    """An explanation that is not needed any more is taken out."""
+@pytest.mark.parametrize("module", RECORD)
+def test_a_record_is_well_formed(module):
+    """Whether it is of the present code does not matter here: that is asked for at night."""
     found = RECORD[module]
-    assert {survivor["changed"]: survivor.get("why") for survivor in found["survivors"]} == mutants_code.reasons(module)
-    lines = (ROOT / "diffusion_notes" / f"{module}.py").read_text(encoding="utf-8").splitlines()
-    assert all(lines[survivor["line"] - 1].strip() == survivor["code"] for survivor in found["survivors"])
+    assert set(found) == {"sources", "mutants", "killed", "share", "survivors"}
+    assert len(found["survivors"]) == found["mutants"] - found["killed"]
+    assert found["share"] == pytest.approx(found["killed"] / found["mutants"], abs=0.001)
+    assert found["share"] >= mutants_code.CHOSEN["at-least"]
+    why = {line: reason for reason, lines in REASONS.items() for line in lines}
+    assert {survivor["why"] for survivor in found["survivors"]} <= set(REASONS)
+    assert all(survivor["why"] == why[survivor["changed"]] for survivor in found["survivors"])
+
+
+def test_an_explanation_that_is_not_needed_any_more_is_taken_out():
+    survived = {survivor["changed"] for found in RECORD.values() for survivor in found["survivors"]}
+    assert {line for lines in REASONS.values() for line in lines} == survived

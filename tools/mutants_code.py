@@ -1,170 +1,180 @@
 """Would the tests see it? The modules that carry the maths, with one operator, number, condition or loop changed.
 
-    python tools/mutants_code.py [MODULE ...]
+    python tools/mutants_code.py [MODULE ...]      such as schedule or chains/protocol
 
-cosmic-ray makes the changes, in a copy of the project, and runs the module's own tests and its examples on each. A
-sitting that is interrupted goes on where it was, until the module or its tests change. Of the arithmetic operators
-only the nearest relatives are tried, since hardly a test lets a product pass for a shift of bits; and none for "|",
-which nearly always stands in an annotation, where it is not evaluated. What survives is listed in the record, with
-the reason if mutants_explained.toml has one: it is to be killed, or explained where it changes nothing.
+cosmic-ray makes the changes, in a copy of the project, and its session remembers what became of each, so a sitting that
+is interrupted goes on where it was, until the module or its tests do something else. They run in a fork, which has
+torch already. [tool.mutants] in pyproject.toml says which modules are meant and which changes are left out.
 """
 
 from __future__ import annotations
 
-import fcntl
+import difflib
+import gc
 import json
-import shlex
+import os
+import re
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 import tomllib
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import chdir, suppress
+from importlib import import_module
+from importlib.metadata import entry_points
+from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 
-from fork_tests import CLIENT, serving
+import pytest
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import use_db
+from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
+from filelock import FileLock
+from syntax import fingerprint, tree
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ROOT / "_build" / "mutants"
 RECORD = ROOT / "benchmarks" / "mutants.json"
 EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
-TOOLS = ROOT / ".venv-mutants" / "bin"
-MATHS = (
-    "best_levels", "bound", "chain", "clusters", "ddpm", "diffusion", "distributions", "hierarchical_vae",
-    "ladder", "layerwise", "linear_gaussian", "neural_chain", "parameterisations", "quadrature", "quality",
-    "rungs", "scalar_latent", "swiss_roll", "tables", "vae",
-)  # fmt: skip
-OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=verdict")
-LEFT_OUT = [
-    r"core/ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Mul_Add|Div_Mul|Pow_Mul|FloorDiv_Div|Mod_Mul)",
-    r"core/ReplaceUnaryOperator_(?!Delete_Not|Delete_USub)",  # "+1" is what "1" is
-]
-CONFIGURATION = """\
-[cosmic-ray]
-module-path = "diffusion_notes/{module}.py"
-timeout = {timeout}
-excluded-modules = []
-test-command = "{command}"
-distributor.name = "local"
-
-[cosmic-ray.filters.operators-filter]
-exclude-operators = {left_out}
-"""
+CHOSEN = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutants"]
+OPTIONS = ("-q", "-x", "--ff", "--assert=plain", "--hypothesis-profile=verdict")
+MEMORY = 6 * 2**30  # bytes: a changed number may ask for all there is
 
 
-def copy(to: Path) -> Path:
-    """The project as it stands, where it may be changed."""
-    for part in ("benchmarks", "diffusion_notes", "tests"):
-        shutil.copytree(ROOT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("pyproject.toml", "conftest.py"):
-        shutil.copy(ROOT / part, to / part)
-    return to
+def modules() -> list[str]:
+    """The modules that carry the maths, as paths in the package."""
+    package = ROOT / "diffusion_notes"
+    paths = sorted(path for pattern in CHOSEN["modules"] for path in package.glob(f"{pattern}.py"))
+    names = [path.relative_to(package).with_suffix("").as_posix() for path in paths if path.stem != "__init__"]
+    return [name for name in names if name not in CHOSEN["without"]]
 
 
-def sources_of(module: str) -> str:
-    """One name for a module and its tests as they stand."""
-    sources = [ROOT / "diffusion_notes" / f"{module}.py", ROOT / "tests" / f"test_{module}.py"]
-    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+def sources(module: str) -> list[str]:
+    """The file of a module, where its examples are, and those of its tests, whose names begin with its path."""
+    name = module.replace("/", "_")
+    paths = [*ROOT.glob(f"tests/test_{name}.py"), *sorted(ROOT.glob(f"tests/test_{name}_*.py"))]
+    found = [path.relative_to(ROOT).as_posix() for path in paths]
+    if not found or not (ROOT / "diffusion_notes" / f"{module}.py").exists():
+        raise SystemExit(f"MODULE must be a module with tests of its own, such as {modules()[0]}, got {module}")
+    return [f"diffusion_notes/{module}.py", *found]
 
 
-def examine(module: str) -> dict:
-    """Try all the mutants of a module that have not been tried."""
-    sources = sources_of(module)
-    session = SESSIONS / f"{module}-{sources}.sqlite"
-    tests = [*OPTIONS, f"tests/test_{module}.py", f"diffusion_notes/{module}.py"]
-    with alone(module), tempfile.TemporaryDirectory() as folder:
-        project = copy(Path(folder) / "copy")
-        with serving(project, tests):
-            tried = changed(module, session, project)
-    return {"sources": sources} | verdict(tried, reasons(module))
+def meaning(module: str) -> str:
+    """One name for what a module and its tests do."""
+    return fingerprint(*(tree((ROOT / path).read_text(encoding="utf-8")) for path in sources(module)))
 
 
-@contextmanager
-def alone(module: str) -> Iterator[None]:
-    """Two processes would both write down what each mutant did, and so count it twice."""
+def examine(module: str) -> list[WorkResult]:
+    """What became of each change that is not left out, in this sitting or an earlier one."""
+    code, *tests = sources(module)
     SESSIONS.mkdir(parents=True, exist_ok=True)
-    with (SESSIONS / f"{module}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"{module} is being examined by another process") from None
-        yield
+    session = SESSIONS / f"{module.replace('/', '.')}-{meaning(module)}.sqlite"
+    with FileLock(f"{session}.lock", blocking=False), tempfile.TemporaryDirectory() as copy, chdir(copy):
+        for part in ("benchmarks", "diffusion_notes", "tests"):
+            shutil.copytree(ROOT / part, part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "conftest.py"):
+            shutil.copy(ROOT / part, part)
+        start = time.perf_counter()
+        if not passes([*tests, code], timeout=1800):
+            raise SystemExit(f"{module}: the tests fail before anything is changed:\n{Path('said').read_text()}")
+        timeout = 30 + 5 * (time.perf_counter() - start)
+        with use_db(session) as db:
+            if not db.num_work_items:
+                init([Path(code)], db, {})
+            for item in db.pending_work_items:
+                (change,) = item.mutations
+                if not re.match(CHOSEN["left-out"], change.operator_name):
+                    db.set_result(item.job_id, outcome(change, [*tests, code], timeout))
+            return [result for _, result in db.completed_work_items if result.test_outcome]
 
 
-def changed(module: str, session: Path, project: Path) -> list:
-    """What cosmic-ray tells of each mutant."""
-    command, timeout = shlex.join(CLIENT), 30 + 5 * seconds(project)
-    configuration = project / "mutants.toml"
-    text = CONFIGURATION.format(module=module, timeout=timeout, command=command, left_out=json.dumps(LEFT_OUT))
-    configuration.write_text(text, encoding="utf-8")
-
-    def cosmic_ray(tool: str, *arguments: str | Path) -> str:
-        command = [TOOLS / tool, *arguments]
-        return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-    if not session.exists():
-        whole = session.with_suffix(".part")  # one that is interrupted here would lack its filter for ever
-        whole.unlink(missing_ok=True)
-        cosmic_ray("cosmic-ray", "init", configuration, whole)
-        cosmic_ray("cr-filter-operators", whole, configuration)
-        whole.rename(session)
-    cosmic_ray("cosmic-ray", "exec", configuration, session)
-    return [json.loads(line) for line in cosmic_ray("cosmic-ray", "dump", session).splitlines()]
+def outcome(change: MutationSpec, tests: list[str], timeout: float) -> WorkResult:
+    """Make a change, run the tests, and take the change back."""
+    operator = get_operator(change.operator_name)(**change.operator_args)
+    with use_mutation(change.module_path, operator, change.occurrence) as (before, after):
+        if after is None:
+            return WorkResult(WorkerOutcome.NO_TEST)
+        seen = not passes(tests, timeout)
+    difference = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm=""))[3:]
+    test_outcome = TestOutcome.KILLED if seen else TestOutcome.SURVIVED
+    return WorkResult(WorkerOutcome.NORMAL, test_outcome=test_outcome, diff="\n".join(difference))
 
 
-def seconds(project: Path) -> float:
-    """How long the tests take before anything is changed, all that is imported included."""
-    start = time.perf_counter()
-    done = subprocess.run(CLIENT, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - start
+def passes(tests: list[str], timeout: float) -> bool:
+    """Whether the tests pass in the working directory; what they say is in the file ``said`` there."""
+    process = get_context("fork").Process(target=_test, args=(tests,))
+    process.start()
+    assert process.pid is not None
+    try:
+        process.join(timeout)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and with it whatever it has started
+        process.join()
+    return process.exitcode == 0
 
 
-def reasons(module: str) -> dict[str, str]:
-    """Why a changed line does what the line did, for those of which somebody has found out."""
-    explained = tomllib.loads(EXPLAINED.read_text(encoding="utf-8")).get(module, {})
-    return {line: why for why, lines in explained.items() for line in lines}
+def _test(tests: list[str]) -> None:
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    with open("said", "wb") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    tqdm.set_lock(RLock())  # its own is shared with other forks, and who is killed keeps it
+    os.environ["PYTHONPATH"] = os.getcwd()
+    sys.path.insert(0, os.getcwd())
+    sys.dont_write_bytecode = True  # two changes within a second may look alike to Python
+    code = pytest.main([*OPTIONS, *tests])
+    sys.stdout.flush()
+    os._exit(code)
 
 
-def verdict(tried: list, why: dict[str, str]) -> dict:
-    """How many were killed, and what became of the lines where they were not."""
-    tried = [(item["mutations"][0], result) for item, result in tried if result["worker_outcome"] != "skipped"]
-    counts = Counter(result["test_outcome"] for _, result in tried)
-    killed = counts["killed"] + counts["incompetent"]
+def summary(results: list[WorkResult], reasons: dict[str, list[str]]) -> dict:
+    """How many changes were seen, and which were not: the line, what it became, and why that makes no difference."""
+    why = {line: reason for reason, lines in reasons.items() for line in lines}
     survivors = []
-    for mutation, result in tried:
-        if result["test_outcome"] == "survived":
-            before, after = (changed_line(result["diff"], sign) for sign in "-+")
-            after = after or f"without {before}"
-            survivor = {"line": mutation["start_pos"][0], "code": before, "changed": after}
-            survivors.append(survivor | ({"why": why[after]} if after in why else {}))
-    survivors.sort(key=lambda survivor: (survivor["line"], survivor["changed"]))
-    return {"mutants": len(tried), "killed": killed, "share": round(killed / len(tried), 3), "survivors": survivors}
+    for result in (each for each in results if each.test_outcome == TestOutcome.SURVIVED):
+        lines = [(line[0], line[1:].strip()) for line in result.diff.splitlines() if line[1:].strip()]
+        before = " ".join(line for sign, line in lines if sign == "-")
+        after = " ".join(line for sign, line in lines if sign == "+") or f"without {before} {lines[-1][1]}"
+        survivors.append({"code": before, "changed": after, "why": why.get(after)})
+    survivors.sort(key=lambda survivor: (survivor["code"], survivor["changed"]))
+    killed = len(results) - len(survivors)
+    return {"mutants": len(results), "killed": killed, "share": round(killed / len(results), 3), "survivors": survivors}
 
 
-def changed_line(diff: str, sign: str) -> str:
-    """The line that a difference takes away, or puts there."""
-    found = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and line[1:3] != sign * 2]
-    return " ".join(line for line in found if line)
+def warm() -> None:
+    """Import what pytest and the tests import, once for all the forks; nothing of the project, which is changed."""
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    for name in CHOSEN["warm"]:
+        import_module(name)
+    gc.freeze()  # or every fork goes over all of it
 
 
-def main() -> None:
-    """Examine, and note what was found."""
-    unknown = set(sys.argv[1:]) - set(MATHS)
-    if unknown:
-        raise SystemExit(f"MODULE must be one of {', '.join(MATHS)}, got {', '.join(sorted(unknown))}")
-    for module in sys.argv[1:] or MATHS:
-        found = examine(module)
-        record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-        record = dict(sorted((record | {module: found}).items()))
-        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(module, {key: value for key, value in found.items() if key != "survivors"}, flush=True)
+def main() -> int:
+    """Examine, and note what was found; 1 if too little is seen, or something is not seen and not explained."""
+    warm()
+    reasons = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))
+    failed = 0
+    for module in sys.argv[1:] or modules():
+        found = {"sources": meaning(module)} | summary(examine(module), reasons)
+        with FileLock(SESSIONS / "record.lock"):
+            record = json.loads(RECORD.read_text(encoding="utf-8")) | {module: found}
+            if not sys.argv[1:]:  # those of modules that are gone
+                record = {name: each for name, each in record.items() if name in modules()}
+            RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n", encoding="utf-8")
+        unexplained = [survivor["changed"] for survivor in found["survivors"] if not survivor["why"]]
+        failed += found["share"] < CHOSEN["at-least"] or bool(unexplained)
+        print(f"{module}: {found['killed']} of {found['mutants']}", *unexplained, sep="\n  not seen: ", flush=True)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -19,7 +19,7 @@ def normalise(outputs: list) -> list:
     joined: list = []
     for output in outputs:
         output.get("data", {}).pop(WIDGET, None)
-        before = joined[-1] if joined else {}
+        before = joined[-1] if joined else nbformat.NotebookNode()
         if output.output_type == "stream" == before.get("output_type") and output.name == before.name:
             before.text += output.text
         else:

@@ -45,7 +45,8 @@ def checked(url: str) -> str:
 def release(root: Path) -> str:
     """The tag of the version that the package says."""
     init = (root / "diffusion_notes" / "__init__.py").read_text(encoding="utf-8")
-    return "v" + re.search(r'__version__ = "(.+)"', init)[1]
+    (version,) = re.findall(r'__version__ = "(.+)"', init)
+    return "v" + version
 
 
 def address(root: Path) -> str:

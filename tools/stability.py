@@ -3,14 +3,14 @@
     python tools/stability.py [RUNS [NOTEBOOK ...]]
 
 The runs differ in torch's threads, in the seed of Python's hashes, and in whether torch may use algorithms that are not
-deterministic. Each is noted in the notebook's file as soon as it has ended, so that a series that is interrupted goes
-on where it was; a change of the package, or of a cell that is run, begins another. Processes with different notebooks
-may stand side by side.
+deterministic. Each is kept as soon as it has ended, so that a series that is interrupted goes on where it was, and
+several processes may share it. A series belongs to what the package and the cells do: a comment, a docstring or a
+sentence may change, but another line of code begins another series. The notebook's record in benchmarks/stability says
+what was found last.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -22,7 +22,12 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
+from syntax import fingerprint, tree
+
+from diffusion_notes.experiment.runs import Runs, write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "_build" / "stability"
 RECORDS = ROOT / "benchmarks" / "stability"
 # what a kernel does when it starts, where torch may not choose
 STRICT = "import torch\n\ntorch.use_deterministic_algorithms(True)\n"
@@ -39,28 +44,20 @@ def settings(runs: int = 20) -> list[dict]:
 
 
 def sources(notebook: Path, root: Path = ROOT) -> str:
-    """One name for all that the outputs of a notebook depend on, and for the outputs; a sentence may change."""
-    code = cells(notebook)
-    whole = hashlib.sha256(code)
-    for path in sorted([*root.glob("diffusion_notes/**/*.*"), root / "requirements.txt"]):
-        if path.suffix != ".pyc" and matters(path, code):
-            whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return whole.hexdigest()[:16]
+    """One name for what the outputs of a notebook depend on: what its cells and the package do, and stored numbers.
 
-
-def matters(path: Path, code: bytes) -> bool:
-    """Stored results matter where a cell names them, an explorable's own files where it is shown, all others always."""
-    if path.parent.name == "results":
-        return rf"results(\"{path.stem}\")".encode() in code
-    if path.parent.name == "explorables" and all(path.with_suffix(end).exists() for end in (".py", ".js")):
-        return rf"data-explorable=\"{path.stem}\"".encode() in code
-    return True
-
-
-def cells(notebook: Path) -> bytes:
-    """The cells of a notebook that are run, with what they show."""
-    every = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return json.dumps([cell for cell in every if cell["cell_type"] == "code"], sort_keys=True).encode()
+    Stored results are among them where a cell names them. Scripts of explorables are not: they run in the page.
+    """
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    code = ["".join(cell["source"]) for cell in cells]
+    parts: list[str | bytes] = [tree(cell) for cell in code]
+    package = root / "diffusion_notes"
+    parts += [tree(path.read_text(encoding="utf-8")) for path in sorted(package.rglob("*.py"))]
+    parts += [path.read_bytes() for ending in ("lark", "safetensors") for path in sorted(package.rglob(f"*.{ending}"))]
+    for path in sorted(package.rglob("stored/*.json")):
+        if any(f'load_results("{path.stem}")' in cell for cell in code):
+            parts.append(path.read_bytes())
+    return fingerprint(*parts, (root / "requirements.txt").read_bytes())
 
 
 def run(how: dict, notebook: Path) -> dict:
@@ -75,8 +72,10 @@ def run(how: dict, notebook: Path) -> dict:
             "OMP_WAIT_POLICY": "passive",  # a thread that waits leaves its core to others: they may be more than cores
             "PYTHONHASHSEED": str(how["hash seed"]),
         }
-        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short", notebook]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--tb=short"]
+        done = subprocess.run(
+            [*command, str(notebook)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
     ending = ENDING.search(done.stdout)
     failed, passed = (int(number or 0) for number in ending.groups()) if ending else (1, 0)
     if done.returncode:
@@ -84,31 +83,40 @@ def run(how: dict, notebook: Path) -> dict:
     return how | {"passed": passed, "failed": failed or int(done.returncode != 0)}
 
 
-def load(notebook: Path) -> dict:
-    """The record of a notebook as it stands, or a new one if it is of other sources or another kind of machine."""
-    about = {
+def about(notebook: Path) -> dict[str, str]:
+    """What a series of runs belongs to: the sources and the kind of machine."""
+    return {
         "sources": sources(notebook),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "torch": version("torch"),
     }
+
+
+def series(notebook: Path, runs: int) -> dict:
+    """Make the runs that are still to be made, and note after each what there is."""
+    belongs = about(notebook)
+    made = Runs(RUNS / f"{notebook.stem}, {fingerprint(*belongs.values())}")
     path = RECORDS / f"{notebook.stem}.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return record if record.get("about") == about else {"about": about, "runs": []}
+    known = record["runs"] if record.get("about") == belongs else []
+    for how in settings(runs):
+        if not any(how.items() <= done.items() for done in known):
+            made.once(f"{how['hash seed']:03}", run, how, notebook)
+            known += [done for done in made.values() if done not in known]  # those of other processes too
+            known.sort(key=lambda done: done["hash seed"])
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, json.dumps({"about": belongs, "runs": known}, indent=1) + "\n")
+    return {"about": belongs, "runs": known}
 
 
 def main() -> int:
     """Do what is still to be done; 1 if anything failed."""
     runs, *names = sys.argv[1:] or ["20"]
-    RECORDS.mkdir(exist_ok=True)
     failed = 0
-    for notebook in map(Path, names or sorted(ROOT.glob("book/*.ipynb"))):
-        record = load(notebook)
-        for how in settings(int(runs)):
-            if not any(how.items() <= done.items() for done in record["runs"]):
-                record["runs"].append(run(how, notebook))
-                text = json.dumps(record, indent=1) + "\n"
-                (RECORDS / f"{notebook.stem}.json").write_text(text, encoding="utf-8")
+    notebooks = [Path(name) for name in names] or sorted(ROOT.glob("book/*.ipynb"))
+    for notebook in notebooks:
+        record = series(notebook, int(runs))
         broken = [done for done in record["runs"] if done["failed"]]
         failed += len(broken)
         print(f"{notebook.stem}: {len(record['runs'])} runs, {len(broken)} with a failure", *broken, flush=True)

@@ -2,10 +2,23 @@
 
 An algebraic relation is proved by SymPy. A relation among densities, expectations, divergences and bounds is evaluated,
 both sides, in worlds in which everything can be computed. What is not understood is said to be so, and never accepted.
+
+Four rooms, each of which uses those before it: `language` makes syntax trees of LaTeX, `worlds` are joint distributions
+in which everything is known, `evaluation` finds the value of a tree in a world, `verdicts` compares two sides in all of
+them. Above them stand the questions of a reader (`report`), those of an author (`pages`, and the command), the book's
+ledger, and a test of the checker itself (`mutants`).
 """
 
-from diffusion_notes.equations.anatomy import contains
-from diffusion_notes.equations.judge import Page, Verdict
-from diffusion_notes.equations.report import Report, check
+try:
+    from diffusion_notes.equations.report import Report, check, contains
+    from diffusion_notes.equations.verdicts.judge import Page, Verdict
+except ModuleNotFoundError as error:
+    library = (error.name or "").partition(".")[0]
+    if library not in ("lark", "scipy", "sympy"):
+        raise
+    raise ImportError(
+        f"diffusion_notes.equations needs {library}, which is not installed: pip install 'diffusion-notes[notebooks]'",
+        name=library,
+    ) from error
 
 __all__ = ["Page", "Report", "Verdict", "check", "contains"]

@@ -10,8 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from diffusion_notes.equations.judge import Verdict
 from diffusion_notes.equations.pages import judge_page
+from diffusion_notes.equations.verdicts.judge import Verdict
 
 __all__ = ["main"]
 

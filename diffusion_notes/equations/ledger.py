@@ -36,7 +36,8 @@ def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
         The text, and a line for each relation that may not stand in the book.
     """
     counts: Counter[str] = Counter()
-    bad, parts = [], []
+    bad: list[str] = []
+    parts: list[str] = []
     for title, path in pages:
         equations = judge_page(path)
         if equations:

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion_notes.equations.judge import Page
-from diffusion_notes.equations.nodes import Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.pages import chapter, displays
-from diffusion_notes.equations.proof import proved
-from diffusion_notes.equations.reading import read
+from diffusion_notes.equations.verdicts.judge import Page
+from diffusion_notes.equations.verdicts.proof import is_proved
 
 __all__ = ["Mutant", "main", "mutants", "trial"]
 
@@ -96,36 +96,34 @@ def mutants(latex: str) -> Iterator[Mutant]:
                 yield Mutant(kind, changed, match.start())
 
 
-def _normal(node: Node, chain: bool) -> Node:
-    """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle.
-
-    In a Markov chain a condition that another condition separates from what the density is about is idle.
-    """
-    parts = tuple(_normal(part, chain) for part in node.parts)
+def _canonical(node: Node) -> Node:
+    """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle."""
+    parts = tuple(_canonical(part) for part in node.parts)
     if node.kind == "group":
         return parts[0]
     if node.kind != "density":
         return replace(node, parts=parts)
     law, *about = node.value
     given = list(node.parts[0].value) if node.parts else []
-    place = {symbol: _order(symbol) for symbol in (*about, *given)}
-    if None in place.values():
-        return replace(node, parts=parts)
-    kept = []
-    for symbol in given:
-        others = [place[other] for other in given if other != symbol]
-        between = [any(_between(o, place[symbol], place[a]) for o in others) for a in about]
-        if not all(between):
-            kept.append(symbol)
+    places: dict[Symbol, int] = {}
+    for symbol in (*about, *given):
+        place = _order(symbol)
+        if place is None:
+            return replace(node, parts=parts)
+        places[symbol] = place
+    kept = [symbol for symbol in given if not _is_idle(symbol, about, given, places)]
     value = (Symbol(law.base), *sorted(about, key=str))
     return Node("density", (Node("given", (), tuple(sorted(kept, key=str))),) if kept else (), value)
 
 
-def _between(middle: float, one: float, other: float) -> bool:
-    return min(one, other) < middle < max(one, other)
+def _is_idle(symbol: Symbol, about: list[Symbol], given: list[Symbol], places: dict[Symbol, int]) -> bool:
+    """In a Markov chain a condition that another condition separates from what the density is about is idle."""
+    others = [places[other] for other in given if other != symbol]
+    ends = [sorted((places[symbol], places[variable])) for variable in about]
+    return all(any(low < other < high for other in others) for low, high in ends)
 
 
-def _order(symbol: Symbol) -> float | None:
+def _order(symbol: Symbol) -> int | None:
     """Where a variable stands in the chain; t is somewhere in the middle."""
     if isinstance(symbol.index, Range) or symbol.copy:
         return None
@@ -139,7 +137,7 @@ def equivalent(one: Node | None, other: Node | None, page: Page) -> bool:
     if one is None or other is None:
         return one is other
     chain = page.context in ("diffusion", "ddpm")
-    return _normal(one, chain) == _normal(other, chain) or (chain and proved(one, other))
+    return _canonical(one) == _canonical(other) or (chain and is_proved(one, other))
 
 
 def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutant, str, str]]:
@@ -150,30 +148,30 @@ def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutan
         page: The page up to it.
         after: The displays that follow; what a definition says is tried by what is said with it.
     """
-    result = []
+    result: list[tuple[Mutant, str, str]] = []
     following = after if ":=" in latex else ()
-    before = read(latex).statements
     for mutant in mutants(latex):
         there = replace(page, definitions=dict(page.definitions))
         verdicts = there.judge(mutant.latex)
         verdicts += [v for later in following if all(v.good for v in verdicts) for v in there.judge(later)]
-        if not all(verdict.good for verdict in verdicts):
-            bad = next(v for v in verdicts if not v.good)
+        bad = next((verdict for verdict in verdicts if not verdict.good), None)
+        if bad is not None:
             result.append((mutant, "killed", bad.kind))
             continue
-        after = read(mutant.latex).statements
-        pairs = [(a, b) for s, m in zip(before, after, strict=False) for a, b in zip(s.sides, m.sides, strict=False)]
-        pairs += [
-            (s.sides[i], m.sides[i])
-            for s, m in zip(read(latex).named, read(mutant.latex).named, strict=False)
-            for i in (0, 1)
-        ]
-        same = len(before) == len(after) and all(equivalent(a, b, page) for a, b in pairs)
-        relations = [s.relations for s in before] == [s.relations for s in after]
-        result.append(
-            (mutant, "equivalent" if same and relations else "survived", "; ".join(v.detail for v in verdicts))
-        )
+        fate = "equivalent" if _says_the_same(latex, mutant.latex, page) else "survived"
+        result.append((mutant, fate, "; ".join(v.detail for v in verdicts)))
     return result
+
+
+def _says_the_same(latex: str, changed: str, page: Page) -> bool:
+    """Whether a display and a changed one are made of the same relations between equivalent expressions."""
+    before = read(latex)
+    after = read(changed)
+    if [s.relations for s in before.statements] != [s.relations for s in after.statements]:
+        return False
+    statements = zip((*before.statements, *before.named), (*after.statements, *after.named), strict=False)
+    sides = (pair for one, other in statements for pair in zip(one.sides, other.sides, strict=False))
+    return all(equivalent(one, other, page) for one, other in sides)
 
 
 def main(arguments: list[str] | None = None) -> int:

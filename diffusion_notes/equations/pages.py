@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusion_notes.equations.judge import Page, Verdict
+from diffusion_notes.equations.verdicts.judge import Page, Verdict
 
 __all__ = ["Equation", "chapter", "displays", "judge_page"]
 

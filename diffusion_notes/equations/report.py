@@ -1,15 +1,17 @@
-"""A reader's question, and the answer in the page."""
+"""A reader's questions, and the answers in the page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from diffusion_notes._arguments.values import check_choice, check_kind
-from diffusion_notes.equations.judge import Page, Verdict
-from diffusion_notes.equations.worlds import CHAINS
+from diffusion_notes.equations.language.parser import read, read_expression
+from diffusion_notes.equations.language.syntax_tree import Node
+from diffusion_notes.equations.verdicts.judge import Page, Verdict
+from diffusion_notes.equations.worlds.world import CHAINS
 
-__all__ = ["Report", "check"]
+__all__ = ["Report", "check", "contains"]
 
 SIGNS = {"proved": "✓", "holds": "✓", "definition": "≔", "fails": "✗", "not understood": "?"}
 
@@ -72,3 +74,39 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
     check_kind("latex", latex, str, r"a string, such as r'\alpha_t = 1 - \beta_t'")
     check_choice("chapter", chapter, CHAINS)
     return Report(latex, tuple(Page(chapter).judge(latex)))
+
+
+def contains(latex: str, part: str) -> bool:
+    r"""Whether an expression occurs in an equation, right of its first relation.
+
+    Args:
+        latex: The equation.
+        part: The expression; a bare letter is found with any arguments, $\tilde\mu_t$ in $\tilde\mu_t(x_t, x_0)$, and
+            a density whether or not its parameters are written, with its variables in any order.
+
+    Raises:
+        TypeError: If one of them is no string.
+        NotUnderstood: If one of them is not in the book's notation.
+
+    Example:
+        >>> contains(r"\beta_t = 1 - \alpha_t", r"\alpha_t"), contains(r"\beta_t = 1 - \alpha_t", r"\beta_t")
+        (True, False)
+    """
+    check_kind("latex", latex, str, "a string")
+    check_kind("part", part, str, "a string")
+    wanted = _without_labels(read_expression(part))
+    first, *others = read(latex).statements
+    sides = [side for side in first.sides[1:] if side is not None]
+    sides += [side for statement in others for side in statement.expressions]
+    found = (node for side in sides for node in _without_labels(side).walk())
+    return any(node == wanted or (wanted.kind == "symbol" and wanted.value in node.symbols()) for node in found)
+
+
+def _without_labels(node: Node) -> Node:
+    """An expression without the parameters of its laws, and with their variables in one order."""
+    value = node.value
+    if node.kind in ("density", "given"):
+        law = 1 if node.kind == "density" else 0
+        symbols = [replace(symbol, label="") for symbol in value]
+        value = (*symbols[:law], *sorted(symbols[law:], key=str))
+    return replace(node, parts=tuple(map(_without_labels, node.parts)), value=value)

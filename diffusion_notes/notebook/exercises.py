@@ -8,7 +8,7 @@ from torch import Tensor
 from diffusion_notes import equations
 from diffusion_notes._arguments.tensors import check_finite, check_has_values, check_tensor, is_dense
 from diffusion_notes._arguments.values import check_choice, check_kind, check_number, check_positive
-from diffusion_notes.equations.worlds import CHAINS
+from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["check", "check_line"]
 

@@ -1,0 +1,326 @@
+"""Bound and free variables: what an expectation draws, from what and given what, and what an expression depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.environment import Environment, gaussian
+from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
+from diffusion_notes.equations.language.notation import is_index_letter
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds.world import START, Point
+
+__all__ = [
+    "Draw",
+    "JointDraw",
+    "LawDraw",
+    "NoiseDraw",
+    "StepDraw",
+    "bindings",
+    "draw_from",
+    "factors",
+    "free_variables",
+    "parted",
+]
+
+
+@dataclass(frozen=True)
+class StepDraw:
+    """A step t is drawn, all of them alike."""
+
+
+@dataclass(frozen=True)
+class NoiseDraw:
+    """Noise is drawn, and x_t made of it; at the step at hand, or at the one that is given."""
+
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class JointDraw:
+    """Variables are drawn from the joint law of q, given others."""
+
+    keys: tuple[str, ...]
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LawDraw:
+    """Variables are drawn from a law that is written out."""
+
+    law: Node
+    keys: tuple[str, ...]
+
+
+Draw = StepDraw | NoiseDraw | JointDraw | LawDraw
+"""One of the things that an expectation draws, one after another."""
+
+
+# What is drawn
+
+
+def parted(node: Node) -> tuple[list[Node], Node, tuple[Symbol, ...]]:
+    """The laws, the body and the condition of an expectation."""
+    *laws, body = [part for part in node.parts if part.kind != "given"]
+    given = node.parts[-1].value if node.parts[-1].kind == "given" else ()
+    return laws, body, given
+
+
+def bindings(env: Environment, laws: list[Node], body: Node, given: tuple[Symbol, ...], point: Point) -> list[Draw]:
+    """What is drawn, one after another.
+
+    Args:
+        env: Where.
+        laws: What is written below the expectation: laws, or variables without a law.
+        body: What the average is taken of.
+        given: The condition in its brackets.
+        point: The values of what is not drawn, and the counts.
+    """
+    conditions = env.variables(given, point)
+    if not laws or (laws[0].kind == "bare" and len(laws) == 1):
+        return [_all_that_occurs(env, laws, body, conditions, point)]
+    if given:
+        raise NotUnderstood("a condition, and a law as well", body.place)
+    draws = _written_out(env, laws, body, point)
+    keys = [key for draw in draws if isinstance(draw, LawDraw | JointDraw) for key in draw.keys]
+    _check_noise_is_whole(env, draws, keys, body, point)
+    if len(set(keys)) < len(keys):
+        raise NotUnderstood("a variable is drawn twice", body.place)
+    return draws
+
+
+def _all_that_occurs(
+    env: Environment, laws: list[Node], body: Node, conditions: tuple[str, ...], point: Point
+) -> JointDraw:
+    """An expectation that says nothing, or E_q: over all variables of its body that are not given."""
+    start = START[env.world.context]
+    if laws and laws[0].value[0].base != "q":
+        raise NotUnderstood("an expectation over which variables of p?", laws[0].place)
+    if not laws and not conditions and not env.world.diffusing:
+        raise NotUnderstood("over which law is the average?", body.place)
+    names = _random_variables(env, body, point) - set(conditions)
+    if not conditions and env.given:
+        names = names - {start}
+        conditions = (start,)
+    ordered = tuple(key for key in env.world.keys if key in names)
+    if not ordered:
+        raise NotUnderstood(f"an average over nothing: is {start} given?", body.place)
+    return JointDraw(ordered, conditions)
+
+
+def _random_variables(env: Environment, body: Node, point: Point) -> set[str]:
+    """The variables of a body; noise is what links two of them."""
+    names = free_variables(env, body, point)
+    if "eps" in names:
+        names = names - {"eps"} | set(env.world.linked(point))
+    if names & {"u", "n"}:
+        raise NotUnderstood("over which law is the average?", body.place)
+    return {name for name in names if "^" not in name}
+
+
+def _written_out(env: Environment, laws: list[Node], body: Node, point: Point) -> list[Draw]:
+    """The draws of an expectation that names variables or laws below it."""
+    found: list[Draw] = []
+    loose: list[Symbol] = []  # variables whose law has not come yet
+    for law in laws:
+        match law.kind:
+            case "variable":
+                loose.append(law.value[0])
+            case "dots":
+                loose.append(Symbol("dots"))
+            case "drawn":
+                found.append(draw_from(env, [*loose, law.value[0]], law.parts[0], point))
+                loose = []
+            case "conditional":
+                keys = env.variables((*loose, law.value[0]), point)
+                found.append(JointDraw(keys, env.variables(law.parts[0].value, point)))
+                loose = []
+            case "density" | "normal" | "product":
+                found += factors(env, law, point)
+            case _:
+                raise NotUnderstood("this is not a law from which one can draw", law.place)
+    return _without_law(env, loose, body, point) + found
+
+
+def _without_law(env: Environment, symbols: list[Symbol], body: Node, point: Point) -> list[Draw]:
+    """Variables without a law have the one that they have in the book."""
+    found: list[Draw] = [StepDraw()] if Symbol("t") in symbols else []
+    variables = tuple(symbol for symbol in symbols if symbol != Symbol("t"))
+    names = env.variables(variables, point.at(t=point.counts.get("t", 1)))
+    if not names:
+        return found
+    start = START[env.world.context]
+    if "eps" in names:
+        found += [JointDraw((start,))] if start in names else []
+        if set(names) - {start, "eps"}:
+            raise NotUnderstood("noise is drawn, and what it makes as well", body.place)
+        return [*found, NoiseDraw(_step_made(env, body, point))]
+    free = free_variables(env, body, point)
+    if start not in names and start in free:
+        raise NotUnderstood(f"is {start} given? Write the law", body.place)
+    if "eps" in free and not set(env.world.linked(point)) <= set(names):
+        raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
+    if not env.world.diffusing and set(names) != {start}:
+        raise NotUnderstood("over which law is the average, p's or q's?", body.place)
+    return [*found, JointDraw(tuple(key for key in env.world.keys if key in names))]
+
+
+def _step_made(env: Environment, body: Node, point: Point) -> int | None:
+    """Of which step the noise makes the variable: of the t at hand, or of one that is named by a number."""
+    said = {symbol for node in body.walk() for symbol in node.symbols()}
+    if not env.world.diffusing or Symbol("t") in said or any(symbol.index == Index("t") for symbol in said):
+        return None
+    made = {int(key[1:]) for key in free_variables(env, body, point) & set(env.world.keys)} - {0}
+    return made.pop() if len(made) == 1 else None
+
+
+def _check_noise_is_whole(env: Environment, draws: list[Draw], keys: list[str], body: Node, point: Point) -> None:
+    """Noise belongs to two variables: if one is drawn, the other is drawn too, or the law is given it."""
+    if any(isinstance(draw, StepDraw | NoiseDraw) for draw in draws) or "eps" not in free_variables(env, body, point):
+        return
+    ends = set(env.world.linked(point))
+    given: set[str] = set()
+    for draw in draws:
+        if isinstance(draw, JointDraw):
+            given |= set(draw.given)
+        elif isinstance(draw, LawDraw):
+            given |= free_variables(env, draw.law, point) - set(about(env, draw.law, point))
+    if ends & set(keys) and not ends <= {*keys, *given}:
+        raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
+
+
+def factors(env: Environment, law: Node, point: Point) -> list[Draw]:
+    """The factors of a law in an order in which they can be drawn: first what the others are given."""
+    if law.kind != "product":
+        keys = about(env, law, point)
+        return [NoiseDraw() if keys == ("eps",) else LawDraw(law, keys)]
+    left = list(law.parts)
+    found: list[Draw] = []
+    while left:
+        waiting = {key for part in left for key in about(env, part, point)}
+        ready = [p for p in left if not (free_variables(env, p, point) - set(about(env, p, point))) & waiting]
+        if not ready:
+            raise NotUnderstood("factors of a law that wait for each other", law.place)
+        found.append(LawDraw(ready[0], about(env, ready[0], point)))
+        left.remove(ready[0])
+    return found
+
+
+def draw_from(env: Environment, symbols: Sequence[Symbol], law: Node, point: Point) -> Draw:
+    """What it means that variables are drawn from a law that is written out."""
+    if law.kind == "uniform":
+        ends = [env.integer(part, point) for part in law.parts]
+        if list(symbols) == [Symbol("t")] and ends[0] == 1 and ends[-1] == env.world.T:
+            return StepDraw()
+        raise NotUnderstood("a uniform law of what?", law.place)
+    if Symbol("dots") in symbols:
+        symbols = _copies(env, symbols, law, point)
+    keys = env.variables(tuple(symbols), point)
+    if keys == ("eps",):
+        _check_standard_normal(env, law, point)
+        return NoiseDraw()
+    law = complete(env, law)
+    mine = about(env, law, point)
+    same = sorted(mine) == sorted(keys) or all(len(mine) == 1 and key.split("^")[0] == mine[0] for key in keys)
+    if not same and mine != (ANY,):
+        raise NotUnderstood("the law is about other variables", law.place)
+    return LawDraw(law, keys)
+
+
+def _copies(env: Environment, symbols: Sequence[Symbol], law: Node, point: Point) -> list[Symbol]:
+    """All of z^1, …, z^K."""
+    first = symbols[0]
+    last = symbols[-1]
+    if env.world.context == "vae":  # samples may be numbered below as well
+        first, last = (replace(s, copy=s.copy or s.index, index=None) for s in (first, last))
+    if len(symbols) < 3 or first.copy != Index(None, 1) or last.copy is None:
+        raise NotUnderstood("dots are read only between z^1 and z^K", law.place)
+    return [Symbol(first.base, copy=Index(None, k + 1)) for k in range(env.count(last.copy, point))]
+
+
+def _check_standard_normal(env: Environment, law: Node, point: Point) -> None:
+    if law.kind == "normal_law":
+        mean, cov = gaussian_parameters(env, law, point)
+        D = gaussian(env.world, "boxes are not Gaussian").D
+        if np.allclose(mean, 0) and np.allclose(cov, np.eye(D)):
+            return
+    raise NotUnderstood("the noise is standard normal in this book", law.place)
+
+
+# What is free
+
+
+def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
+    """The variables that an expression depends on, noise included."""
+    match node.kind:
+        case "symbol":
+            return _free_in_symbol(env, node.value, point)
+        case "density":
+            _, variables, given = conditional(env, node, point)
+            return {*variables, *given}
+        case "total":
+            inner = (free_variables(env, node.parts[-1], there) for there in env.index_range(node, point))
+            return set().union(*inner)
+        case "integral":
+            return free_variables(env, node.parts[-1], point) - set(env.variables(node.value, point))
+        case "expectation" | "variance":
+            return _free_in_average(env, node, point)
+        case "divergence" | "entropy":
+            return _free_in_divergence(env, node, point)
+        case "mutual":
+            return set(env.variables(node.value[3], point)) if len(node.value) > 3 else set()
+    return set().union(*(free_variables(env, part, point) for part in node.parts))
+
+
+def _free_in_symbol(env: Environment, symbol: Symbol, point: Point) -> set[str]:
+    keys = None if is_index_letter(symbol) else env.variable(symbol, point)
+    if keys is not None:
+        return set(keys)
+    if symbol.label == "theta" and symbol.index is None and env.world.diffusing:
+        return {f"x{point.counts['t']}"} if "t" in point.counts else set()  # a network at x_t
+    if symbol.name == "tilde mu" and symbol.index is not None:
+        return {f"x{env.count(symbol.index, point)}", "x0"}
+    known = env.known(symbol, point)
+    if known is None or symbol.base in ("L", "calL", "ell"):
+        return set()
+    return free_variables(env, known, env.scope(symbol, point))
+
+
+def _free_in_divergence(env: Environment, node: Node, point: Point) -> set[str]:
+    """What the laws of a divergence, or that of an entropy, are given."""
+    if node.kind == "entropy" and node.parts[0].kind == "bare":
+        return set()
+    laws = [complete(env, law) for law in node.parts]
+    return set().union(*(free_variables(env, law, point) for law in laws)) - set(about(env, laws[0], point))
+
+
+def _free_in_average(env: Environment, node: Node, point: Point) -> set[str]:
+    laws, body, given = parted(node)
+    if not laws or laws[0].kind == "bare":
+        return set(env.variables(given, point))
+    points = [point]
+    if any(law.kind == "variable" and law.value[0].base == "t" for law in laws):
+        points = [point.at(t=t) for t in range(1, env.world.T + 1)]
+    found: set[str] = set()
+    for there in points:
+        inside = free_variables(env, body, there)
+        for draw in reversed(bindings(env, laws, body, given, there)):
+            inside = _unbound(env, inside, draw, there)
+        found |= inside
+    return found
+
+
+def _unbound(env: Environment, names: set[str], draw: Draw, point: Point) -> set[str]:
+    """What is still free of some variables once a draw has bound its own."""
+    match draw:
+        case NoiseDraw():
+            start = START[env.world.context]
+            return names - {"eps"} - (set(env.world.keys) - {start}) | {start}
+        case JointDraw(keys, given):
+            return names - set(keys) - {"eps"} | set(given)
+        case LawDraw(law, keys):
+            return names - set(keys) | (free_variables(env, law, point) - set(about(env, law, point)))
+    return names

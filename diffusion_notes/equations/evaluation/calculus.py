@@ -1,0 +1,261 @@
+"""Integrals and derivatives: expectations, divergences, entropies; gradients and minima.
+
+An integral, and so an expectation, is a weighted sum over nodes that the world chooses. Derivatives are taken by a
+complex step, so they are exact to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import brentq
+
+from diffusion_notes.equations.evaluation.arithmetic import scalar
+from diffusion_notes.equations.evaluation.binding import (
+    Draw,
+    JointDraw,
+    LawDraw,
+    NoiseDraw,
+    StepDraw,
+    bindings,
+    factors,
+    parted,
+)
+from diffusion_notes.equations.evaluation.environment import Environment, gaussian
+from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
+from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes
+from diffusion_notes.equations.worlds.world import START, Point, Valueless, Values
+
+__all__ = [
+    "average",
+    "divergence",
+    "entropy",
+    "expectation",
+    "gradient",
+    "integral",
+    "minimiser",
+    "mutual_information",
+    "variance",
+]
+
+DIRECTIONS = 5  # of a gradient in parameters; not a number of coordinates, so that the two are not mixed up
+STEP = 1e-30
+BRACKET = (1e-6, 1e6)
+
+Function = Callable[[Point], np.ndarray]
+
+
+# Sums over nodes
+
+
+def _weighted_sum(env: Environment, inner: Function, wide: Point, weights: np.ndarray) -> np.ndarray:
+    """The weighted sum of a function over the nodes that a point was spread to."""
+    count = weights.shape[-1]
+    value = inner(wide)
+    value = np.broadcast_to(value, (wide.size, *value.shape[1:])).reshape(-1, count, *value.shape[1:])
+    weights = weights.reshape(*weights.shape, *(1,) * (value.ndim - 2))
+    env.seen(np.abs(value * weights).sum(1))
+    return (value * weights).sum(1)
+
+
+def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """An integral over one variable or several, or over a part of the spiral."""
+    keys = env.variables(node.value, point)
+    body = node.parts[-1]
+    if len(node.parts) == 3:
+        return _definite_integral(env, node, keys, point)
+    if len(set(keys)) < len(keys) or not keys:
+        raise NotUnderstood("one differential for each variable", node.place)
+
+    def over(left: tuple[str, ...], inner: Point) -> np.ndarray:
+        if not left:
+            return env.value(body, inner)
+        found, weights = env.world.measure(left[0], inner)
+        wide = inner.spread(found, weights.shape[1])
+        return _weighted_sum(env, lambda there: over(left[1:], there), wide, weights)
+
+    return over(keys, point)
+
+
+def _definite_integral(env: Environment, node: Node, keys: tuple[str, ...], point: Point) -> np.ndarray:
+    below, above = (scalar(env, part, point) for part in (node.parts[0], node.parts[1].parts[0]))
+    if keys != ("u",) or len(below) != 1 or len(above) != 1 or not 0 <= below[0] < above[0] <= 1:
+        raise NotUnderstood("limits between 0 and 1 belong to an integral over u", node.place)
+    line, weights = np.polynomial.legendre.leggauss(400)
+    half = (above - below) / 2
+    wide = point.spread({"u": (below + half * (line + 1))[None]}, len(line))
+    return _weighted_sum(env, lambda inner: env.value(node.parts[-1], inner), wide, (half * weights)[None])
+
+
+def average(env: Environment, draws: Sequence[Draw], inner: Function, point: Point) -> np.ndarray:
+    """The expectation of a function of the point, over what is drawn, one after another."""
+    if not draws:
+        return inner(point)
+    first, *rest = draws
+
+    def then(wide: Point) -> np.ndarray:
+        return average(env, rest, inner, wide)
+
+    match first:
+        case StepDraw():
+            values = [then(env.remade(point.at(t=t))) for t in range(1, env.world.T + 1)]
+            return sum(values[1:], values[0]) / len(values)
+        case NoiseDraw(step):
+            world = gaussian(env.world, "boxes have no noise")
+            found, weights = gauss_nodes(np.zeros((1, world.D)), np.eye(world.D)[None], world.rule)
+            dropped = tuple(key for key in world.keys if key != START[world.context])
+            here = point if step is None else point.at(t=step)
+            wide = env.remade(here.spread({"eps": found}, weights.shape[-1], dropped))
+            return _weighted_sum(env, then, wide, weights)
+        case JointDraw(keys, given):
+            joint, weights = env.world.nodes("q", keys, given, point)
+            return _weighted_sum(env, then, point.spread(joint, weights.shape[-1], ("eps",)), weights)
+        case LawDraw(law, keys):
+            mine = about(env, law, point)
+            drawn, weights = law_nodes(env, law, point)
+            if sorted(mine) != sorted(keys) and len(keys) > len(mine):  # copies are drawn one by one
+                one_by_one = [LawDraw(law, keys[:1]), LawDraw(law, keys[1:]), *rest]
+                return average(env, one_by_one, inner, point)
+            values_drawn: Values = drawn if sorted(mine) == sorted(keys) else {keys[0]: drawn[mine[0]]}
+            return _weighted_sum(env, then, point.spread(values_drawn, weights.shape[-1], ("eps",)), weights)
+
+
+def expectation(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The expectation of a number, a vector or a matrix."""
+    laws, body, given = parted(node)
+    draws = bindings(env, laws, body, given, point)
+    return average(env, draws, lambda inner: env.value(body, inner), point)
+
+
+def variance(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The variance of a number, the covariance of a vector."""
+    laws, body, given = parted(node)
+    draws = bindings(env, laws, body, given, point)
+
+    def square(value: np.ndarray) -> np.ndarray:
+        return value[:, :, None] * value[:, None, :] if value.ndim == 2 else value**2
+
+    mean = average(env, draws, lambda inner: env.value(body, inner), point)
+    return average(env, draws, lambda inner: square(env.value(body, inner)), point) - square(mean)
+
+
+# Averages of logarithms of laws
+
+
+def divergence(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """A Kullback-Leibler divergence between two laws of the same variables."""
+    first, second = (complete(env, law) for law in node.parts)
+    mine = about(env, first, point)
+    other = about(env, second, point)
+    if sorted(mine) != sorted(other) and (ANY,) not in (mine, other):
+        raise NotUnderstood("a divergence between laws of different variables", node.place)
+    key = (mine if mine != (ANY,) else other)[0]
+    draws = factors(env, first, point) if mine != (ANY,) else [LawDraw(first, (key,))]
+
+    def ratio(there: Point) -> np.ndarray:
+        above = log_law(env, first, there, key)
+        below = log_law(env, second, there, key)
+        env.seen(above)
+        return above - below
+
+    return average(env, draws, ratio, point)
+
+
+def entropy(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The entropy of a law."""
+    law = complete(env, node.parts[0])
+    values, weights = law_nodes(env, law, point)
+    wide = point.spread(values, weights.shape[-1])
+    return _weighted_sum(env, lambda there: -log_law(env, law, there, next(iter(values))), wide, weights)
+
+
+def mutual_information(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The mutual information of two groups of variables, given a third."""
+    symbol, a, b, *given = node.value
+    if symbol.label not in ("", "q", "p") or symbol.index is not None:
+        raise NotUnderstood("the mutual information under which law?", node.place)
+    model = symbol.label or "q"
+    first, second, under = (env.variables(symbols, point) for symbols in (a, b, given[0] if given else ()))
+    values, weights = env.world.nodes(model, first + second, under, point)
+    wide = point.spread(values, weights.shape[-1])
+
+    def ratio(there: Point) -> np.ndarray:
+        one = env.world.log_density(model, first, under, there)
+        other = env.world.log_density(model, second, under, there)
+        env.seen(one + other)
+        return env.world.log_density(model, first + second, under, there) - (one + other)
+
+    return _weighted_sum(env, ratio, wide, weights)
+
+
+# Derivatives
+
+
+def gradient(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The gradient of a number in a variable, or in the parameters."""
+    symbol: Symbol = node.value[0]
+    body = node.parts[0]
+    if body.of_kind("gradient"):
+        raise NotUnderstood("a gradient of a gradient", node.place)
+    if symbol.base in ("theta", "phi"):
+        moved = (env.world.moved(symbol.base, direction, 1j * STEP) for direction in range(DIRECTIONS))
+        slopes = [scalar(replace(env, world=world), body, point).imag / STEP for world in moved]
+        return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    keys = env.variable(symbol, point)
+    if keys is None or len(keys) != 1 or keys[0] not in env.world.keys:
+        raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
+    here = env.look(keys[0], point, node)
+    slopes = []
+    for direction in np.eye(here.shape[1]):
+        there = replace(point, values=point.values | {keys[0]: here + 1j * STEP * direction})
+        slopes.append(scalar(env, body, there).imag / STEP)
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+
+def minimiser(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The variance at which an expression is smallest: where its slope changes from below zero to above."""
+    symbol = node.parts[0].value
+    exponent = node.parts[1].parts[0]
+    if not isinstance(symbol, Symbol) or symbol.name != "sigma" or exponent != Node("number", (), "2"):
+        raise NotUnderstood("a minimum is read over a variance, σ_t²", node.place)
+    world = gaussian(env.world, "boxes have no such number")
+    t = env.count(symbol.index, point)
+    body = _with_constants_known(env, node.parts[2], point)
+
+    def slope(log_variance: float) -> float:
+        variance = np.exp(log_variance + 1j * STEP)
+        there = replace(env, world=world.with_sigma(t, np.sqrt(variance)), searching=True)
+        return scalar(there, body, point).imag.max() / STEP
+
+    grid = np.linspace(np.log(BRACKET[0]), np.log(BRACKET[1]), 16)
+    signs = np.sign([slope(log_variance) for log_variance in grid])
+    turns = np.flatnonzero(np.diff(signs))
+    if len(turns) != 1 or signs[0] > 0:
+        raise Valueless("an expression without one minimum")
+    ends = grid[turns[0] : turns[0] + 2]
+    return np.array([np.exp(brentq(slope, *ends, xtol=1e-13))])
+
+
+def _with_constants_known(env: Environment, node: Node, point: Point) -> Node:
+    """An expression in which what does not depend on the variances of p is a value already."""
+    if _is_constant(env, node, point):
+        return Node("value", (), env.value(node, point), node.place)
+    if node.kind not in ("add", "sub", "neg", "mul", "div", "frac", "group"):
+        return node
+    return replace(node, parts=tuple(_with_constants_known(env, part, point) for part in node.parts))
+
+
+def _is_constant(env: Environment, node: Node, point: Point) -> bool:
+    """Whether neither the variances nor the laws of p occur in an expression, or in what its letters stand for."""
+    for part in node.walk():
+        for symbol in part.symbols():
+            defined = part.kind == "call" and (symbol.name, symbol.index) in env.definitions
+            if defined or symbol.base in ("sigma", "p", "calL") or symbol.label == "p":
+                return False
+            known = env.known(symbol, point) if part.kind == "symbol" else None
+            if known is not None and not _is_constant(env, known, point):
+                return False
+    return True

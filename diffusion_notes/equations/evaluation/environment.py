@@ -1,0 +1,241 @@
+"""What an expression is evaluated in: a world, what the page has defined, and what indices and letters mean there.
+
+What a world cannot compute is `Unsuited` there, what has no value at an index is `Undefined`, and what has no meaning
+at all (a number taken from a vector, a divergence between laws of different variables) is `NotUnderstood`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from diffusion_notes.equations.language.notation import is_index_letter, meaning
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
+
+__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "gaussian"]
+
+
+class Definition(NamedTuple):
+    """What a page has defined: the arguments, the expression, and whether the data point is given in it."""
+
+    arguments: tuple[Node, ...]
+    expression: Node
+    given: bool
+
+
+Definitions = dict[tuple[str, Index | Range | None], Definition]
+"""The definitions of a page, by name and index."""
+
+
+@dataclass
+class Magnitude:
+    """How large numbers became on the way, before they cancelled; a sum is no more exact than that.
+
+    Args:
+        overall: The largest sum so far.
+        part: The largest that was added up so far, in the part that is being evaluated.
+    """
+
+    overall: float = 0.0
+    part: float = 0.0
+
+
+@dataclass
+class Environment(ABC):
+    """What the rules of evaluation ask for, each for one kind of node; `Evaluator` knows all rules.
+
+    Args:
+        world: Where.
+        definitions: What the page has defined, by name: its parameters and its expression.
+        given: Whether the data point is given in this relation, or averaged over.
+        magnitude: How large numbers became; shared with all environments that are made from this one.
+        searching: Whether it looks for a minimum, far out too, where something may vanish beside something else.
+    """
+
+    world: World
+    definitions: Definitions
+    given: bool = True
+    magnitude: Magnitude = field(default_factory=Magnitude)
+    searching: bool = False
+
+    @abstractmethod
+    def value(self, node: Node, point: Point) -> np.ndarray:
+        """The value of an expression at the points."""
+
+    def seen(self, value: np.ndarray) -> None:
+        """Remember the size of what is summed: a sum that cancels is no more exact than that."""
+        size = float(np.nanmax(np.abs(value), initial=0.0))
+        self.magnitude.overall = max(self.magnitude.overall, size)
+        self.magnitude.part = max(self.magnitude.part, size)
+
+    # Indices
+
+    def count(self, index: Index | Range | None, point: Point) -> int:
+        """The number that an index is."""
+        if not isinstance(index, Index):
+            raise TypeError("one index belongs here, and no range")
+        world = self.world
+        known: dict[str | None, int | None] = {None: 0, "T": world.T, "K": world.K, "L": world.T, "D": world.D}
+        known.update(point.counts)
+        number = known.get(index.letter)
+        if number is None:
+            raise NotUnderstood(f"nothing says what the index {index.letter} is")
+        return number + index.plus
+
+    def integer(self, node: Node, point: Point) -> int:
+        """The whole number that an expression is."""
+        value = self.value(node, point)
+        if value.shape != (1,) or value[0] != round(value[0].real):
+            raise NotUnderstood("a whole number belongs here", node.place)
+        return round(value[0].real)
+
+    def index_range(self, node: Node, point: Point) -> Iterator[Point]:
+        """The points of a sum or product, one count after another."""
+        _, letter, relation = node.value
+        if not is_index_letter(letter):
+            raise NotUnderstood("sums count with t, s, i, j or k", node.place)
+        low = self.integer(node.parts[0], point)
+        if len(node.parts) == 3:
+            if relation != "=":
+                raise NotUnderstood("a sum over t = 2, …, T, or over t > 1, not a mixture", node.place)
+            last = self.integer(node.parts[1].parts[0], point)
+        else:
+            if relation not in (r"\gt", r"\ge") or letter.base != "t":
+                raise NotUnderstood("the sum has no upper end", node.place)
+            low += relation == r"\gt"
+            last = self.world.T
+        for i in range(low, last + 1):
+            yield self.remade(point.at(**{letter.base: i}), letter.base)
+
+    def remade(self, point: Point, letter: str = "t") -> Point:
+        """Where the noise is drawn, x_t follows from it, for the current t only."""
+        if letter != "t" or "eps" not in point.values or not self.world.diffusing or "t" not in point.counts:
+            return point
+        keep = {key: value for key, value in point.values.items() if not key.startswith("x") or key == "x0"}
+        return replace(point, values=keep | gaussian(self.world, "boxes have no noise").noised(point))
+
+    # Variables
+
+    def variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
+        """The variables that a symbol names: one, a run of them, or none."""
+        if symbol.accent or symbol.label:
+            return None
+        chain = self.world.diffusing
+        if symbol.base == "eps" and symbol.index is None and symbol.copy is None:
+            return ("eps",)
+        if symbol.base in ("u", "n") and symbol.index is None:
+            return (symbol.base,)
+        if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
+            return ("z1", "z2")
+        if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
+            return ("x",)
+        return self._of_chain(symbol, point) if symbol.base in (("x",) if chain else ("x", "z")) else None
+
+    def _of_chain(self, symbol: Symbol, point: Point) -> tuple[str, ...]:
+        """The variables of the chain that a symbol names, or copies of them."""
+        if isinstance(symbol.index, Range):
+            names = [f"{symbol.base}{i}" for i in self._run(symbol.index, point)]
+            if not names:
+                raise Undefined("an empty range of variables")
+        else:
+            names = [symbol.base + ("" if symbol.index is None else str(self.count(symbol.index, point)))]
+        if self.world.context == "vae" and symbol.base == "z" and symbol.index is not None and symbol.copy is None:
+            return self._of_chain(Symbol("z", copy=symbol.index), point)  # a sample may be numbered below as well
+        if any(name not in self.world.keys for name in names):
+            if isinstance(symbol.index, Index) and symbol.index.letter:
+                raise Undefined(f"there is no {names[0]}")
+            raise NotUnderstood(f"there is no {' '.join(names)} in this chapter")
+        if isinstance(symbol.copy, Range):
+            return tuple(f"{name}^{k}" for name in names for k in self._run(symbol.copy, point))
+        if symbol.copy is not None:
+            return tuple(f"{name}^{self.count(symbol.copy, point)}" for name in names)
+        return tuple(names)
+
+    def _run(self, numbers: Range, point: Point) -> range:
+        first = self.count(numbers.first, point)
+        last = self.count(numbers.last, point)
+        return range(first, last + 1)
+
+    def variables(self, symbols: tuple[Symbol, ...], point: Point) -> tuple[str, ...]:
+        """All variables of a list, in its order."""
+        found: list[str] = []
+        for i, symbol in enumerate(symbols):
+            if symbol == Symbol("dots"):  # x_1, …, x_T
+                ends = [self.variable(other, point) for other in (symbols[i - 1], *symbols[i + 1 : i + 2])]
+                found += self._between(*ends) if len(ends) == 2 and i else [""]
+                continue
+            keys = self.variable(symbol, point)
+            if keys is None:
+                raise NotUnderstood(f"{symbol.name} is no variable")
+            found += keys
+        return tuple(found)
+
+    def _between(self, first: tuple[str, ...] | None, last: tuple[str, ...] | None) -> list[str]:
+        """The variables of the chain between two of them."""
+        keys = self.world.keys
+        if not first or not last or first[0] not in keys or last[0] not in keys:
+            raise NotUnderstood("dots between what are not variables of the chain")
+        return list(keys[keys.index(first[0]) + 1 : keys.index(last[0])])
+
+    def look(self, key: str, point: Point, node: Node | None = None) -> np.ndarray:
+        """The value of a variable; the noise follows from what it made, unless it is drawn itself."""
+        if key in point.values:
+            gaussian(self.world, "boxes have no coordinates")
+            return point.values[key]
+        if key == "eps":
+            return self.world.noise(point)
+        raise NotUnderstood(f"{key} has no value here", node.place if node else None)
+
+    # Letters that stand for an expression
+
+    def known(self, symbol: Symbol, point: Point) -> Node | None:
+        """The expression that a letter stands for, by the page or by the book."""
+        context = self.world.context
+        name = symbol.name
+        if (name, symbol.index) in self.definitions:
+            return self.definitions[name, symbol.index].expression
+        if symbol.accent or (symbol.label and symbol.label != "simple"):
+            return None
+        if name in ("calL", "L"):
+            return self._known_bound(symbol, point)
+        if name == "v":
+            return meaning(context, name) if symbol.index in (None, Index("t")) else None
+        if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
+            return meaning(context, "C first")  # the first step has no posterior: its constant is that of a density
+        return meaning(context, name) if name in ("L_simple", "w", "C", "ell") else None
+
+    def _known_bound(self, symbol: Symbol, point: Point) -> Node | None:
+        """The bound 𝓛, that of K samples, the loss L, or a term of it."""
+        context = self.world.context
+        if symbol.index is None:
+            return meaning(context, symbol.name, not self.given)
+        if symbol.name == "calL":
+            return meaning(context, "calL K")
+        step = self.count(symbol.index, point) if isinstance(symbol.index, Index) else -1
+        if not 0 <= step <= self.world.T:
+            raise Undefined(f"there is no L_{step}")
+        term = {0: "L first", self.world.T: "L last"}.get(step, "L between")
+        return meaning(context, term, not self.given)
+
+    def scope(self, symbol: Symbol, point: Point) -> Point:
+        """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
+        if symbol.name in ("w", "C", "ell") and symbol.index is not None:
+            return point.at(t=self.count(symbol.index, point))
+        if symbol.name == "calL" and isinstance(symbol.index, Index):
+            return point.at(K=self.count(symbol.index, point))
+        if symbol.name == "L" and symbol.index is not None:
+            return point.at(t=self.count(symbol.index, point) + 1)
+        return point
+
+
+def gaussian(world: World, why: str) -> GaussianWorld:
+    """The world, if its variables are vectors; where they lie in boxes it is unsuited, for the reason that is given."""
+    if not isinstance(world, GaussianWorld):
+        raise Unsuited(why)
+    return world

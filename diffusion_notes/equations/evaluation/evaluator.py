@@ -1,0 +1,64 @@
+"""The value of an expression in a world: the rule for each kind of node, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation import arithmetic, calculus, laws, quantities
+from diffusion_notes.equations.evaluation.environment import Environment
+from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood
+from diffusion_notes.equations.worlds.world import Point
+
+__all__ = ["Evaluator"]
+
+Rule = Callable[[Environment, Node, Point], np.ndarray]
+
+RULES: dict[str, Rule] = {
+    "symbol": quantities.symbol,
+    "call": quantities.call,
+    "number": arithmetic.number,
+    "value": arithmetic.known_value,
+    "group": arithmetic.group,
+    "pair": arithmetic.pair,
+    "add": arithmetic.add,
+    "sub": arithmetic.subtract,
+    "neg": arithmetic.negate,
+    "total": arithmetic.total,
+    "mul": arithmetic.multiply,
+    "div": arithmetic.divide,
+    "frac": arithmetic.divide,
+    "inner": arithmetic.inner_product,
+    "norm": arithmetic.norm,
+    "transpose": arithmetic.transpose,
+    "power": arithmetic.power,
+    "sqrt": arithmetic.sqrt,
+    "log": arithmetic.log,
+    "exp": arithmetic.exp,
+    "wave": arithmetic.cos_or_sin,
+    "density": laws.density,
+    "normal": laws.density,
+    "integral": calculus.integral,
+    "expectation": calculus.expectation,
+    "variance": calculus.variance,
+    "divergence": calculus.divergence,
+    "entropy": calculus.entropy,
+    "mutual": calculus.mutual_information,
+    "gradient": calculus.gradient,
+    "least": calculus.minimiser,
+}
+"""The rules by the kind of node that they evaluate, as the grammar names it; other kinds have no value of their own."""
+
+
+@dataclass
+class Evaluator(Environment):
+    """Evaluates nodes in a world; see `Environment` for its arguments."""
+
+    def value(self, node: Node, point: Point) -> np.ndarray:
+        """The value of an expression at the points."""
+        rule = RULES.get(node.kind)
+        if rule is None:
+            raise NotUnderstood("this has no value of its own here", node.place)
+        return rule(self, node, point)

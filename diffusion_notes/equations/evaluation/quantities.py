@@ -1,0 +1,333 @@
+"""The letters and functions of the book: variables, schedules, variances, networks, bounds.
+
+They are taken from the world's joint Gaussian wherever that is possible (the posterior mean by regression, not by its
+formula), so that a formula of the book is compared with something else than itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.arithmetic import scalar
+from diffusion_notes.equations.evaluation.environment import Environment, gaussian
+from diffusion_notes.equations.language.notation import is_index_letter, meaning
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
+from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited
+
+__all__ = ["CODERS", "NETWORKS", "call", "symbol"]
+
+SCHEDULE = {"alpha", "beta", "sigma", "bar alpha", "tilde beta", "tilde mu"}
+LETTERS = {
+    "vae": {"s", "W", "b", "m", "v"},
+    "hvae": {"a", "c", "d", "m", "r", "s", "v"},
+    "diffusion": {"s", "m", "v"},
+    "ddpm": {"m", "v"},
+}
+"""The letters of each chapter that are no part of the schedule."""
+
+NETWORKS = {"eps_theta": 2, "x_theta": 2, "v_theta": 2, "mu_theta": 2, "tilde mu": 2, "SNR": 1}
+CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
+"""The functions of a diffusion chapter, and of a VAE's, and how many arguments they have."""
+
+
+# Letters
+
+
+def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The value of a letter: a count, a variable, what a page has defined, what stands for an expression, a number."""
+    letter: Symbol = node.value
+    if is_index_letter(letter) and letter.base in point.counts:
+        return np.array([float(point.counts[letter.base])])
+    keys = env.variable(letter, point)
+    if keys is not None:
+        if len(keys) != 1:
+            raise NotUnderstood("several variables where one belongs", node.place)
+        return env.look(keys[0], point, node)
+    definition = env.definitions.get((letter.name, letter.index))
+    if definition is not None:
+        return replace(env, given=definition.given).value(definition.expression, point)
+    inside = env.known(letter, point)
+    if inside is not None:
+        if letter.name in ("w", "C", "ell") and letter.index is None:
+            raise NotUnderstood(f"{letter.base} has an index, the step", node.place)
+        return env.value(inside, env.scope(letter, point))
+    return _letter(env, letter, point, node)
+
+
+def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.ndarray:
+    """The value of a letter that is no variable.
+
+    Args:
+        env: Where.
+        letter: The letter.
+        point: Where; its step counts.
+        node: Where it is written, for the error.
+
+    Returns:
+        A number `(1,)`, a vector `(1 or S, D)` or a matrix `(1, D, D)`.
+
+    Raises:
+        NotUnderstood: If the letter is not in the notation of this chapter.
+    """
+    name = letter.name
+    plain = letter.index is None and letter.copy is None
+    if name == "T" and not env.world.diffusing:
+        raise NotUnderstood("there is no T in this chapter", node.place)
+    number = _constant(env, name, point) if plain else None
+    if number is not None:
+        return np.array([number])
+    if name in NETWORKS and plain and env.world.diffusing and name.endswith("theta"):  # at x_t, where nothing is said
+        at = (Node("symbol", (), Symbol("x", index=Index("t"))), Node("symbol", (), Symbol("t")))
+        return _function(env, letter, Node("call", at, (letter,)), point)
+    scheduled = env.world.diffusing and name in SCHEDULE
+    if not scheduled and name not in LETTERS[env.world.context] and not (name in ("D", "I") and plain):
+        raise NotUnderstood(f"{name!r} is not in the notation of this chapter", node.place)
+    if letter.copy is not None:
+        raise NotUnderstood(f"{name!r} with an index above it", node.place)
+    if scheduled and not isinstance(letter.index, Index):
+        raise NotUnderstood(f"{name!r} needs an index, the step", node.place)
+    world = gaussian(env.world, "boxes have no such number")
+    if name == "D":
+        return np.array([float(world.D)])
+    if name == "I":
+        return np.eye(world.D)[None]
+    if scheduled:
+        return _scheduled(env, world, name, env.count(letter.index, point), point)
+    return _chapter_letter(env, world, letter, point, node)
+
+
+def _constant(env: Environment, name: str, point: Point) -> float | None:
+    """A letter that is a number in every world, or counts something in this one."""
+    match name:
+        case "pi":
+            return np.pi
+        case "e":
+            return np.e
+        case "T" | "K":
+            return float(env.count(Index(name), point))
+        case "L" if not env.world.diffusing:
+            return float(env.world.T)
+    return None
+
+
+def _scheduled(env: Environment, world: GaussianWorld, name: str, t: int, point: Point) -> np.ndarray:
+    """A letter of the schedule, or of the posterior, at a step."""
+    if not 0 <= t <= world.T or (t == 0 and name not in ("alpha", "beta", "bar alpha")):
+        raise Undefined(f"there is no {name} at {t}")
+    match name:
+        case "tilde mu":
+            return _posterior_mean(world, env.look(f"x{t}", point), env.look("x0", point), t)
+        case "tilde beta":
+            return np.array([world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[2][0, 0] if t > 1 else 0.0])
+        case "alpha":
+            return np.array([1 - world.beta[t]])
+        case "beta":
+            return np.array([world.beta[t]])
+        case "bar alpha":
+            return np.array([world.alpha_bar[t]])
+    return np.array([world.sigma[t]])
+
+
+def _posterior_mean(world: GaussianWorld, xt: np.ndarray, x0: np.ndarray, t: int) -> np.ndarray:
+    """E[x_{t-1} | x_t, x_0] for any two points, by regression in the joint Gaussian."""
+    if t == 1:
+        return x0
+    gain = world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[1]
+    return np.concatenate(np.broadcast_arrays(xt, x0), axis=-1) @ gain.T
+
+
+def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, point: Point, node: Node) -> np.ndarray:
+    """A letter of one chapter: a linear decoder, the scalar example with two layers, the noise of the data."""
+    i = env.count(letter.index, point) if isinstance(letter.index, Index) else None
+    if world.context != "hvae" and letter.base in ("m", "v") and letter.index in (Index(None, 1), Index(None, 2)):
+        return world.generic[letter.base][i][None]  # any vector, any variance
+    if world.context == "vae" and i is None:
+        if world.bent:
+            raise Unsuited("a decoder that is not linear")
+        a, b, _ = world.net[1]
+        return {"s": world.sigma[1:2], "W": a[None], "b": b[None]}[letter.base]
+    if world.context == "hvae":
+        value = _scalar_example(env, world, letter.base, i, point)
+        if value is not None:
+            return value
+    if world.diffusing and letter.base == "s" and i is None:
+        return world.noise_of_the_data()
+    raise NotUnderstood(f"{letter.base!r} with this index is not in the notation of this chapter", node.place)
+
+
+def _scalar_example(
+    env: Environment, world: GaussianWorld, base: str, i: int | None, point: Point
+) -> np.ndarray | None:
+    """The letters of the example with two scalar layers."""
+    if world.D > 1 or world.bent:
+        raise Unsuited("the scalar example")
+    if (base, i) == ("m", 1):
+        return env.look("x", point) @ world.up[0][0].T + world.up[0][1]
+    c, d = world.up[1]
+    known = {
+        ("a", None): world.net[2][0][0], ("c", None): c[0], ("d", None): d[None],
+        ("r", 1): world.sigma_phi[1:2], ("r", 2): world.sigma_phi[2:3],
+        ("s", 1): world.sigma[1:2], ("s", 2): world.sigma[2:3],
+        ("v", None): world.regress("q", ("z1",), ("z2", "x"))[2][0],
+    }  # fmt: skip
+    return known.get((base, i))
+
+
+# Functions
+
+
+def call(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The value of a function with its arguments: one that the page has defined, or one of the book."""
+    name: Symbol = node.value[0]
+    definition = env.definitions.get((name.name, name.index))
+    if definition is None:
+        return _function(env, name, node, point)
+    if definition.arguments != node.parts:
+        raise NotUnderstood("a function of this page, with other arguments", node.place)
+    return replace(env, given=definition.given).value(definition.expression, point)
+
+
+def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """The value of a function that the book names: a network, the posterior mean, a bound.
+
+    Args:
+        env: Where.
+        name: The function.
+        node: The call; its parts are the arguments.
+        point: Where.
+
+    Raises:
+        NotUnderstood: If there is no such function in this chapter, or its arguments are others.
+    """
+    match name.name:
+        case "calL":
+            return _bound(env, name, node, point)
+        case "c" if env.world.context == "hvae":  # there it is a number, before a bracket
+            factor = _letter(env, name, point, node)
+            value = env.value(node.parts[0], point)
+            return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
+        case "tr" if len(node.parts) == 1:
+            return _trace(env, node, point)
+    _check_signature(env, name, node)
+    if name.name in ("f", "f_phi"):
+        return _any_function(env, name.name, node.parts[0], point)
+    return _smooth_function(env, gaussian(env.world, "boxes have no coordinates"), name, node, point)
+
+
+def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """A function of numbers or vectors: of the data, of the schedule, or a network."""
+    first = node.parts[0]
+    match name.name:
+        case "c":
+            return world.spiral(scalar(env, first, point))
+        case "Phi":
+            return world.normal_cdf(env.value(first, point))
+        case "SNR":
+            bar = world.alpha_bar[env.integer(first, point)]
+            return np.array([bar / (1 - bar)])
+    vector = env.value(first, point)
+    if vector.ndim != 2:
+        raise NotUnderstood("a vector belongs here", first.place)
+    if name.name == "tilde mu":
+        return _posterior_mean_of(env, world, name, node, vector, point)
+    if not world.diffusing:
+        return _coder(env, world, name.name, first, vector, point)
+    return _network(world, name.name, vector, _checked_step(world, env.integer(node.parts[1], point)))
+
+
+def _check_signature(env: Environment, name: Symbol, node: Node) -> None:
+    said = name.name
+    if name.index is not None and said != "tilde mu":
+        raise NotUnderstood(f"{said!r} has no index in this book", node.place)
+    arity = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if env.world.diffusing else CODERS)
+    count = len(node.parts)
+    if arity.get(said) != count:
+        raise NotUnderstood(f"{said!r} with {count} arguments is not in the notation of this chapter", node.place)
+
+
+def _trace(env: Environment, node: Node, point: Point) -> np.ndarray:
+    matrix = env.value(node.parts[0], point)
+    if matrix.ndim != 3:
+        raise NotUnderstood("the trace of what is no matrix", node.place)
+    return np.trace(matrix, axis1=1, axis2=2)
+
+
+def _any_function(env: Environment, name: str, argument: Node, point: Point) -> np.ndarray:
+    """f(z), any function of a box, or of a vector: a cubic."""
+    world = env.world
+    if isinstance(world, HistogramWorld) and argument.kind == "symbol":
+        keys = env.variable(argument.value, point)
+        if keys is None:
+            raise TypeError(f"{argument.value.name} is in no box")
+        return world.function(name, [point.values[keys[0]]])
+    constant, linear, square = gaussian(world, "a function of coordinates, of boxes").functions[name]
+    z = env.value(argument, point)
+    return constant + z @ linear + np.einsum("si,ij,sj->s", z, square, z) + 0.1 * (z @ linear) ** 3
+
+
+def _checked_step(world: GaussianWorld, t: int) -> int:
+    if not 1 <= t <= world.T:
+        raise Undefined(f"there is no step {t}")
+    return t
+
+
+def _posterior_mean_of(
+    env: Environment, world: GaussianWorld, name: Symbol, node: Node, xt: np.ndarray, point: Point
+) -> np.ndarray:
+    if not isinstance(name.index, Index):
+        raise NotUnderstood("the posterior mean needs an index, the step", node.place)
+    t = _checked_step(world, env.count(name.index, point))
+    return _posterior_mean(world, xt, env.value(node.parts[1], point), t)
+
+
+def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int) -> np.ndarray:
+    """The network's noise, and what follows from it: the data, the velocity, the mean of the step down."""
+    if name == "mu_theta":
+        return world.mean_down(xt, t)
+    noise = world.network(xt, t)
+    bar = world.alpha_bar[t]
+    start = (xt - np.sqrt(1 - bar) * noise) / np.sqrt(bar)
+    return {"eps_theta": noise, "x_theta": start, "v_theta": np.sqrt(bar) * noise - np.sqrt(1 - bar) * start}[name]
+
+
+def _coder(
+    env: Environment, world: GaussianWorld, name: str, argument: Node, value: np.ndarray, point: Point
+) -> np.ndarray:
+    """The means and deviations of an encoder and a decoder with one layer."""
+    keys = env.variable(argument.value, point) if argument.kind == "symbol" else None
+    of_data = keys is not None and world.original(keys[0]) == "x"
+    if world.context != "vae" or name.endswith("phi") != of_data:
+        raise NotUnderstood(f"{name!r} of this is not in the notation of this chapter", argument.place)
+    if name == "mu_theta":
+        return world.mean_down(value, 1)
+    if name == "mu_phi":
+        return value @ world.up[0][0].T + world.up[0][1]
+    return world.deviation("p" if name == "sigma_theta" else "q", value)
+
+
+def _bound(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """The bound of a data point, or by its parameters."""
+    context = env.world.context
+    start = START[context]
+    parameters = [Symbol("theta"), Symbol("phi")]
+    symbols = [part.value if part.kind == "symbol" else None for part in node.parts]
+    if symbols[:2] == parameters and len(symbols) == 3:  # 𝓛(θ, φ; x)
+        symbols = symbols[2:]
+    elif symbols[1:] == parameters:
+        symbols = symbols[:1]
+    if name.index is None and symbols == parameters:
+        whole = meaning(context, "calL", not env.given)
+        if whole is None:
+            raise NotUnderstood("which bound is this?", node.place)
+        return env.value(whole, point)
+    if len(symbols) != 1 or symbols[0] is None or env.variable(symbols[0], point) != (start,):
+        raise NotUnderstood("the bound is that of a data point", node.place)
+    inside = meaning(context, "calL" if name.index is None else "calL K")
+    if inside is None or name.label:
+        raise NotUnderstood("which bound is this?", node.place)
+    samples = {} if name.index is None else {"K": env.count(name.index, point)}
+    return env.value(inside, point.at(**samples))

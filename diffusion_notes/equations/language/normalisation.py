@@ -1,0 +1,217 @@
+"""Sequences of tokens in the one form that the grammar knows.
+
+Three things are settled here that a grammar of one token's look-ahead cannot settle: which brackets belong together
+(and so what a bar means), which habits of writing mean nothing of their own, and what a letter is: a law, a function or
+a variable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from diffusion_notes.equations.language.lexer import Token
+from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Symbol
+
+__all__ = ["CLOSER", "OPERATORS", "bracket_depths", "classified", "matching_bracket", "pair_brackets"]
+
+CLOSER = {"LP": "RP", "LB": "RB", "LC": "RC", "OPEN": "CLOSE", "LANGLE": "RANGLE", "LNORM": "RNORM"}
+OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
+
+START = Symbol("x", index=Index(None, 0))
+NOISE = Symbol("eps")
+THETA = Symbol("theta")
+
+PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
+LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi")}
+FUNCTIONS = {"tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+CLOSING = ("PLUS", "MINUS", *CLOSER.values(), "", "COMMA", "SEMI", "MID", "PAR", "REL", "BELOW", "DIFFERENTIAL")
+"""What may follow the brackets of a logarithm without a doubt about what it is taken of."""
+
+
+# Brackets
+
+
+def bracket_depths(tokens: list[Token]) -> list[int]:
+    """How many brackets are open around each token."""
+    depth = 0
+    depths = []
+    for token in tokens:
+        depth -= token.kind in CLOSER.values()
+        depths.append(depth)
+        depth += token.kind in CLOSER
+    return depths
+
+
+def matching_bracket(tokens: list[Token], start: int) -> int:
+    """Where the bracket that opens at `start` is closed."""
+    depths = bracket_depths(tokens)
+    return next(i for i in range(start + 1, len(tokens)) if depths[i] == depths[start])
+
+
+def pair_brackets(tokens: list[Token]) -> list[Token]:
+    """Every bracket with its partner; what a bar means is decided by what is open around it."""
+    stack: list[_Open] = []
+    result: list[Token] = []
+    for at, token in enumerate(tokens):
+        kind = _bar(stack) if token.kind == "BARS" else token.kind
+        if kind in CLOSER:
+            stack.append(_Open(CLOSER[kind], at > 0 and tokens[at - 1].kind == "KL", at))
+        elif kind in CLOSER.values():
+            if not stack or stack[-1].closer != kind:
+                raise NotUnderstood("a bracket is closed that was not opened", token.place)
+            stack.pop()
+        result.append(replace(token, kind=kind))
+    if stack:
+        raise NotUnderstood("a bracket is never closed", tokens[stack[-1].at].place)
+    return result
+
+
+@dataclass
+class _Open:
+    """A bracket that is open: what closes it, whether a bar in it parts two laws, and where it stands."""
+
+    closer: str
+    awaits_bar: bool
+    at: int
+
+
+def _bar(stack: list[_Open]) -> str:
+    """Whether a double bar parts the laws of a divergence, or opens or closes a norm."""
+    if stack and stack[-1].awaits_bar:
+        stack[-1].awaits_bar = False
+        return "PAR"
+    return "RNORM" if stack and stack[-1].closer == "RNORM" else "LNORM"
+
+
+# Habits of writing
+
+
+def _without_habits(tokens: list[Token]) -> list[Token]:
+    r"""The same without habits of writing that mean nothing of their own.
+
+    $x_t(x_0, \varepsilon)$ is $x_t$; $L(\theta)$ is $L$; $\int\int$ is one integral over two variables,
+    $\int_z \dots dz$ one over $z$; $\lVert v \rVert_2$ is $\lVert v \rVert$; $\sigma_\phi^2(x)$ is $\sigma_\phi(x)^2$.
+    """
+    result: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        rest = tokens[at + 1 :]
+        kinds = [other.kind for other in rest[:6]]
+        at += 1
+        if token.kind == "INT":
+            integral, length = _integral(token, rest)
+            result.append(integral)
+            at += length
+        elif token.kind == "FRAC" and kinds[:5] == ["OPEN", "PARTIAL", "CLOSE", "OPEN", "PARTIAL"]:
+            result += [replace(token, kind="NABLA"), replace(token, kind="BELOW"), rest[0], *rest[5:7]]
+            at += 7
+        else:
+            result.append(token)
+            at += _idle(token, rest)
+            if token.kind == "SYMBOL" and token.value.label in ("theta", "phi") and kinds[:1] == ["POWER"]:
+                moved, length = _arguments_before_power(tokens[at:])
+                result += moved
+                at += length
+    return result
+
+
+def _idle(token: Token, rest: list[Token]) -> int:
+    """How many tokens after one say nothing: the index of a norm, the arguments of x_t and of L."""
+    kinds = [other.kind for other in rest[:5]]
+    values = [other.value for other in rest[:4]]
+    if token.kind == "RNORM" and kinds[:2] == ["BELOW", "OPEN"] and kinds[3:4] == ["CLOSE"]:
+        return 4 if values[2] in ("2", Symbol("F")) else 0
+    if token.kind != "SYMBOL":
+        return 0
+    symbol: Symbol = token.value
+    if symbol == Symbol("x", index=Index("t")) and kinds == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
+        return 5 if (values[1], values[3]) == (START, NOISE) else 0
+    if symbol.base == "L" and kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == THETA:
+        return 3
+    return 0
+
+
+def _arguments_before_power(rest: list[Token]) -> tuple[list[Token], int]:
+    """The arguments of a function that follow its power, then the power; and how many tokens they are."""
+    end = matching_bracket(rest, 1) + 1
+    if end == len(rest) or rest[end].kind != "LP":
+        return [], 0
+    last = matching_bracket(rest, end)
+    return [*rest[end : last + 1], *rest[:end]], last + 1
+
+
+def _integral(token: Token, rest: list[Token]) -> tuple[Token, int]:
+    """The signs of an integral that stand side by side, as one; its value says over how many variables it goes."""
+    count = 1
+    named: list[Symbol] = []
+    at = 0
+    while True:
+        kinds = [other.kind for other in rest[at : at + 5]]
+        if kinds[:4] == ["BELOW", "OPEN", "SYMBOL", "CLOSE"] and kinds[4:] != ["POWER"]:
+            named.append(rest[at + 2].value)
+            at += 4
+        if at == len(rest) or rest[at].kind != "INT":
+            break
+        count += 1
+        at += 1
+    if named and len(named) != count:
+        raise NotUnderstood("some of the integrals name their variable and some do not", token.place)
+    return replace(token, value=(count, tuple(named))), at
+
+
+# Kinds of letters
+
+
+def classified(tokens: list[Token]) -> list[Token]:
+    """Tell the letters apart: laws, functions, variables; and log(a) b, which nobody can read, from log(ab)."""
+    tokens = _without_habits(tokens)
+    return [replace(token, kind=_class(tokens, at)) for at, token in enumerate(tokens)]
+
+
+def _class(tokens: list[Token], at: int) -> str:
+    """The terminal of the grammar that a token is."""
+    kind = tokens[at].kind
+    if kind == "SYMBOL":
+        after = tokens[at + 1].kind if at + 1 < len(tokens) else ""
+        return _class_of_letter(tokens[at], after)
+    if kind in ("LOG", "E"):
+        return _reach(tokens, at)
+    return f"_{kind}" if kind in ("COMMA", "SEMI", "MID") else kind
+
+
+def _class_of_letter(token: Token, after: str) -> str:
+    symbol: Symbol = token.value
+    if symbol.base in ("p", "q") and not symbol.accent and symbol.index is None:
+        if (symbol.base, symbol.label) not in LAWS:
+            raise NotUnderstood(f"{symbol.base} has parameters of its own, not these", token.place)
+        return "LAW"
+    if symbol.base in ("calN", "calU", "H", "I") and symbol not in PLAIN:
+        raise NotUnderstood(f"{symbol.base} with something on it is not in this book's notation", token.place)
+    if symbol.base in ("calN", "calU"):
+        return {"calN": "NORMAL", "calU": "UNIFORM"}[symbol.base]
+    if symbol.base in ("H", "I") and after in ("LP", "LB"):
+        return {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
+    function = symbol.name in FUNCTIONS or symbol.base == "calL" or symbol.label in ("theta", "phi")
+    return "FUNCTION" if after == "LP" and function else "SYMBOL"
+
+
+def _reach(tokens: list[Token], at: int) -> str:
+    """Do brackets end what a logarithm or an expectation is taken of?"""
+    kind = tokens[at].kind
+    start = at + 1
+    if kind == "E" and start < len(tokens) and tokens[start].kind == "BELOW":
+        start = matching_bracket(tokens, start + 1) + 1
+    if start >= len(tokens) or tokens[start].kind not in ("LP", "LB", "LC"):
+        return kind
+    end = matching_bracket(tokens, start)
+    after = tokens[end + 1].kind if end + 1 < len(tokens) else ""
+    if after == "POWER" and (kind == "LOG" or tokens[start].kind != "LB"):  # E[x]² has one reading, log(x)² has two
+        raise NotUnderstood(
+            "is the power taken before or after? Put it where only one reading is left", tokens[end + 1].place
+        )
+    if kind == "LOG" and after not in CLOSING:
+        raise NotUnderstood(
+            "log(a) b may be log(ab) or b log(a): add brackets, or turn the factors round", tokens[at].place
+        )
+    return "ECALL" if kind == "E" else kind

@@ -1,0 +1,63 @@
+r"""What the letters of notation.md mean, said in the book's own notation wherever it can be said there.
+
+A letter that is defined by an expression is defined here by that expression, so a page that defines it differently is
+found out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.syntax_tree import Node, Symbol
+
+__all__ = ["is_index_letter", "meaning"]
+
+_VAE = {
+    "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
+    "calL K": r"\mathbb{E}_{z^1, \dots, z^K \sim q(z \mid x)}"
+    r"\Bigl[\log \frac{1}{K} \sum_{k=1}^{K} \frac{p(x, z^k)}{q(z^k \mid x)}\Bigr]",
+    "H": r"H(q(x))",
+}
+_HVAE = {"calL": r"\mathbb{E}_{q(z_1, z_2 \mid x)}[\log p(x, z_1, z_2) - \log q(z_1, z_2 \mid x)]", "H": r"H(q(x))"}
+_CHAIN = {
+    "calL": r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q(x_{1:T} \mid x_0)]",
+    "L": r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\log q(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L first": r"\mathbb{E}_{q(x_1 \mid x_0)}[-\log p(x_0 \mid x_1)]",
+    "L last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
+    "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
+    "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
+    r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
+    "w": r"\frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)}",
+    "C": r"D_{KL}(\mathcal{N}(0, \tilde\beta_t I) \Vert \mathcal{N}(0, \sigma_t^2 I))",
+    "C first": r"\frac{D}{2} \log 2 \pi \sigma_1^2",
+    "v": r"\sqrt{\bar\alpha_t}\, \varepsilon - \sqrt{1 - \bar\alpha_t}\, x_0",
+    "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
+    "H": r"H(q(x_0))",
+}
+DATA = {"vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
+"""How each chapter writes a data point."""
+
+MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN}
+
+
+@cache
+def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
+    """The expression that a name stands for, or nothing.
+
+    Args:
+        context: The chapter.
+        name: A key of the tables above.
+        averaged: Whether the data are averaged over.
+    """
+    latex = MEANINGS[context].get(name)
+    if latex is None:
+        return None
+    if averaged:
+        latex = rf"\mathbb{{E}}_{{q({DATA[context]})}}\bigl[ {latex} \bigr]"
+    return read(f"1 = {latex}").statements[0].sides[1]
+
+
+def is_index_letter(symbol: Symbol) -> bool:
+    """Letters that count: they are bound by a sum, a product or an average over steps."""
+    return symbol.base in ("t", "s", "i", "j", "k") and not (symbol.accent or symbol.index or symbol.label)

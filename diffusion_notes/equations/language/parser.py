@@ -1,0 +1,407 @@
+"""The parser: from the tokens of a display to its statements, and from the tokens of an expression to its tree.
+
+A display holds one statement or several: relations (a chain `a = b ≥ c`), conditions (`t = 2, …, T`) and draws
+(`ε ~ N(0, I)`). Statements are told apart here, expressions are read by `grammar.lark`. Nothing is skipped on the way:
+what is not known raises `NotUnderstood`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark import Lark, Transformer, v_args
+from lark.exceptions import UnexpectedInput, VisitError
+from lark.lexer import Lexer
+from lark.tree import Meta
+
+from diffusion_notes.equations.language.ellipses import expand_ellipses
+from diffusion_notes.equations.language.lexer import Token, tokenise
+from diffusion_notes.equations.language.normalisation import (
+    OPERATORS,
+    bracket_depths,
+    classified,
+    pair_brackets,
+)
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Symbol
+
+__all__ = ["Display", "Statement", "read", "read_expression"]
+
+
+@dataclass
+class Statement:
+    """One statement of a display.
+
+    Args:
+        sides: The expressions, from left to right; the first is `None` if the statement goes on from before.
+        relations: What stands between them.
+        kind: `relation`, `draw` (`x ~ q(x)`) or `range` (`t = 1, …, T`).
+        latex: The statement as it was written, without the spacing around it.
+        place: Where it stands in the display.
+    """
+
+    sides: list[Node | None]
+    relations: list[str]
+    kind: str
+    latex: str
+    place: Place
+
+    @property
+    def expressions(self) -> list[Node]:
+        """The sides that are written out."""
+        return [side for side in self.sides if side is not None]
+
+
+@dataclass
+class Display:
+    """A displayed equation, read: its statements, its tag, and what its braces name."""
+
+    statements: list[Statement]
+    tag: str = ""
+    named: list[Statement] = field(default_factory=list)
+
+
+def read(latex: str) -> Display:
+    """Read a displayed equation.
+
+    Args:
+        latex: What stands between the dollars.
+
+    Returns:
+        Its statements, in order.
+
+    Raises:
+        NotUnderstood: If any part of it is not in the book's notation.
+    """
+    found, tag, named = tokenise(latex)
+    statements = [_statement(tokens, latex) for tokens in _Splitter(pair_brackets(found)).statements()]
+    if not statements:
+        raise NotUnderstood("an empty display")
+    labels = []
+    for name, what in named:
+        label = latex[slice(*name)]
+        if re.fullmatch(r"\s*\\text\{[^{}=<>$\\]*\}\s*", label):
+            continue  # a comment, not a name
+        inner = latex[slice(*what)]
+        sides: list[Node | None] = [_parse(tokenise(label)[0]), read_expression(inner)]
+        labels.append(Statement(sides, ["="], "relation", f"{label} = {inner}", what))
+    return Display(statements, tag, labels)
+
+
+def read_expression(latex: str) -> Node:
+    """Read an expression, without a relation in it.
+
+    Args:
+        latex: The expression.
+
+    Raises:
+        NotUnderstood: If any part of it is not in the book's notation.
+    """
+    return _parse(pair_brackets(tokenise(latex)[0]))
+
+
+# Where a statement ends
+
+
+class _Splitter:
+    """Splits a display at commas and at lines that begin something new; a line that begins with a sign goes on.
+
+    Args:
+        tokens: The tokens of the display.
+    """
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.depths = bracket_depths(tokens)
+        self.done: list[list[Token]] = []
+        self.current: list[Token] = []
+        self.ended = True  # did the last statement end with a comma or a full stop?
+
+    def statements(self) -> list[list[Token]]:
+        """The tokens of each statement."""
+        for at, token in enumerate(self.tokens):
+            self._take(at, token)
+        self._close()
+        return [bare for tokens in self.done if (bare := _without_brackets(tokens))]
+
+    def _take(self, at: int, token: Token) -> None:
+        if self.depths[at]:
+            self._take_inner(at, token)
+            self.ended = False
+        elif token.kind in ("COMMA", "IMPLIES", "STOP") and not (token.kind == "COMMA" and self._beside_dots(at)):
+            self._end(at, token)
+        elif token.kind == "NEWLINE":
+            if not self._goes_on(at):
+                self._close()
+        elif token.kind == "QUAD":
+            self._wide_space(at, token)
+        else:
+            self.current.append(token)
+            self.ended = False
+
+    def _take_inner(self, at: int, token: Token) -> None:
+        """A token within brackets."""
+        if token.kind == "QUAD" and self.tokens[at - 1].kind not in ("COMMA", "SEMI"):
+            raise NotUnderstood("a wide space between two things: is it a product?", token.place)
+        if token.kind == "STOP":
+            raise NotUnderstood("a full stop inside brackets", token.place)
+        if token.kind not in ("QUAD", "NEWLINE"):
+            self.current.append(token)
+
+    def _end(self, at: int, token: Token) -> None:
+        following = self.tokens[at + 1 : at + 2]
+        if token.kind == "STOP" and following and following[0].kind not in ("NEWLINE", "QUAD"):
+            raise NotUnderstood("a full stop in the middle", token.place)
+        self._close()
+        self.ended = True
+
+    def _wide_space(self, at: int, token: Token) -> None:
+        after = self._after(at)
+        if after == "LP" and _is_condition(self.tokens[at + 1 :]):
+            self._close()
+            return
+        shown = bool(after) and self.tokens[at + 1].kind not in ("NEWLINE", "COMMA", "STOP")
+        if self.current and shown and not self._goes_on(at):
+            raise NotUnderstood("a wide space between two things: is it a product?", token.place)
+
+    def _close(self) -> None:
+        if self.current:
+            self.done.append(self.current)
+        self.current = []
+
+    def _after(self, at: int) -> str:
+        """The kind of the next token that can be seen."""
+        return next((token.kind for token in self.tokens[at + 1 :] if token.kind not in ("QUAD", "NEWLINE")), "")
+
+    def _beside_dots(self, at: int) -> bool:
+        """Whether a comma belongs to a range: dots before it, after it, or after the number that follows."""
+        kinds = [token.kind for token in self.tokens[at + 1 : at + 4]]
+        before = self.current[-1].kind if self.current else ""
+        return "DOTS" in (self._after(at), before) or kinds == ["NUMBER", "COMMA", "DOTS"]
+
+    def _goes_on(self, at: int) -> bool:
+        """Whether what follows belongs to what came before: a sign ends it, or begins what follows."""
+        joined = bool(self.current) and self.current[-1].kind in (*OPERATORS, "REL", "SIM")
+        return joined or (self._after(at) in ("REL", *OPERATORS) and not self.ended)
+
+
+def _is_condition(rest: list[Token]) -> bool:
+    """Does a condition in brackets follow, as in (t > 1), and then nothing more of this statement?"""
+    rest = [token for token in rest if token.kind not in ("QUAD", "NEWLINE", "STOP")]
+    depths = bracket_depths(rest)
+    related = any(token.kind == "REL" and depth == 1 for token, depth in zip(rest, depths, strict=True))
+    return related and 0 not in depths[1:-1]
+
+
+def _without_brackets(tokens: list[Token]) -> list[Token]:
+    """A condition without the brackets around it, or the sign "for all" before it; "for all t" says nothing more."""
+    if tokens[0].kind == "FORALL":
+        tokens = tokens[1:]
+        return [] if [token.value for token in tokens] == [Symbol("t")] else tokens
+    return tokens[1:-1] if tokens[0].kind == "LP" and _is_condition(tokens) else tokens
+
+
+# What a statement says
+
+
+def _statement(tokens: list[Token], latex: str) -> Statement:
+    place = (tokens[0].place[0], tokens[-1].place[1])
+    text = latex[slice(*place)].strip()
+    tokens = expand_ellipses(tokens)
+    depths = bracket_depths(tokens)
+    outside = [token.kind if depth == 0 else "" for token, depth in zip(tokens, depths, strict=True)]
+    cuts = [i for i, kind in enumerate(outside) if kind == "REL"]
+    if len(cuts) == 1 and tokens[cuts[0]].value == r"\in":
+        inside = tokens[cuts[0] + 1 :]
+        if [inside[0].kind, inside[-1].kind] != ["LC", "RC"]:
+            raise NotUnderstood("a set is read as \\{1, \\dots, T\\}", place)
+        return _range([*tokens[: cuts[0] + 1], *inside[1:-1]], cuts, text, place)
+    if "SIM" in outside and not cuts:
+        return _draw(tokens, outside.index("SIM"), text, place)
+    if "DOTS" in outside:
+        return _range(tokens, cuts, text, place)
+    if not cuts:
+        raise NotUnderstood("no relation in it: nothing is said", place)
+    pieces = [tokens[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(tokens)], strict=True)]
+    sides = [_parse(piece) if piece or i else None for i, piece in enumerate(pieces)]
+    return Statement(sides, [tokens[i].value for i in cuts], "relation", text, place)
+
+
+def _draw(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
+    """What is drawn from a law, as in ε ~ N(0, I); the law of one variable given another is a relation."""
+    drawn = _parse(tokens[:at], "drawn_or_expr")
+    law = _parse(tokens[at + 1 :], "law")
+    if drawn.kind == "conditional":
+        return Statement([_conditional_density(drawn), law], ["="], "relation", text, place)
+    return Statement([drawn, law], ["~"], "draw", text, place)
+
+
+def _conditional_density(drawn: Node) -> Node:
+    """The density of a variable given others: of p if all of them are above it, else of q."""
+    (symbol,) = drawn.value
+    height = _height(symbol)
+    above = [_height(other) > height for other in drawn.parts[0].value]
+    return Node("density", drawn.parts, (Symbol("p" if all(above) else "q"), symbol), drawn.place)
+
+
+def _height(symbol: Symbol) -> int:
+    """How far up the chain a variable stands: x, z; x_0, x_{t-1}, x_t, x_T; z_1, z_2."""
+    if symbol.index is None:
+        return {"x": 0, "z": 1}.get(symbol.base, 0)
+    if not isinstance(symbol.index, Index):
+        raise NotUnderstood(f"the law of {symbol.name}, one variable at a time")
+    return {None: 0, "t": 1000, "T": 2000}.get(symbol.index.letter, 0) + symbol.index.plus
+
+
+def _range(tokens: list[Token], cuts: list[int], text: str, place: Place) -> Statement:
+    """A range of steps, as in t = 1, …, T; or with the second number as well; or in braces."""
+    kinds = [token.kind for token in tokens]
+    dots = kinds.index("DOTS")
+    listed = kinds[dots - 1 : dots + 2] == ["COMMA", "DOTS", "COMMA"]
+    if len(cuts) != 1 or tokens[cuts[0]].value not in ("=", r"\in") or not listed:
+        raise NotUnderstood("dots are read only in a range: t = 2, \\dots, T", place)
+    first = tokens[cuts[0] + 1 : dots - 1]
+    two = [token.kind for token in first] == ["NUMBER", "COMMA", "NUMBER"]
+    if two and int(first[2].value) == int(first[0].value) + 1:
+        first = first[:1]
+    sides: list[Node | None] = [_parse(tokens[: cuts[0]]), _parse(first), _parse(tokens[dots + 2 :])]
+    return Statement(sides, ["=", "…"], "range", text, place)
+
+
+# The tree of an expression
+
+
+def _parse(tokens: list[Token], start: str = "expr") -> Node:
+    """The tree of some tokens.
+
+    Args:
+        tokens: The tokens of an expression, or of a law.
+        start: What it is: a rule of the grammar.
+
+    Raises:
+        NotUnderstood: If it is not in the grammar.
+    """
+    if not tokens:
+        raise NotUnderstood("one side is empty")
+    tokens = classified(tokens)
+    try:
+        return _TreeBuilder().transform(_grammar().parse(tokens, start))  # type: ignore[arg-type] # tokens for text
+    except UnexpectedInput as error:
+        token = getattr(error, "token", None)
+        if token is None or token.type == "$END":
+            raise NotUnderstood("the expression ends too early", tokens[-1].place) from None
+        raise NotUnderstood("this does not belong here", (token.start_pos, token.end_pos)) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+
+
+@cache
+def _grammar() -> Lark:
+    grammar = (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", lexer=_Tokens, start=["expr", "drawn_or_expr", "law"], propagate_positions=True)
+
+
+class _Tokens(Lexer):
+    """Lark reads tokens that are tokens already."""
+
+    def __init__(self, conf: object) -> None:
+        pass
+
+    def lex(self, tokens: list[Token]) -> Iterator[lark.Token]:  # type: ignore[override] # what a lexer of one's own gets
+        for token in tokens:
+            yield lark.Token(token.kind, token.value, start_pos=token.place[0], end_pos=token.place[1])
+
+
+Children = list[Any]
+"""Below a rule of the grammar: nodes, and Lark's tokens, whose value is that of ours."""
+
+KEPT = ("SYMBOL", "LAW", "FUNCTION", "DIFFERENTIAL", "NUMBER", "MUTUAL", "DOTS")
+
+
+@v_args(meta=True)
+class _TreeBuilder(Transformer):
+    """Makes a node of every rule of the grammar: by the method of its name, or by `__default__`."""
+
+    def __default__(self, data: object, children: Children, meta: Meta) -> Node:
+        told = [child for child in children if isinstance(child, lark.Token) and child.type in KEPT]
+        kept = tuple(Symbol("dots") if token.type == "DOTS" else token.value for token in told)
+        return Node(str(data), _nodes(children), kept, _place(meta))
+
+    def same(self, meta: Meta, children: Children) -> Node:
+        return children[-1]
+
+    def number(self, meta: Meta, children: Children) -> Node:
+        return Node("number", (), children[0].value, _place(meta))
+
+    def symbol(self, meta: Meta, children: Children) -> Node:
+        return Node("symbol", (), children[0].value, _place(meta))
+
+    def beside(self, meta: Meta, children: Children) -> Node:
+        left, right = children
+        if left.kind == "div":
+            raise NotUnderstood("a/b c may be a/(bc) or (a/b) c: use a fraction, or brackets", right.place)
+        if right.kind == "number" or (right.kind == "power" and right.parts[0].kind == "number"):
+            raise NotUnderstood("a number after another factor: write the number first, or \\cdot", right.place)
+        return Node("mul", (left, right), None, _place(meta))
+
+    def total(self, meta: Meta, children: Children) -> Node:
+        kind, _, _, letter, relation, *rest = children
+        parts = _nodes(rest)
+        if any(isinstance(part, lark.Token) and part.type == "MINUS" for part in rest):
+            if kind.type == "PROD":
+                raise NotUnderstood("a product of negatives: put brackets", _place(meta))
+            parts = (*parts[:-1], Node("neg", parts[-1:], None, parts[-1].place))
+        return Node("total", parts, (kind.type, letter.value, relation.value), _place(meta))
+
+    def integral(self, meta: Meta, children: Children) -> Node:
+        count, named = children[0].value
+        differentials = [child for child in children[1:] if isinstance(child, lark.Token)]
+        over = tuple(token.value for token in differentials if token.type == "DIFFERENTIAL")
+        if count not in (1, len(over)) or (named and set(named) != set(over)):
+            raise NotUnderstood("the integrals and their differentials do not belong together", _place(meta))
+        return Node("integral", _nodes(children), over, _place(meta))
+
+    def gradient(self, meta: Meta, children: Children) -> Node:
+        inner = children[-1]
+        if inner.kind == "mul" and inner.parts[0].kind == "log":
+            raise NotUnderstood("does the gradient take all that follows? Put brackets", inner.place)
+        return self.__default__("gradient", children, meta)
+
+    def mutual(self, meta: Meta, children: Children) -> Node:
+        groups = (group.value for group in _nodes(children[1:]))
+        return Node("mutual", (), (children[0].value, *groups), _place(meta))
+
+    def wave(self, meta: Meta, children: Children) -> Node:
+        return Node("wave", (children[1],), children[0].type, _place(meta))
+
+    def log(self, meta: Meta, children: Children) -> Node:
+        sign, inner = children
+        if inner.kind == "mul" and inner.parts[1].kind in ("log", "gradient"):  # log a log b is a product
+            first = self.log(meta, [sign, inner.parts[0]])
+            return Node("mul", (first, inner.parts[1]), None, _place(meta))
+        if _is_mixed(inner):
+            raise NotUnderstood("does the logarithm take all that follows? Put brackets", inner.place)
+        return Node("log", (inner,), None, _place(meta))
+
+
+def _place(meta: Meta) -> Place:
+    return meta.start_pos, meta.end_pos
+
+
+def _nodes(children: Children) -> tuple[Node, ...]:
+    return tuple(child for child in children if isinstance(child, Node))
+
+
+def _factors(node: Node) -> list[Node]:
+    return [factor for part in node.parts for factor in _factors(part)] if node.kind == "mul" else [node]
+
+
+def _is_mixed(node: Node) -> bool:
+    """Densities beside plain factors: does log p(x) w mean the logarithm of both?"""
+    kinds = {factor.kind for factor in _factors(node)}
+    return bool(kinds & {"density", "normal"}) and bool(kinds & {"symbol", "number", "call", "power", "group", "sqrt"})

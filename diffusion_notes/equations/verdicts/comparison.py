@@ -1,0 +1,258 @@
+"""The two sides of a relation: their values, exact or not given at all, and how they compare.
+
+A Gaussian world integrates by rules: what two rules agree on is exact. Each side has its own rules, since one may be a
+polynomial and the other not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.arithmetic import logarithm
+from diffusion_notes.equations.evaluation.binding import Draw, draw_from, free_variables
+from diffusion_notes.equations.evaluation.calculus import average
+from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.evaluation.laws import about, log_law
+from diffusion_notes.equations.language.parser import Statement
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, terms
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
+from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
+
+__all__ = ["INEQUALITIES", "POINTS", "STRICT", "TOLERANCE", "Comparison", "Fails", "largest_entry"]
+
+POINTS = 3
+TOLERANCE = 1e-8
+STRICT = 1e-6
+INEQUALITIES = (r"\ge", r"\gt", r"\le", r"\lt")
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""The values of the left and of the right side."""
+
+
+class Fails(Exception):  # noqa: N818 it is a verdict, not an error
+    """A counterexample was found."""
+
+
+def largest_entry(value: np.ndarray) -> np.ndarray:
+    """The largest entry at each point."""
+    return np.abs(value).reshape(len(value), -1).max(1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two expressions, and what is said of the two.
+
+    Args:
+        left: One side.
+        relation: What is said of the two.
+        right: The other side.
+        draws: What the display draws, as in ε ~ N(0, I).
+    """
+
+    left: Node
+    relation: str
+    right: Node
+    draws: Sequence[Statement] = ()
+
+    # Values
+
+    def values(self, evaluator: Evaluator, point: Point) -> Pair:
+        """Both sides, each by a rule of integration that is exact for it."""
+        world = evaluator.world
+        if not isinstance(world, GaussianWorld):
+            return self._as_they_are(evaluator, point)
+        if self.relation in ("=", ":="):  # by the first rule, if that is good enough
+            with suppress(Unsuited):
+                a, b = self._as_they_are(evaluator, point)
+                if (largest_entry(a - b) <= TOLERANCE * self._floor(evaluator, a, b)).all():
+                    return a, b
+        a, doubt = self._by_rules(evaluator, world, point, self.left, self.right)
+        b, more = self._by_rules(evaluator, world, point, self.right, self.left)
+        a, b = self._alike(a, b)
+        exact = 0.1 * TOLERANCE * self._floor(evaluator, a, b)
+        if (doubt + more > exact).any() and not self._plainly_wrong(a, b, doubt + more):
+            raise Unsuited("an integral that is not exact here")
+        return a, b
+
+    def _as_they_are(self, evaluator: Evaluator, point: Point) -> Pair:
+        """Both sides by the rule of integration at hand."""
+        a = self._side(evaluator, point, self.left, self.right)
+        b = self._side(evaluator, point, self.right, self.left)
+        return self._alike(a, b)
+
+    def _side(self, evaluator: Evaluator, point: Point, side: Node, other: Node) -> np.ndarray:
+        """The value of one side. A law that names no variable is one of the variable on the other side."""
+        if self.relation == r"\approx":
+            return self._expected(evaluator, side, point)
+        if side.kind != "normal_law" and other.kind != "normal_law":
+            return evaluator.value(side, point)
+        density = other if side.kind == "normal_law" else side
+        if density.kind != "density" or len(about(evaluator, density, point)) != 1:
+            raise NotUnderstood("a law is compared with what is not the law of one variable")
+        return np.exp(log_law(evaluator, side, point, about(evaluator, density, point)[0]))
+
+    def _expected(self, evaluator: Evaluator, side: Node, point: Point) -> np.ndarray:
+        """An estimate is right if its expectation over what is drawn is."""
+        draws: list[Draw] = []
+        for draw in self.draws:
+            drawn, law = draw.expressions
+            if drawn.value.copy is not None:
+                copies = [replace(drawn.value, copy=Index(None, k + 1)) for k in range(evaluator.world.K)]
+                draws += [draw_from(evaluator, [copy], law, point) for copy in copies]
+        sides = (self.left, self.right)
+        free = (free_variables(evaluator, expression, point) for expression in sides)
+        estimates = [any(key.startswith("z^") for key in keys) for keys in free]
+        if estimates not in ([True, False], [False, True]):
+            raise NotUnderstood("≈ is read between a number and an estimate of it by what is drawn", side.place)
+        if not draws:
+            raise NotUnderstood("nothing is drawn here, so ≈ says nothing that can be checked")
+        return average(evaluator, draws, lambda inner: evaluator.value(side, inner), point)
+
+    def _by_rules(
+        self, evaluator: Evaluator, world: GaussianWorld, point: Point, side: Node, other: Node
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One side and how far two rules are apart on it, for the pair of rules that agree best."""
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for pair in world.rules:
+            there = [replace(evaluator, world=world.with_rule(rule)) for rule in pair]
+            try:
+                one, two = (self._side(each, point, side, other) for each in there)
+            except Unsuited:
+                continue
+            doubt = largest_entry(one - two)
+            if (doubt <= 0.1 * TOLERANCE * self._floor(evaluator, one, two)).all():
+                return one, doubt
+            if pair[0] != 4:  # four nodes may agree with six and both be wrong
+                found.append((one, doubt))
+        if not found:
+            raise Unsuited("an integral that is not exact here")
+        return min(found, key=lambda pair: pair[1].max())
+
+    def _alike(self, a: np.ndarray, b: np.ndarray) -> Pair:
+        """Two sides of the same shape and finite; a zero is a zero of any kind."""
+        if _is_zero(self.left):
+            a = np.zeros_like(b)
+        if _is_zero(self.right):
+            b = np.zeros_like(a)
+        if a.shape[1:] != b.shape[1:]:
+            raise NotUnderstood("a number and a vector, or vectors of different kinds, are compared")
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise Undefined("a side that is not finite")
+        a, b = np.broadcast_arrays(a, b)
+        return a, b
+
+    # Sizes
+
+    def size(self, evaluator: Evaluator, point: Point, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The size against which a difference counts; where sides cancel to nothing, a little of their largest term."""
+        size = self._floor(evaluator, a, b)
+        if (largest_entry(a - b) <= TOLERANCE * size).all() or self.relation == r"\approx":
+            return size
+        parts = [term for side in (self.left, self.right) for term in terms(side)]
+        if len(parts) < 3:
+            return size
+        sizes = [largest_entry(evaluator.value(term, point)) for term in parts]
+        return np.maximum(size, 1e-3 * np.max(np.stack(np.broadcast_arrays(*sizes, size)[:-1]), axis=0))
+
+    def _floor(self, evaluator: Evaluator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The size of the sides, or a little of what was summed to get them, if that cancelled."""
+        return np.maximum(np.maximum(largest_entry(a), largest_entry(b)), 1e-5 * evaluator.magnitude.overall)
+
+    # What is said of the two
+
+    @property
+    def is_inequality(self) -> bool:
+        """Is it an inequality?"""
+        return self.relation in INEQUALITIES
+
+    def gap(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """How much larger the side is that is said to be larger."""
+        gap = (a - b).real
+        return gap if self.relation in (r"\ge", r"\gt") else -gap
+
+    def broken(self, a: np.ndarray, b: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Where the relation does not hold."""
+        if not self.is_inequality:
+            return largest_entry(a - b) > TOLERANCE * size
+        gap = self.gap(a, b)
+        if gap.ndim > 1:
+            raise NotUnderstood("which of two vectors is larger?")
+        return gap <= TOLERANCE * size if self.relation in (r"\gt", r"\lt") else gap < -TOLERANCE * size
+
+    def _plainly_wrong(self, a: np.ndarray, b: np.ndarray, doubt: np.ndarray) -> bool:
+        """Whether the sides are further apart than any doubt about them explains."""
+        far = 100 * doubt + STRICT * (largest_entry(a) + largest_entry(b))
+        if self.relation == "=":
+            return bool((largest_entry(a - b) > far).any())
+        return self.is_inequality and a.ndim == 1 and bool((self.gap(a, b) < -far).any())
+
+    # Equal up to what is left open
+
+    def check_equal_up_to(self, constant: Node, evaluator: Evaluator, point: Point) -> None:
+        """The difference of the sides may depend on nothing that the constant does not depend on.
+
+        Args:
+            constant: `const`, or a C, which does not depend on the parameters; or C(x), which depends on x alone.
+            evaluator: Where.
+            point: The points.
+
+        Raises:
+            Fails: If the difference moves with something else.
+            NotUnderstood: If the left side does not move either, so that nothing is said.
+        """
+        if constant.kind == "call":
+            fixed = tuple(part.value for part in constant.parts if part.kind == "symbol")
+            here = _held(point, evaluator.variables(fixed, point))
+            a, b = self._as_they_are(evaluator, here)
+            sides = list(zip(a, b, strict=True))
+        else:
+            sides = [self.values(replace(evaluator, world=world), point) for world in _learners(evaluator.world)]
+        size = max(np.abs(a).max() for a, _ in sides)
+        first, second = sides[0]
+        if max(np.abs(a - first).max() for a, _ in sides) < STRICT * size:
+            raise NotUnderstood(
+                "the left side does not depend on what the constant must not depend on: it says nothing"
+            )
+        if max(np.abs(a - b - (first - second)).max() for a, b in sides) > TOLERANCE * size:
+            raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
+
+    def check_proportional(self, evaluator: Evaluator, point: Point) -> None:
+        """As functions of the variable of the density on the left, the sides have a constant ratio.
+
+        Raises:
+            Fails: If the ratio is not constant.
+            NotUnderstood: If the left side is no density.
+        """
+        if self.left.kind != "density":
+            raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
+        own = about(evaluator, self.left, point)
+        here = _held(point, tuple(key for key in point.values if key not in own))
+        if isinstance(evaluator.world, HistogramWorld):
+            here = replace(here, values=here.values | {key: np.arange(POINTS) for key in own})
+        a, b = self._alike(*(logarithm(evaluator, side, here) for side in (self.left, self.right)))
+        gap = a - b
+        if a.ndim > 1 or np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(a).max()):
+            raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
+
+
+def _held(point: Point, keys: tuple[str, ...]) -> Point:
+    """The points, with the same value of some variables at all of them: that of the first."""
+    held = {key: np.repeat(point.values[key][:1], len(point.values[key]), 0) for key in point.values if key in keys}
+    return replace(point, values=point.values | held)
+
+
+def _learners(world: World) -> Iterator[World]:
+    """The world, and the same with its parameters moved, one way after another."""
+    yield world
+    for parameters in ("theta",) if world.diffusing else ("theta", "phi"):
+        for direction in range(2):
+            yield world.moved(parameters, direction, 0.6)
+
+
+def _is_zero(node: Node) -> bool:
+    return node.kind == "number" and float(node.value) == 0

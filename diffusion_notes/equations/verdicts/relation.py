@@ -1,0 +1,330 @@
+"""One relation between two expressions: does it hold in every world that can compute it?
+
+An equality must hold in every world, an inequality in every world, the limiting cases too, and strictly in one. "Up to
+a constant C" says that the difference of the sides does not move when theta does, so one of the sides has to move.
+
+What no world breaks may be broken by a world that is not here. So a bound that no world comes near, such as a number
+that just happens to be larger, is not accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.binding import free_variables
+from diffusion_notes.equations.evaluation.environment import Definition, Definitions
+from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
+from diffusion_notes.equations.language.syntax_tree import (
+    Index,
+    Node,
+    NotUnderstood,
+    Symbol,
+    free_indices,
+    numeric_parts,
+    split_constants,
+    terms,
+)
+from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
+from diffusion_notes.equations.verdicts.proof import is_proved
+from diffusion_notes.equations.verdicts.side_conditions import SideConditions
+from diffusion_notes.equations.worlds.catalogue import limiting_cases, swiss_rolls, usual_worlds
+from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, World
+
+__all__ = ["Relation"]
+
+RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
+LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j"}
+SPIRAL = ("c", "Phi", "tau")
+MANY = 6  # steps, of which a few are looked at
+PLAIN = (1e-4, 1e4)
+NEAR = 0.1
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One relation.
+
+    Args:
+        context: The chapter.
+        definitions: What the page has defined so far; a definition adds to it.
+        left: One side.
+        relation: What is said of the two.
+        right: The other side.
+        said: What the display says beside its relations.
+    """
+
+    context: str
+    definitions: Definitions
+    left: Node
+    relation: str
+    right: Node
+    said: SideConditions
+
+    def verdict(self) -> tuple[str, str]:
+        """The kind of verdict and how it was reached.
+
+        Raises:
+            Fails: If it does not hold, with a counterexample.
+            NotUnderstood: If it has no meaning here, or no world can compute it.
+        """
+        worlds = self._worlds()
+        self._check_numbers(worlds[0])
+        defining = self.relation == ":="
+        # what is defined is the right side: it has to have a meaning
+        left = self.right if defining and self._define(worlds) else self.left
+        comparison, constant = self._without_constants(left)
+        trial = _Trial(self.context, self.definitions, comparison, constant, self.said)
+        count = trial.hold_in(worlds)
+        if comparison.is_inequality:
+            if not trial.strict:
+                raise Fails("the two sides are always equal: write =")
+            self._survives(trial, worlds)
+        if defining:
+            return "definition", f"has a value in {count} worlds"
+        algebra = self.relation == "=" and constant is None and START[self.context] == "x0"
+        if algebra and is_proved(comparison.left, comparison.right):
+            return "proved", "proved symbolically"
+        return "holds", f"holds in {count} world{'s' * (count > 1)}"
+
+    def _worlds(self) -> tuple[World, ...]:
+        """What speaks of the spiral is looked at on the spiral."""
+        symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
+        spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context != "hvae"
+        if self.context == "vae" and {Symbol("s"), Symbol("sigma", label="theta")} <= symbols:
+            raise NotUnderstood("the deviation of a decoder is fixed, s, or learned, σ_θ(z)")
+        if not spiral and any(symbol.base in ("u", "n") for symbol in symbols):
+            raise NotUnderstood(
+                "u and n are a place on the spiral and the noise around it, and there is no spiral here"
+            )
+        return self._with_variance(swiss_rolls(self.context) if spiral else usual_worlds(self.context))
+
+    def _with_variance(self, worlds: tuple[World, ...]) -> tuple[World, ...]:
+        """The worlds with the variance that the display chooses."""
+        return tuple(world.choosing(self.said.variance) for world in worlds) if self.said.variance else worlds
+
+    def _check_numbers(self, world: World) -> None:
+        """A number so large or small that it hides what stands beside it can say anything."""
+        for node in (number for side in (self.left, self.right) for number in numeric_parts(side)):
+            with suppress(Undefined, Unsuited):
+                size = np.abs(Evaluator(world, {}).value(node, Point())).max()
+                if size and not PLAIN[0] <= size <= PLAIN[1]:
+                    raise NotUnderstood("a number so large or so small hides what stands beside it", node.place)
+
+    def _define(self, worlds: tuple[World, ...]) -> bool:
+        """Remember a name that is new; a name that the book knows has to keep its meaning."""
+        node = self.left
+        if node.kind not in ("symbol", "call"):
+            return False
+        name: Symbol = node.value if node.kind == "symbol" else node.value[0]
+        if node.kind == "symbol" and name.name in RESERVED:
+            raise NotUnderstood(f"{name.name} is a function in this book", node.place)
+        if (name.name, name.index) in self.definitions or (isinstance(name.index, Index) and name.index.letter):
+            return False
+        if any(part.kind == node.kind and part.value == node.value for part in self.right.walk()):
+            raise NotUnderstood("a definition of something by itself", node.place)
+        for world in worlds:
+            try:
+                Evaluator(world, self.definitions).value(node, world.draws(POINTS).at(t=2))
+            except (Unsuited, Undefined):
+                continue
+            except NotUnderstood:  # nobody knows the name yet
+                if name.name in RESERVED:
+                    raise NotUnderstood(f"{name.name} is something else in this book", node.place) from None
+                definition = Definition(node.parts, self.right, self._is_about_given_data(world))
+                self.definitions[name.name, name.index] = definition
+                return True
+        return False
+
+    def _is_about_given_data(self, world: World) -> bool:
+        """Whether a definition is about a data point that is given."""
+        evaluator = Evaluator(world, self.definitions)
+        return START[self.context] in free_variables(evaluator, self.right, world.draws(1).at(t=2))
+
+    def _without_constants(self, left: Node) -> tuple[Comparison, Node | None]:
+        """The sides without the constants that are added to them, and the constant."""
+        one, some = split_constants(left)
+        other, more = split_constants(self.right)
+        constants = some + more
+        if len(constants) > 1 or (constants and self.relation != "="):
+            raise NotUnderstood("one constant, in an equality: nothing else can be checked")
+        if one is None or other is None:
+            raise NotUnderstood("an equation with a constant alone says nothing")
+        return Comparison(one, self.relation, other, self.said.draws), constants[0] if constants else None
+
+    def _survives(self, trial: _Trial, worlds: tuple[World, ...]) -> None:
+        """An inequality holds in the limiting cases as well, where they can compute it; none has the spiral."""
+        spiral = all(world in swiss_rolls(self.context) for world in worlds)
+        for world in () if spiral else self._with_variance(limiting_cases(self.context)):
+            with suppress(Unsuited, Undefined):
+                trial.hold_in_world(world, limiting=True)
+        if not trial.tightness.is_tight():
+            raise NotUnderstood("no world comes near this bound, so one that is not here may break it")
+
+
+@dataclass
+class Tightness:
+    """Whether the sides of an inequality came near to each other.
+
+    Args:
+        near: The kinds of worlds in which they did, by their number of coordinates.
+        tried: The kinds of worlds in which they had a value.
+        single: Whether it is one term alone whose sign is told.
+    """
+
+    near: set[int | None] = field(default_factory=set)
+    tried: set[int | None] = field(default_factory=set)
+    single: bool = True
+
+    def note(
+        self, evaluator: Evaluator, point: Point, comparison: Comparison, sides: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        """Remember whether the sides came near, against the largest of their terms."""
+        gap = comparison.gap(*sides)
+        found: list[np.ndarray] = []
+        for node, value in zip((comparison.left, comparison.right), sides, strict=True):
+            parts = terms(node)
+            found += [value] if len(parts) == 1 else [evaluator.value(part, point) for part in parts]
+        sizes = np.stack(np.broadcast_arrays(gap, *(largest_entry(value) for value in found)))[1:]
+        kind = evaluator.world.D
+        self.tried.add(kind)
+        self.single &= bool(((sizes > 0).sum(axis=0) < 2).all())
+        if (gap <= NEAR * sizes.max(axis=0)).any():
+            self.near.add(kind)
+
+    def is_tight(self) -> bool:
+        """Whether the bound is one: a sign, or something that is nearly reached whatever the number of coordinates."""
+        return self.single or len(self.near) >= min(2, len(self.tried))
+
+
+@dataclass
+class _Trial:
+    """Tries a relation in one world after another.
+
+    Args:
+        context: The chapter.
+        definitions: What the page has defined.
+        comparison: The sides, without a constant that is added to them.
+        constant: The constant up to which they are said to be equal, if any.
+        said: What the display says beside its relations.
+        strict: Whether an inequality was strict somewhere.
+        tightness: Whether its sides came near to each other.
+    """
+
+    context: str
+    definitions: Definitions
+    comparison: Comparison
+    constant: Node | None
+    said: SideConditions
+    strict: bool = False
+    tightness: Tightness = field(default_factory=Tightness)
+
+    @cached_property
+    def letters(self) -> set[str]:
+        """The letters of the indices of both sides."""
+        sides = (self.comparison.left, self.comparison.right)
+        return {index.letter for side in sides for index in free_indices(side) if index.letter is not None}
+
+    def hold_in(self, worlds: tuple[World, ...]) -> int:
+        """In how many worlds the relation holds: in all that can compute it.
+
+        Raises:
+            Fails: If it does not hold in one of them.
+            NotUnderstood: If there is none.
+        """
+        count = 0
+        reasons: list[str] = []
+        for world in worlds:
+            try:
+                self.hold_in_world(world)
+                count += 1
+            except Unsuited as why:
+                reasons.append(str(why))
+        if not count:
+            raise NotUnderstood("no world can compute it: " + "; ".join(dict.fromkeys(reasons)))
+        return count
+
+    def hold_in_world(self, world: World, limiting: bool = False) -> None:
+        """Try the relation at all steps that it speaks of; if it does not hold it raises."""
+        unknown = self.letters - LETTERS
+        if unknown:
+            raise NotUnderstood(f"nothing says what the index {min(unknown)} is")
+        strict = False
+        seen = 0
+        undefined: Undefined | None = None
+        unsuited: Unsuited | None = None
+        for point in self._points(world):
+            try:
+                strict |= self._holds_at(world, point)
+                seen += 1
+            except Unsuited as why:  # another step may still be a counterexample
+                unsuited = why
+            except Undefined as why:
+                if not limiting and (self.said.steps is not None or isinstance(why, Valueless)):
+                    raise Fails(f"it has no value at {_counts(point)} ({world.title}): {why}") from None
+                undefined = why
+        if unsuited or not seen:
+            raise unsuited or Unsuited(f"it has no value: {undefined}")
+        self.strict |= strict
+
+    def _points(self, world: World) -> Iterator[Point]:
+        """The points of a world, for every step t, and every earlier step s, that the display speaks of."""
+        point = world.draws(POINTS)
+        for t in self._steps(world):
+            if self.said.earlier is None or "s" not in self.letters:
+                yield point.at(t=t)
+                continue
+            first, apart = self.said.earlier
+            found = range(first, t - apart + 1)
+            for s in found if len(found) < MANY else (first, first + 1, found[-1]):
+                yield point.at(t=t, s=s)
+
+    def _steps(self, world: World) -> Sequence[int]:
+        """The steps at which the relation is tried: a few, if there are many."""
+        if not world.diffusing or ("t" not in self.letters and not self.said.earlier):
+            return (2,)
+        steps = range(2, world.T + 1) if self.said.steps is None else self.said.steps(world.T)
+        return steps if len(steps) <= MANY else (*steps[:2], steps[len(steps) // 2], steps[-1])
+
+    def _holds_at(self, world: World, point: Point) -> bool:
+        """Whether an inequality is strict here; a relation that does not hold raises."""
+        comparison = self.comparison
+        evaluator = Evaluator(world, self.definitions)
+        sides = (comparison.left, comparison.right)
+        free = set().union(*(free_variables(evaluator, side, point) for side in sides))
+        evaluator.given = START[self.context] in free
+        if self.constant is not None:
+            comparison.check_equal_up_to(self.constant, evaluator, point)
+            return False
+        if comparison.relation == r"\propto":
+            comparison.check_proportional(evaluator, point)
+            return False
+        a, b = comparison.values(evaluator, point)
+        size = comparison.size(evaluator, point, a, b)
+        broken = comparison.broken(a, b, size)
+        if broken.any():
+            i = int(np.argmax(broken))
+            self._fail(world, point, a[i], b[i])
+        if not comparison.is_inequality:
+            return False
+        self.tightness.note(evaluator, point, comparison, (a, b))
+        return bool((comparison.gap(a, b) > STRICT * size).any())
+
+    def _fail(self, world: World, point: Point, a: np.ndarray, b: np.ndarray) -> None:
+        speaks = world.diffusing and self.letters & {"t", "s"}
+        where = f"{world.title}, T = {world.T}" + (f", {_counts(point)}" if speaks else "")
+        raise Fails(f"in one world ({where}) the left side is {_written(a.real)}, the right side {_written(b.real)}")
+
+
+def _counts(point: Point) -> str:
+    """The steps at which it is looked at."""
+    return ", ".join(f"{letter} = {number}" for letter, number in point.counts.items())
+
+
+def _written(value: np.ndarray) -> str:
+    return f"{float(value):.6g}" if value.ndim == 0 else "(" + ", ".join(f"{x:.6g}" for x in value.ravel()) + ")"

@@ -1,0 +1,48 @@
+"""From LaTeX to syntax trees: what is read, what is not, and where that is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffusion_notes.equations import contains
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood
+
+
+@pytest.mark.parametrize(
+    ("latex", "part", "there"),
+    [
+        (r"\beta_t = \alpha_t", r"\foo", None),
+        (r"\tilde\mu_t = 2\tilde\mu_t - \tilde\mu_t", r"\tilde\mu_t", True),
+        (r"x_t = \tilde\mu_t(x_t, x_0)", r"\tilde\mu_t", True),
+        (r"x_t = x_{t-1}", r"x_t", False),
+        (r"x_t = x_{t-1}, \quad x_t = x_t", r"x_t", True),
+        (r"\log p(x) = \log \left( p(x) \right)", r"p(x)", True),
+        (r"1 = q(x_t \mid x_{t-1})", r"q(x_t|x_{t-1})", True),
+        (r"1 = q(x_t \mid x_{t-1}, x_0)", r"q(x_t|x_{t-1})", False),
+        (r"\bar\alpha_t = \alpha_t", r"\bar\alpha_t", False),
+        (r"1 = p(x)", r"p_\theta(x)", True),
+        (r"1 = p(z \mid x)", r"p_\theta(x)", False),
+        (r"1 = q(z_2, z_1 \mid x)", r"q(z_1, z_2 \mid x)", True),
+        (r"1 = q(z_2 \mid x, z_1)", r"q(z_2 \mid z_1, x)", True),
+        (r"1 = \mathcal{L}", r"\mathcal{L}", True),
+    ],
+)
+def test_what_occurs_in_an_equation(latex, part, there):
+    if there is None:
+        with pytest.raises(NotUnderstood):
+            contains(latex, part)
+    else:
+        assert contains(latex, part) is there
+
+
+@pytest.mark.parametrize(
+    "part", ["b" * 10_000, "b+" * 5000 + "b", "{" * 5000 + "b" + "}" * 5000, r"\sqrt{" * 999 + "b" + "}" * 999]
+)
+def test_what_no_page_could_show_is_not_understood(part):
+    for latex, wanted in ((f"a = {part}", "b"), ("a = b", part)):
+        with pytest.raises(NotUnderstood, match=r"too deep to follow|no more than 300 are read"):
+            contains(latex, wanted)
+
+
+def test_the_longest_that_is_read_is_read():
+    assert contains("a = " + "b" * 298, "b")
