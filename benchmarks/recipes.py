@@ -56,14 +56,14 @@ class GroupTargets(DDPM):
         """The loss of a batch; its smallest value is that of E[ε | x_t] against these targets."""
         groups = x0.unflatten(0, (-1, self.group))
         share = (torch.arange(len(groups)) + torch.rand(len(groups), generator=generator)) / len(groups)
-        t = torch.searchsorted(self.tables.whole("share", x0), share, right=True).clamp(max=self.schedule.T)
+        t = torch.searchsorted(self.tables.whole("cdf", x0), share, right=True).clamp(max=self.schedule.T)
         xt = draw(self.q.marginal(groups, t.unsqueeze(1).expand(groups.shape[:2])), generator)
         signal, noise = (self.schedule.at(name, t, x0).unsqueeze(-1) for name in ("alpha_bar", "one_minus_alpha_bar"))
         # log N(x_t; √ᾱ_t x, 1 − ᾱ_t) of each point x of the group, without what they have in common
         close = (signal.sqrt() * xt @ groups.mT - signal / 2 * groups.square().sum(-1).unsqueeze(-2)) / noise
         target = (xt - signal.sqrt() * close.softmax(-1) @ groups) / noise.sqrt()
         predicted = self.network(xt.flatten(0, 1), t.repeat_interleave(self.group)).view_as(xt)
-        return (self.tables.at("worth", t, x0) * (target - predicted).square().sum(-1)).mean()
+        return (self.tables.at("importance_weight", t, x0) * (target - predicted).square().sum(-1)).mean()
 
 
 @dataclass(frozen=True)

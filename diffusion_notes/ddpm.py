@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
@@ -27,6 +28,12 @@ from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.schedule import DeviceTables, Schedule
 
 __all__ = ["DDPM"]
+
+Variance = Literal["beta", "beta_tilde"]
+Objective = Literal["simple", "variational"]
+TSampling = Literal["uniform", "weight"]
+
+_BLOCK = 2048  # points
 
 
 class DDPM(nn.Module):
@@ -62,40 +69,41 @@ class DDPM(nn.Module):
         self,
         network: Callable[[Tensor, int | Tensor], Tensor],
         schedule: Schedule,
-        variance: str | Tensor = "beta_tilde",
-        objective: str = "simple",
-        t_sampling: str | Tensor = "uniform",
+        variance: Variance | Tensor = "beta_tilde",
+        objective: Objective = "simple",
+        t_sampling: TSampling | Tensor = "uniform",
     ) -> None:
         super().__init__()
         if not callable(network):
             raise TypeError(f"network must be callable as network(xt, t), got {describe(network)}")
         check_kind("schedule", schedule, Schedule)
-        if isinstance(variance, Tensor):
-            variance = checked_table("variance", variance, schedule.T + 1)
-        elif not (isinstance(variance, str) and variance in ("beta", "beta_tilde")):
-            raise ValueError(f"variance must be 'beta' or 'beta_tilde', or a table of values, got {describe(variance)}")
         if not torch.equal(getattr(network, "schedule", schedule).beta, schedule.beta):
             raise ValueError("network was made for another schedule")
-        check_choice("objective", objective, ("simple", "variational"))
-        if isinstance(t_sampling, Tensor):
-            t_sampling = checked_table("t_sampling", t_sampling, schedule.T + 1)
-        elif not (isinstance(t_sampling, str) and t_sampling in ("uniform", "weight")):
-            raise ValueError(
-                f"t_sampling must be 'uniform' or 'weight', or a table of values, got {describe(t_sampling)}"
-            )
-        self.network, self.schedule, self.variance = network, schedule, variance
+        check_choice("objective", objective, get_args(Objective))
+        self.network = network
+        self.schedule = schedule
+        self.variance = _name_or_table("variance", variance, get_args(Variance), schedule)
         self.objective = objective
-        self.t_sampling = t_sampling
+        self.t_sampling = _name_or_table("t_sampling", t_sampling, get_args(TSampling), schedule)
         self.q = ForwardProcess(schedule)
-        weight = schedule.T * variational_weight(schedule, self.sigma_squared)
-        if objective == "simple":
-            weight = (weight > 0).double()
+        weight = self._weight()
         self.mean_weight = (weight.sum() / schedule.T).item()
-        often = torch.where(weight > 0, t_sampling, 0) if isinstance(t_sampling, Tensor) else weight
-        # what makes up for how often t is drawn; of t = 0, which never is, NaN
-        worth = weight / often * (often.sum() / schedule.T)
-        tables = {"sigma": self.sigma_squared.sqrt(), "weight": weight, "worth": worth}
-        self.tables = DeviceTables((tables | {"share": often.cumsum(0) / often.sum()}).__getitem__)
+        tables = self._sampling_tables(weight) | {"sigma": self.sigma_squared.sqrt(), "weight": weight}
+        self.tables = DeviceTables(tables.__getitem__)
+
+    def _weight(self) -> Tensor:
+        """What each t counts in the loss, where t is uniform; 0 for t = 0."""
+        if self.objective == "simple":
+            return (self.schedule.beta > 0).double()
+        return self.schedule.T * variational_weight(self.schedule, self.sigma_squared)
+
+    def _sampling_tables(self, weight: Tensor) -> dict[str, Tensor]:
+        """Where t is not uniform: how it is distributed, and what makes up for that (of t = 0, never drawn: NaN)."""
+        often = torch.where(weight > 0, self.t_sampling, 0) if isinstance(self.t_sampling, Tensor) else weight
+        return {
+            "cdf": often.cumsum(0) / often.sum(),
+            "importance_weight": weight / often * (often.sum() / self.schedule.T),
+        }
 
     def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
@@ -129,7 +137,7 @@ class DDPM(nn.Module):
     def generate(self, z: Tensor, i: int) -> Independent:
         r""":math:`p_\theta(x_{i-1} \mid x_i = z)`, as :meth:`step`."""
         self._check_latent(z, i)
-        return self._step(z, i)
+        return self.step(z, i)
 
     def _check_latent(self, z: Tensor, i: int) -> None:
         check_last_axis("z", z)
@@ -152,21 +160,24 @@ class DDPM(nn.Module):
         check_points("x0", x0, least=1)
         check_generator("generator", generator, x0.device)
         t, weight = self._draw_t(x0, generator)
-        noise, at = randn_like(x0, generator), self.schedule.at
+        noise = randn_like(x0, generator)
+        at = self.schedule.at
         xt = at("sqrt_alpha_bar", t, x0) * x0 + at("sqrt_one_minus_alpha_bar", t, x0) * noise
         return (weight * (noise - self._predict(xt, t)).square().sum(-1)).mean()
 
     def _draw_t(self, x0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor | float]:
         """A t for each point, and what makes up for how it was drawn."""
-        T, n = self.schedule.T, x0.shape[:1]
+        T = self.schedule.T
+        n = x0.shape[:1]
         if isinstance(self.t_sampling, str) and self.t_sampling == "uniform":
             t = torch.randint(1, 1 + T, n, generator=generator, device=x0.device)
             return t, 1.0 if self.objective == "simple" else self.tables.at("weight", t, x0).squeeze(-1)
         u = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
-        # t is the first whose share, with those before it, is more than u
-        t = torch.searchsorted(self.tables.whole("share", x0), u, right=True).clamp(max=T)
-        worth = self.tables.at("worth", t, x0).squeeze(-1) if isinstance(self.t_sampling, Tensor) else self.mean_weight
-        return t, worth
+        # t is the first whose cumulative probability is more than u
+        t = torch.searchsorted(self.tables.whole("cdf", x0), u, right=True).clamp(max=T)
+        if isinstance(self.t_sampling, Tensor):
+            return t, self.tables.at("importance_weight", t, x0).squeeze(-1)
+        return t, self.mean_weight
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():
@@ -189,9 +200,6 @@ class DDPM(nn.Module):
         """
         check_last_axis("xt", xt)
         self.schedule.check_t(t, xt)
-        return self._step(xt, t)
-
-    def _step(self, xt: Tensor, t: int | Tensor) -> Independent:
         at = self.schedule.at
         noise = at("sqrt_one_minus_alpha_bar", t, xt)
         mean = (xt - at("beta", t, xt) / noise * self._predict(xt, t)) / at("sqrt_alpha", t, xt)
@@ -231,7 +239,7 @@ class DDPM(nn.Module):
         x = xT
         yield self.schedule.T, x
         for t in range(self.schedule.T, 0, -1):
-            p = self._step(x, t)
+            p = self.step(x, t)
             x = draw(p, generator) if t > 1 else p.mean
             yield t - 1, x
 
@@ -240,4 +248,10 @@ class DDPM(nn.Module):
         return deque(self.walk(xT, generator), maxlen=1).pop()[1]
 
 
-_BLOCK = 2048  # points
+def _name_or_table(name: str, value: str | Tensor, names: tuple[str, ...], schedule: Schedule) -> str | Tensor:
+    """What was given, if it is one of the names or a table with a value for each t."""
+    if isinstance(value, Tensor):
+        return checked_table(name, value, schedule.T + 1)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, names))}, or a table of values, got {describe(value)}")
+    return value

@@ -191,7 +191,9 @@ def bound_terms(chain: DiffusionChain, x0: Tensor, generator: Generator | None =
         TypeError: ``chain`` is no :class:`DiffusionChain`, or ``x0`` is not a floating-point tensor.
         ValueError: ``x0`` is empty, or not of shape ``(n, D)``.
     """
-    _check(chain, x0, generator)
+    check_kind("chain", chain, DiffusionChain, "a diffusion chain, with q and step")
+    check_points("x0", x0, least=1, finite=True)
+    check_generator("generator", generator, x0.device)
     latents = (draw(chain.q.marginal(x0, t), generator) for t in range(1, chain.length + 1))
     return BoundTerms(_kl_rows(chain, x0, latents))
 
@@ -225,7 +227,8 @@ def one_step(chain: FixedVarianceChain, x0: Tensor, generator: Generator | None 
     left to chance. Errors as in :func:`bound_terms`, or a TypeError if the chain has no ``sigma_squared``.
     """
     check_kind("chain", chain, FixedVarianceChain, "a diffusion chain, with q, step and sigma_squared")
-    _check(chain, x0, generator)
+    check_points("x0", x0, least=1, finite=True)
+    check_generator("generator", generator, x0.device)
     t = torch.randint(1, 1 + chain.length, x0.shape[:1], generator=generator, device=x0.device)
     xt = draw(chain.q.marginal(x0, t), generator)
     p = chain.step(xt, t)
@@ -263,7 +266,9 @@ def posterior_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
     :math:`\log\frac{q(x_T|x_0)}{p(x_T)}`.
     """
     _check_path(chain, path)
-    x0, xT, T = path[0], path[-1], chain.length
+    x0 = path[0]
+    xT = path[-1]
+    T = chain.length
     rows = [-chain.step(path[1], 1).log_prob(x0)]
     for t in range(2, T + 1):
         below = path[t - 1]
@@ -300,30 +305,28 @@ def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
         raise ValueError(f"p must have shape (..., {x.shape[1]}), as x, got {tuple(normal.mean.shape)}")
     check_fits("p", normal.mean[..., 0], x)
     check_positive("width", width)
-    away, wide = (x - normal.loc).abs() / normal.scale, width / normal.scale
+    away = (x - normal.loc).abs() / normal.scale
+    side = width / normal.scale
     # between two boundaries nearer than this, rounding is more than what a box that is narrow neglects
     least = torch.finfo(x.dtype).eps ** (1 / 3)
-    return torch.where(wide < least, _narrow(away, wide.clamp(max=least)), _wide(away, wide.clamp(min=least))).sum(-1)
+    narrow = _log_prob_of_narrow(away, side.clamp(max=least))
+    wide = _log_prob_of_wide(away, side.clamp(min=least))
+    return torch.where(side < least, narrow, wide).sum(-1)
 
 
-def _wide(away: Tensor, width: Tensor) -> Tensor:
+def _log_prob_of_wide(away: Tensor, width: Tensor) -> Tensor:
     """The log probability of a box of a standard normal, from the difference of its tails."""
     # on the side where both tails are small, or the difference would cancel
-    far, near = (torch.special.log_ndtr(-edge) for edge in (away + width / 2, away - width / 2))
+    far = torch.special.log_ndtr(-(away + width / 2))
+    near = torch.special.log_ndtr(-(away - width / 2))
     return near + torch.log1p(-(far - near).exp())
 
 
-def _narrow(away: Tensor, width: Tensor) -> Tensor:
+def _log_prob_of_narrow(away: Tensor, width: Tensor) -> Tensor:
     """The same for a narrow box: the density is exponential in it, up to the width squared."""
     slope = (away * width).clamp(min=torch.finfo(away.dtype).tiny)
     tilt = slope / 2 + (-torch.expm1(-slope) / slope).log()
     return tilt + width.log() - away.square() / 2 - math.log(2 * math.pi) / 2
-
-
-def _check(chain: DiffusionChain, x0: Tensor, generator: Generator | None = None) -> None:
-    check_kind("chain", chain, DiffusionChain, "a diffusion chain, with q and step")
-    check_points("x0", x0, least=1, finite=True)
-    check_generator("generator", generator, x0.device)
 
 
 def _check_path(chain: DiffusionChain, path: Sequence[Tensor]) -> None:

@@ -1,8 +1,8 @@
 r"""From the VAE to DDPM, one difference at a time: a chain of latents with a switch for each of them.
 
 Every rung is a :class:`~diffusion_notes.chains.protocol.Chain`, so the bound of each is computed by the one function
-:func:`~diffusion_notes.chains.protocol.elbo`. All rungs start from the same place, the forward process of a schedule and
-the steps that undo it for Gaussian data, and their networks learn what is to be added to that:
+:func:`~diffusion_notes.chains.protocol.elbo`. All rungs start from the same place, the forward process of a schedule
+and the steps that undo it for Gaussian data, and their networks learn what is to be added to that:
 
 .. math::
     \begin{aligned}
@@ -18,6 +18,7 @@ chain is a VAE.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
@@ -34,12 +35,18 @@ from diffusion_notes.schedule import Schedule
 
 __all__ = ["CHOICES", "LadderChain", "Rung"]
 
+Inference = Literal["learned", "fixed"]
+Last = Literal["informative", "noise"]
+Networks = Literal["own", "shared"]
+Objective = Literal["bound", "layer", "weighted", "simple"]
 CHOICES = {
-    "inference": ("learned", "fixed"),
-    "last": ("informative", "noise"),
-    "networks": ("own", "shared"),
-    "objective": ("bound", "layer", "weighted", "simple"),
+    "inference": get_args(Inference),
+    "last": get_args(Last),
+    "networks": get_args(Networks),
+    "objective": get_args(Objective),
 }
+
+_DIM = 2  # of the data
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ class Rung:
     """
 
     layers: int = 1000
-    inference: str = "fixed"
-    last: str = "noise"
-    networks: str = "shared"
+    inference: Inference = "fixed"
+    last: Last = "noise"
+    networks: Networks = "shared"
     latent: int = 2
-    objective: str = "simple"
+    objective: Objective = "simple"
 
     def __post_init__(self) -> None:
         check_integer("layers", self.layers, least=1)
@@ -108,6 +115,16 @@ class LadderChain(nn.Module):
     torch.Size([4, 5])
     """
 
+    decoder: TimestepMLP
+    bottom: TimestepMLP  # the step to data that are larger than the latents: it has other sizes than all others
+    encoder: TimestepMLP  # of a q that is learned
+    top: TimestepMLP  # the same for the step from data that are larger than the latents
+    linear: Tensor
+    left_over: Tensor
+    std: Tensor
+    layer_probability: Tensor
+    layer_cdf: Tensor
+
     def __init__(
         self,
         rung: Rung,
@@ -123,29 +140,55 @@ class LadderChain(nn.Module):
         check_generator("generator", generator, torch.device("cpu"))
         if rung.layers != schedule.T:
             raise ValueError(f"schedule must have {rung.layers} steps, as rung has layers, got {schedule.T}")
-        self.rung, self.schedule, self.length, self.data_std = rung, schedule, rung.layers, data_std
+        self.rung = rung
+        self.schedule = schedule
+        self.length = rung.layers
+        self.data_std = data_std
         self.q = ForwardProcess(schedule)
-        self._small, self._learned = rung.latent < _DIM, rung.inference == "learned"
-        how = {"shared": rung.networks == "shared", "width": width, "generator": generator}
-        self.decoder = TimestepMLP(schedule, rung.latent, 2 * rung.latent, **how)
-        if self._small:  # the step to the data has other sizes than those between latents
-            self.bottom = TimestepMLP(schedule, rung.latent, 2 * _DIM, **how | {"shared": True})
-        if self._learned:
-            self.encoder = TimestepMLP(schedule, rung.latent, 2 * rung.latent, **how)
-        if self._learned and self._small:
-            self.top = TimestepMLP(schedule, _DIM, 2 * rung.latent, **how | {"shared": True})
-        signal, noise = schedule.alpha_bar * data_std**2, schedule.one_minus_alpha_bar.clamp(min=1e-12)
-        # undoing a step for data N(0, data_std²): the noise is linear in z, and what is left of it has a known size
-        linear, left_over = noise.sqrt() / (signal + noise), (signal / (signal + noise)).sqrt()
-        doubt = data_std**2 * noise / (signal + noise)  # Var(x_0 | z_i)
-        std = (schedule.beta_tilde + schedule.from_x0.square() * doubt).sqrt()
-        uniform = (schedule.beta > 0) / schedule.T
-        weight = variational_weight(schedule, std.square())
-        # half of the draws are uniform, so that no layer is left out
-        chance = (uniform + weight / weight.sum()) / 2 if rung.objective == "weighted" else uniform
-        tables = {"linear": linear, "left_over": left_over, "std": std, "chance": chance, "up_to": chance.cumsum(0)}
+        self._small = rung.latent < _DIM
+        self._learned = rung.inference == "learned"
+        self._make_networks(width, generator)
+        std = self._std_for_gaussian_data()
+        probability = self._layer_probability(std.square())
+        tables = self._noise_of_gaussian_data() | {"std": std}
+        tables |= {"layer_probability": probability, "layer_cdf": probability.cumsum(0)}
         for name, table in tables.items():
             self.register_buffer(name, table.to(torch.get_default_dtype()).unsqueeze(-1), persistent=False)
+
+    def _make_networks(self, width: int, generator: Generator | None) -> None:
+        """Each says two things about what is on its other side, for each coordinate: a mean and a stretch."""
+        schedule = self.schedule
+        latent = self.rung.latent
+        shared = self.rung.networks == "shared"
+        self.decoder = TimestepMLP(schedule, latent, 2 * latent, shared, width, generator=generator)
+        if self._small:
+            self.bottom = TimestepMLP(schedule, latent, 2 * _DIM, width=width, generator=generator)
+        if self._learned:
+            self.encoder = TimestepMLP(schedule, latent, 2 * latent, shared, width, generator=generator)
+        if self._learned and self._small:
+            self.top = TimestepMLP(schedule, _DIM, 2 * latent, width=width, generator=generator)
+
+    def _noise_of_gaussian_data(self) -> dict[str, Tensor]:
+        r"""For data :math:`\mathcal N(0, \sigma_d^2 I)` the noise is linear in z, what is left over of known size."""
+        signal = self.schedule.alpha_bar * self.data_std**2
+        noise = self.schedule.one_minus_alpha_bar
+        variance = signal + noise
+        return {"linear": noise.sqrt() / variance, "left_over": (signal / variance).sqrt()}
+
+    def _std_for_gaussian_data(self) -> Tensor:
+        r"""The standard deviation of :math:`z_{i-1}` given :math:`z_i`, for the same data."""
+        signal = self.schedule.alpha_bar * self.data_std**2
+        noise = self.schedule.one_minus_alpha_bar
+        variance_of_x0 = self.data_std**2 * noise / (signal + noise)  # given z_i
+        return (self.schedule.beta_tilde + self.schedule.from_x0.square() * variance_of_x0).sqrt()
+
+    def _layer_probability(self, sigma_squared: Tensor) -> Tensor:
+        """How the one layer is drawn on which a point is trained."""
+        uniform = (self.schedule.beta > 0) / self.schedule.T
+        if self.rung.objective != "weighted":
+            return uniform
+        weight = variational_weight(self.schedule, sigma_squared)
+        return (uniform + weight / weight.sum()) / 2  # half of the draws are uniform: no layer is left out
 
     def settings(self) -> dict[str, str]:
         """What a training run cannot be resumed without, beside the parameters."""
@@ -155,8 +198,9 @@ class LadderChain(nn.Module):
     def cost(self) -> int:
         """The number of multiplications that a step of the training takes for a point, forward; about."""
         whole = self.rung.objective == "bound"
-        cost = self.decoder.parameters_of_a_step * (self.length if whole else 1)
-        return cost + (self.encoder.parameters_of_a_step * self.length if self._learned else 0)
+        generative = self.decoder.parameters_of_a_step * (self.length if whole else 1)
+        inference = self.encoder.parameters_of_a_step * self.length if self._learned else 0
+        return generative + inference
 
     def prior(self, like: Tensor) -> Independent:
         r""":math:`p(z_L) = \mathcal N(0, I)`, for as many points as ``like`` has."""
@@ -201,39 +245,55 @@ class LadderChain(nn.Module):
         check_generator("generator", generator, x.device)
         if self.rung.objective == "bound":
             return -elbo(self, x, generator).mean
-        u = torch.rand(x.shape[:1], generator=generator, device=x.device, dtype=x.dtype)
-        i = torch.searchsorted(self.up_to.squeeze(-1), u, right=True).clamp(max=self.length)
+        i = self._draw_layers(x, generator)
         if self._learned:
-            return self._layer_of_path(x, i, generator)
-        noise = randn_like(x[:, : self.rung.latent], generator)
-        at, z0 = self.schedule.at, x[:, : self.rung.latent]
+            return self._loss_along_path(x, i, generator)
+        z0 = x[:, : self.rung.latent]
+        noise = randn_like(z0, generator)
+        at = self.schedule.at
         z = at("sqrt_alpha_bar", i, x) * z0 + at("sqrt_one_minus_alpha_bar", i, x) * noise
         if self.rung.objective == "simple":
-            return (noise - self._noise(z, i)[0]).square().sum(-1).mean()
-        return (self._layer(x, z0, z, i) / self.chance[i].squeeze(-1)).mean()
+            predicted, _ = self._noise(z, i)
+            return (noise - predicted).square().sum(-1).mean()
+        return (self._layer_loss(x, z0, z, i) / self.layer_probability[i].squeeze(-1)).mean()
 
-    def _layer(self, x: Tensor, z0: Tensor, z: Tensor, i: Tensor) -> Tensor:
+    def _draw_layers(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """One for each point."""
+        u = torch.rand(x.shape[:1], generator=generator, device=x.device, dtype=x.dtype)
+        return torch.searchsorted(self.layer_cdf.squeeze(-1), u, right=True).clamp(max=self.length)
+
+    def _layer_loss(self, x: Tensor, z0: Tensor, z: Tensor, i: Tensor) -> Tensor:
         """The term of the negative bound that belongs to layer i, for each point: a KL, or the reconstruction."""
         p = self.step(z, i)
-        last = self._from_bottom(z) if self._small else p
-        reconstruction = -last.log_prob(x)
+        to_data = self._from_bottom(z) if self._small else p
+        reconstruction = -to_data.log_prob(x)
         if self.length == 1:
             return reconstruction
         return torch.where(i == 1, reconstruction, kl_divergence(self.q.posterior(z, z0, i.clamp(min=2)), p))
 
-    def _layer_of_path(self, x: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
+    def _loss_along_path(self, x: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
         """The negative bound with one random step of p in place of all: q must be walked whole."""
-        path, log_q = [x], x.new_zeros(len(x))
+        path = [x]
+        log_q = x.new_zeros(len(x))
         for k in range(1, self.length + 1):
             q = self.infer(path[-1], k)
             path.append(draw(q, generator))
             log_q = log_q + q.log_prob(path[-1])
+        log_prior = self.prior(x).log_prob(path[-1])
+        return (log_q - self.length * self._log_p_of_step(path, i) - log_prior).mean()
+
+    def _log_p_of_step(self, path: list[Tensor], i: Tensor) -> Tensor:
+        r""":math:`\log p_\theta(z_{i-1} \mid z_i)` on a path :math:`z_0, \dots, z_L`, each point with its own i."""
+        x, *latents = path
+        # latents smaller than the data cannot be stacked with them; where i = 1, what stands there is not used
+        lowest = latents[0] if self._small else x
         point = torch.arange(len(x), device=x.device)
-        latents, below = torch.stack(path[1:]), torch.stack([path[1] if self._small else x, *path[1:-1]])
-        log_p = self.step(latents[i - 1, point], i).log_prob(below[i - 1, point])
+        z = torch.stack(latents)[i - 1, point]
+        below = torch.stack([lowest, *latents[:-1]])[i - 1, point]
+        log_p = self.step(z, i).log_prob(below)
         if self._small:  # the step to the data is another network's
-            log_p = torch.where(i == 1, self._from_bottom(path[1]).log_prob(x), log_p)
-        return (log_q - self.length * log_p - self.prior(x).log_prob(path[-1])).mean()
+            log_p = torch.where(i == 1, self._from_bottom(latents[0]).log_prob(x), log_p)
+        return log_p
 
     def _noise(self, z: Tensor, i: int | Tensor) -> tuple[Tensor, Tensor]:
         """The noise that is predicted in z, and by how much the standard deviation is stretched, in logarithms."""
@@ -241,6 +301,7 @@ class LadderChain(nn.Module):
         return self.linear[i] * z + self.left_over[i] * out, stretch
 
     def _from_bottom(self, z: Tensor) -> Independent:
+        """The step to the data from latents that are smaller."""
         mean, stretch = _halves(self.bottom(z, 1))
         return gaussian(self.data_std * mean, self.data_std * stretch.exp())
 
@@ -249,6 +310,3 @@ def _halves(out: Tensor) -> tuple[Tensor, Tensor]:
     """For a mean and a std, this by at most a factor of e⁴: a density without bound would be the end of a training."""
     mean, stretch = out.chunk(2, -1)
     return mean, 4 * (stretch / 4).tanh()
-
-
-_DIM = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -21,6 +21,10 @@ from diffusion_notes.distributions import gaussian
 from diffusion_notes.schedule import Schedule
 
 __all__ = ["GaussianMLP", "NoiseMLP", "TimestepMLP", "timestep_embedding"]
+
+_LEAST_STD = 1e-3  # of a learned Gaussian: a density without bound would be the end of a training run
+_FREQUENCY = 2.0  # the standard deviation of the random frequencies, in radians per unit
+_TIME_WAVES = 4
 
 
 class NoiseMLP(nn.Module):
@@ -58,6 +62,11 @@ class NoiseMLP(nn.Module):
     torch.Size([5, 2])
     """
 
+    frequency: Tensor
+    time: Tensor
+    linear: Tensor
+    left_over: Tensor
+
     def __init__(
         self,
         schedule: Schedule,
@@ -75,23 +84,19 @@ class NoiseMLP(nn.Module):
         check_positive("data_std", data_std)
         check_generator("generator", generator, torch.device("cpu"))
 
-        self.schedule, self.data_std = schedule, data_std
-        frequency = torch.randn(dim, features, generator=generator) * _FREQUENCY
-        self.register_buffer("frequency", frequency)
-        self._register_tables(schedule, data_std)
+        self.schedule = schedule
+        self.data_std = data_std
+        self.register_buffer("frequency", _frequencies(dim, features, generator))
+        _register_tables(self, time=timestep_embedding(schedule), **self._linear_answer())
         self.layers = _perceptron(dim + 2 * features + 1 + 2 * _TIME_WAVES, dim, width, depth)
         self.reset_parameters(generator)
 
-    def _register_tables(self, schedule: Schedule, data_std: float) -> None:
-        """What the network knows of each t, row by row: tables in the dtype of the weights."""
-        noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
-        signal = 1 - noise
-        variance = signal * data_std**2 + noise
-        time = timestep_embedding(schedule)
-        tables = {"time": time, "linear": noise.sqrt() / variance, "left_over": data_std * (signal / variance).sqrt()}
-        for name, table in tables.items():
-            table = table if table.dim() == 2 else table.unsqueeze(-1)
-            self.register_buffer(name, table.to(torch.get_default_dtype()), persistent=False)
+    def _linear_answer(self) -> dict[str, Tensor]:
+        """The best prediction for Gaussian data, as a factor of the point, and the size of what is left over."""
+        signal = self.schedule.alpha_bar
+        noise = self.schedule.one_minus_alpha_bar
+        variance = signal * self.data_std**2 + noise
+        return {"linear": noise.sqrt() / variance, "left_over": self.data_std * (signal / variance).sqrt()}
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw new initial weights, distributed as in ``torch.nn.Linear``, and a last layer of zeros.
@@ -99,9 +104,10 @@ class NoiseMLP(nn.Module):
         The untrained network then predicts exactly the linear answer.
         """
         check_generator("generator", generator, self.frequency.device)
-        _reset(self.layers[:-1], generator)
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        *hidden, last = _linear_layers(self.layers)
+        _reset(hidden, generator)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def extra_repr(self) -> str:
         """What torch's own repr of the layers does not say."""
@@ -116,15 +122,17 @@ class NoiseMLP(nn.Module):
         check_last_axis("xt", xt, len(self.frequency))
         check_same_dtype_and_device("xt", xt, "the weights", self.frequency)
         self.schedule.check_t(t, xt, look=False)
-        time, linear, left_over = (table[t] for table in (self.time, self.linear, self.left_over))
         wave = xt @ self.frequency
-        time = time.expand(*xt.shape[:-1], -1)
+        time = self.time[t].expand(*xt.shape[:-1], -1)
         inputs = torch.cat((xt, wave.sin(), wave.cos(), time), -1)
-        return linear * xt + left_over * self.layers(inputs)
+        return self.linear[t] * xt + self.left_over[t] * self.layers(inputs)
 
 
 def timestep_embedding(schedule: Schedule) -> Tensor:
     r"""What a network sees of t: half the log signal-to-noise ratio, and waves of it; ``(T + 1, 9)``, in float64.
+
+    No two levels share a row, and every row is finite: there is no noise at t = 0, which no network is asked about, and
+    that row repeats the one of t = 1.
 
     Raises:
         TypeError: ``schedule`` is no :class:`~diffusion_notes.schedule.Schedule`.
@@ -133,8 +141,8 @@ def timestep_embedding(schedule: Schedule) -> Tensor:
     torch.Size([11, 9])
     """
     check_kind("schedule", schedule, Schedule)
-    noise = (1 - schedule.alpha_bar).clamp(min=1e-6)  # t = 0 is never asked about; keep it finite
-    half_log_snr = ((1 - noise) / noise).log() / 2
+    half_log_snr = schedule.log_snr / 2
+    half_log_snr[0] = half_log_snr[1]
     wave = math.pi / 8 * torch.arange(1, 1 + _TIME_WAVES, dtype=torch.float64, device="cpu")
     phase = half_log_snr.unsqueeze(-1) * wave
     return torch.cat((half_log_snr.unsqueeze(-1) / 4, phase.sin(), phase.cos()), -1)
@@ -163,6 +171,8 @@ class GaussianMLP(nn.Module):
     torch.Size([5])
     """
 
+    frequency: Tensor
+
     def __init__(
         self,
         dim_in: int,
@@ -182,9 +192,9 @@ class GaussianMLP(nn.Module):
             check_positive("std", std)
         check_generator("generator", generator, torch.device("cpu"))
         self.std = std
-        self.register_buffer("frequency", torch.randn(dim_in, features, generator=generator) * _FREQUENCY)
+        self.register_buffer("frequency", _frequencies(dim_in, features, generator))
         self.layers = _perceptron(dim_in + 2 * features, dim_out if std else 2 * dim_out, width, depth)
-        _reset(self.layers, generator)
+        _reset(_linear_layers(self.layers), generator)
 
     def extra_repr(self) -> str:
         """What torch's own repr of the layers does not say."""
@@ -233,6 +243,9 @@ class TimestepMLP(nn.Module):
     True
     """
 
+    frequency: Tensor
+    time: Tensor
+
     def __init__(
         self,
         schedule: Schedule,
@@ -249,12 +262,12 @@ class TimestepMLP(nn.Module):
         for name, size in (("dim_in", dim_in), ("dim_out", dim_out), ("width", width), ("features", features)):
             check_integer(name, size, least=1)
         check_generator("generator", generator, torch.device("cpu"))
-        self.schedule, self.shared = schedule, shared
-        self.register_buffer("frequency", 2 * torch.randn(dim_in, features, generator=generator))
-        time = timestep_embedding(schedule).to(torch.get_default_dtype())
-        self.register_buffer("time", time, persistent=False)
+        self.schedule = schedule
+        self.shared = shared
+        self.register_buffer("frequency", _frequencies(dim_in, features, generator))
+        _register_tables(self, time=timestep_embedding(schedule))
         count = 1 if shared else schedule.T
-        sizes = [dim_in + 2 * features + time.shape[1], width, width]
+        sizes = [dim_in + 2 * features + self.time.shape[1], width, width]
         self.weights = nn.ParameterList(
             _uniform((count, inner, outer), inner, generator) for inner, outer in pairwise(sizes)
         )
@@ -270,7 +283,8 @@ class TimestepMLP(nn.Module):
     def forward(self, z: Tensor, t: int | Tensor) -> Tensor:
         """The outputs for points ``z`` of shape ``(n, dim_in)`` at step ``t``: an integer, or a tensor ``(n,)``.
 
-        With networks of their own, a tensor of steps halts a GPU once, to see how many points each step has.
+        With networks of their own, a tensor of steps synchronises with the device once, to see how many points each
+        step has.
         """
         check_last_axis("z", z, len(self.frequency))
         check_same_dtype_and_device("z", z, "the weights", self.frequency)
@@ -280,7 +294,8 @@ class TimestepMLP(nn.Module):
         if self.shared or isinstance(t, int):
             place = 0 if self.shared else t - 1
             return self._perceptron(h, [(w[place], b[place]) for w, b in self._layers()])
-        order, counts = t.argsort(), torch.bincount(t - 1, minlength=self.schedule.T).tolist()
+        order = t.argsort()
+        counts = torch.bincount(t - 1, minlength=self.schedule.T).tolist()
         # the points of a step together, each group with its own weights: gathering weights for each point is far slower
         each = zip(*[zip(w.unbind(), b.unbind(), strict=True) for w, b in self._layers()], strict=True)
         groups = zip(h[order].split(counts), each, strict=True)
@@ -306,20 +321,31 @@ def _uniform(shape: tuple[int, ...], inputs: int, generator: Generator | None) -
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
 
 
+def _frequencies(dim_in: int, features: int, generator: Generator | None) -> Tensor:
+    """Those of the random Fourier features (Tancik et al. 2020), of shape ``(dim_in, features)``."""
+    return torch.randn(dim_in, features, generator=generator) * _FREQUENCY
+
+
+def _register_tables(module: nn.Module, **tables: Tensor) -> None:
+    """What a network knows of each t, row by row, in the dtype of its weights; made anew, never stored."""
+    for name, table in tables.items():
+        rows = table if table.dim() == 2 else table.unsqueeze(-1)
+        module.register_buffer(name, rows.to(torch.get_default_dtype()), persistent=False)
+
+
 def _perceptron(dim_in: int, dim_out: int, width: int, depth: int) -> nn.Sequential:
     sizes = [dim_in] + [width] * depth
     hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
     return nn.Sequential(*hidden, nn.Linear(sizes[-1], dim_out))
 
 
-def _reset(layers: nn.Sequential, generator: Generator | None) -> None:
+def _linear_layers(layers: nn.Sequential) -> list[nn.Linear]:
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
+
+
+def _reset(layers: Iterable[nn.Linear], generator: Generator | None) -> None:
     """Initial weights as torch.nn.Linear draws them, but from a generator."""
-    for layer in layers[::2]:
+    for layer in layers:
         bound = 1 / math.sqrt(layer.in_features)
         nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-
-
-_LEAST_STD = 1e-3  # of a learned Gaussian: a density without bound would be the end of a training run
-_FREQUENCY = 2.0  # the standard deviation of the random frequencies, in radians per unit
-_TIME_WAVES = 4

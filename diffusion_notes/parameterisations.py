@@ -114,10 +114,10 @@ def variational_weight(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: the table is none, or has not T + 1 values, positive and finite from t = 1 on.
     """
-    sigma_squared = _checked(schedule, sigma_squared)
-    inner = schedule.beta[1:].square() / schedule.one_minus_alpha_bar[1:] / schedule.alpha[1:] / (2 * sigma_squared[1:])
+    sigma_squared = _checked_variance(schedule, sigma_squared)
     weight = schedule.beta.new_zeros(schedule.T + 1)
-    weight[1:] = inner
+    weight[1:] = schedule.beta[1:].square() / schedule.one_minus_alpha_bar[1:] / schedule.alpha[1:]
+    weight[1:] /= 2 * sigma_squared[1:]
     return weight
 
 
@@ -130,7 +130,7 @@ def variational_constant(schedule: Schedule, sigma_squared: Tensor, dim: int) ->
     It is zero for t > 1 exactly where :math:`\sigma_t^2 = \tilde\beta_t`. Arguments and errors as in
     :func:`variational_weight`; ``dim`` is D.
     """
-    sigma_squared = _checked(schedule, sigma_squared)
+    sigma_squared = _checked_variance(schedule, sigma_squared)
     check_integer("dim", dim, least=1)
     constant = schedule.beta.new_zeros(schedule.T + 1)
     ratio = schedule.beta_tilde[2:] / sigma_squared[2:]
@@ -180,6 +180,6 @@ def _check(schedule: Schedule, xt: Tensor, t: int | Tensor, **prediction: Tensor
     return lambda table: schedule.at(table, t, xt)
 
 
-def _checked(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
+def _checked_variance(schedule: Schedule, sigma_squared: Tensor) -> Tensor:
     check_kind("schedule", schedule, Schedule)
     return checked_table("sigma_squared", sigma_squared, schedule.T + 1)

@@ -3,7 +3,7 @@ r"""Noise schedules: the variances of a diffusion, what follows from them, and t
 A :class:`Schedule` holds :math:`\beta_1, \dots, \beta_T`. :func:`best_schedule` finds the best noise levels for a
 diffusion model of few layers, and :func:`best_bound` the best bound that such a model can have. For data whose minimum
 mean squared error :math:`\mathbb E \operatorname{tr} \operatorname{Cov}(x_0 \mid x_t)` (:func:`mmse`) is known at
-every noise level, the price of each step is known too. A step from level t down to level s < t, with the perfect mean
+every noise level, the cost of each step is known too. A step from level t down to level s < t, with the perfect mean
 and the best variance for it, costs on average
 
 .. math::
@@ -11,7 +11,7 @@ and the best variance for it, costs on average
     \qquad v = \tilde\beta + \frac{c^2}{D}\, \mathbb E \operatorname{tr} \operatorname{Cov}(x_0 \mid x_t),
 
 with :math:`\tilde\beta` the variance of :math:`q(x_s|x_t,x_0)` and c the weight of :math:`x_0` in its mean. The whole
-negative bound is a sum of such prices over the levels that are visited, so the best L of them are the
+negative bound is a sum of such costs over the levels that are visited, so the best L of them are the
 cheapest path of L edges, and dynamic programming finds it (Watson et al. 2021).
 """
 
@@ -39,13 +39,16 @@ from diffusion_notes.data.known import KnownDistribution
 
 __all__ = ["DeviceTables", "Schedule", "best_bound", "best_schedule", "log_snr_levels", "mmse"]
 
+_DIM = 2  # of the data whose best levels are sought
+_LEAST_BETA = 1e-100  # the product of two of them is still a number
+
 
 class DeviceTables:
     """Tables by name, on any device and in any dtype.
 
     Arguments:
         make: returns the float64 table of a name. It is asked once for each device and dtype, since
-            copying to a GPU at every step of a loop would halt it.
+            copying at every step of a loop would synchronise with the device.
 
     Raises:
         TypeError: ``make`` cannot be called.
@@ -60,7 +63,7 @@ class DeviceTables:
         if not callable(make):
             raise TypeError(f"make must be callable as make(name), got {describe(make)}")
         self.make = make
-        self.placed: dict = {}
+        self.placed: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
 
     def at(self, name: str, t: int | Tensor, like: Tensor) -> Tensor:
         """The entries ``t``, of shape ``(...)``, on the device and in the dtype of ``like``, as ``(..., 1)``.
@@ -83,7 +86,7 @@ class DeviceTables:
     def whole(self, name: str, like: Tensor) -> Tensor:
         """All the entries, on the device and in the dtype of ``like``; errors as of :meth:`at`."""
         check_tensor("like", like)
-        key = str(name), like.device, like.dtype
+        key = (str(name), like.device, like.dtype)
         if key not in self.placed:
             try:
                 table = self.make(name)
@@ -104,7 +107,8 @@ class Schedule:
     :meth:`at`.
 
     Arguments:
-        beta: T + 1 values, of which the first is 0 and the others lie strictly between 0 and 1.
+        beta: T + 1 values, of which the first is 0 and the others lie strictly between 0 and 1, and not below 1e-100:
+            the product of two variances would round to 0.
 
     Raises:
         TypeError: ``beta`` is not a floating-point tensor.
@@ -123,6 +127,8 @@ class Schedule:
         object.__setattr__(self, "beta", checked_table("beta", self.beta, below=1))
         if self.beta[0] != 0:
             raise ValueError(f"beta[0] must be 0 (t starts at 1), got {self.beta[0].item():g}")
+        if (least := self.beta[1:].min().item()) < _LEAST_BETA:
+            raise ValueError(f"beta[1], ..., beta[T] must not be below {_LEAST_BETA:g}, got {least:g}")
         object.__setattr__(self, "tables", DeviceTables(functools.partial(getattr, self)))
 
     @classmethod
@@ -172,12 +178,24 @@ class Schedule:
     @property
     def alpha_bar(self) -> Tensor:
         r""":math:`\bar\alpha_t = \prod_{i=1}^t \alpha_i`, with :math:`\bar\alpha_0 = 1`."""
-        return (-self.beta).log1p().cumsum(0).exp()
+        return self._log_alpha_bar.exp()
 
     @property
     def one_minus_alpha_bar(self) -> Tensor:
         r""":math:`1-\bar\alpha_t`, the variance of the noise in :math:`x_t`, without the rounding of a difference."""
-        return -(-self.beta).log1p().cumsum(0).expm1()
+        return -self._log_alpha_bar.expm1()
+
+    @property
+    def log_snr(self) -> Tensor:
+        r""":math:`\log\frac{\bar\alpha_t}{1-\bar\alpha_t}`, the log signal-to-noise ratio; infinite for t = 0.
+
+        It is finite for all other t, also where :math:`\bar\alpha_t` or :math:`1-\bar\alpha_t` is near 0.
+        """
+        return self._log_alpha_bar - self.one_minus_alpha_bar.log()
+
+    @property
+    def _log_alpha_bar(self) -> Tensor:
+        return (-self.beta).log1p().cumsum(0)
 
     @property
     def beta_tilde(self) -> Tensor:
@@ -248,8 +266,8 @@ class Schedule:
     def check_t(self, t: int | Tensor, x: Tensor, least: int = 1, look: bool = True) -> None:
         """Raise unless ``t`` is an integer (TypeError) from ``least`` to T, or a tensor that fits ``x`` (ValueError).
 
-        The values of a tensor are checked on the CPU only, on a GPU looking at one would halt it, and not at all
-        unless ``look``.
+        The values of a tensor are checked on the CPU only, since looking at one synchronises with the device, and not
+        at all unless ``look``.
         """
         check_tensor("x", x)
         check_integer("least", least, least=0)
@@ -269,8 +287,8 @@ def log_snr_levels(count: int, first: float = 0.9999, last: float = 4e-5) -> Ten
     check_integer("count", count, least=2)
     check_inside("first", first, 0, 1)
     check_inside("last", last, 0, first)
-    ends = torch.tensor([first, last], dtype=torch.float64, device="cpu").logit().tolist()
-    return torch.linspace(*ends, count, dtype=torch.float64, device="cpu").sigmoid()
+    start, end = torch.tensor([first, last], dtype=torch.float64, device="cpu").logit().tolist()
+    return torch.linspace(start, end, count, dtype=torch.float64, device="cpu").sigmoid()
 
 
 def mmse(data: KnownDistribution, levels: Tensor) -> Tensor:
@@ -285,11 +303,19 @@ def mmse(data: KnownDistribution, levels: Tensor) -> Tensor:
     """
     check_kind("data", data, KnownDistribution, "known at every noise level")
     each = []
-    for level in _checked(levels).tolist():
-        diffused = data.diffuse(level)
-        known = diffused.expect(lambda x, diffused=diffused: diffused.score(x).square().sum(-1)).item()
-        each.append((1 - level) / level * (_DIM - (1 - level) * known))
+    for level in _checked_levels(levels).tolist():
+        information = _fisher_information(data.diffuse(level))
+        each.append((1 - level) / level * (_DIM - (1 - level) * information))
     return torch.tensor(each, dtype=torch.float64, device="cpu")
+
+
+def _fisher_information(diffused: KnownDistribution) -> float:
+    r""":math:`\mathbb E\lVert\nabla\log q(x_t)\rVert^2`, about where the distribution is."""
+
+    def squared_score(x: Tensor) -> Tensor:
+        return diffused.score(x).square().sum(-1)
+
+    return diffused.expect(squared_score).item()
 
 
 def best_schedule(
@@ -309,22 +335,31 @@ def best_schedule(
         ValueError: ``levels`` do not fall within (0, 1), ``mmses`` do not fit them or are not positive, ``layers``
             is less than 1 or more than N, or ``second_moment`` is not positive.
     """
-    levels, mmses = _both(levels, mmses)
+    levels = _checked_levels(levels)
+    mmses = _checked_mmses(mmses, levels)
     check_integer("layers", layers, least=1, most=len(levels))
-    last, between = _prices(levels, mmses)
-    total, before = last, []
-    for _ in range(layers - 1):
-        total, choice = (total[:, None] + between).min(0)
-        before.append(choice)
-    end = len(levels) - 1
     if second_moment is not None:
         check_positive("second_moment", second_moment)
-        end = int((total + _tail(levels, second_moment)).argmin())
+    to_data, between = _step_costs(levels, mmses)
+    cost = to_data  # of the cheapest way from each level to the data, with one step, then with two, ...
+    nearest = []  # the level that this way visits first
+    for _ in range(layers - 1):
+        cost, lower = (cost[:, None] + between).min(0)
+        nearest.append(lower)
+    end = len(levels) - 1
+    if second_moment is not None:
+        end = int((cost + _prior_kl(levels, second_moment)).argmin())
     visited = [end]
-    for choice in reversed(before):
-        visited.append(int(choice[visited[-1]]))
-    alpha_bar = torch.cat((levels.new_ones(1), levels[visited[::-1]]))
-    return Schedule(torch.cat((levels.new_zeros(1), 1 - alpha_bar[1:] / alpha_bar[:-1]))), total[end].item()
+    for lower in reversed(nearest):
+        visited.append(int(lower[visited[-1]]))
+    return _through(levels[visited[::-1]]), cost[end].item()
+
+
+def _through(alpha_bar: Tensor) -> Schedule:
+    r"""The schedule of the levels :math:`\bar\alpha_1, \dots, \bar\alpha_T`."""
+    alpha_bar = torch.cat((alpha_bar.new_ones(1), alpha_bar))
+    beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    return Schedule(torch.cat((beta.new_zeros(1), beta)))
 
 
 def best_bound(levels: Tensor, mmses: Tensor, second_moment: float) -> float:
@@ -333,42 +368,45 @@ def best_bound(levels: Tensor, mmses: Tensor, second_moment: float) -> float:
     Its steps have the perfect mean, and the best variance that does not depend on the point. Arguments and errors as
     in :func:`best_schedule`.
     """
-    levels, mmses = _both(levels, mmses)
+    levels = _checked_levels(levels)
+    mmses = _checked_mmses(mmses, levels)
     check_positive("second_moment", second_moment)
-    last, between = _prices(levels, mmses)
-    return (last[0] + between.diagonal(1).sum() + _tail(levels, second_moment)[-1]).item()
+    to_data, between = _step_costs(levels, mmses)
+    return (to_data[0] + between.diagonal(1).sum() + _prior_kl(levels, second_moment)[-1]).item()
 
 
-def _prices(levels: Tensor, mmses: Tensor) -> tuple[Tensor, Tensor]:
+def _step_costs(levels: Tensor, mmses: Tensor) -> tuple[Tensor, Tensor]:
     r"""What it costs to go from each level to the data, ``(N,)``, and from level t (column) to s (row), ``(N, N)``.
 
     The first is :math:`-\mathbb E \log p(x_0|x_t) = \frac D2\log(2\pi e\,v)`, a density's, and may be negative. The
     second is infinite unless s is the lower of the two.
     """
-    t, s = levels, levels[:, None]
+    t = levels
+    s = levels[:, None]
     beta = (1 - t / s).clamp(min=0)  # of the one big step from s to t
     beta_tilde = (1 - s) / (1 - t) * beta
     weight = s.sqrt() * beta / (1 - t)
-    more = weight.square() * mmses / _DIM / beta_tilde
-    between = torch.where(beta > 0, _DIM / 2 * more.log1p(), math.inf)
-    return _DIM / 2 * (2 * math.pi * math.e * mmses / _DIM).log(), between
+    excess = weight.square() * mmses / _DIM / beta_tilde  # v / beta_tilde - 1
+    between = torch.where(beta > 0, _DIM / 2 * excess.log1p(), math.inf)
+    to_data = _DIM / 2 * (2 * math.pi * math.e * mmses / _DIM).log()
+    return to_data, between
 
 
-def _tail(levels: Tensor, second_moment: float) -> Tensor:
+def _prior_kl(levels: Tensor, second_moment: float) -> Tensor:
     r""":math:`\mathbb E\,D_{KL}(q(x_t|x_0) \,\Vert\, \mathcal N(0, I))` at each level: :math:`L_T` at the last."""
     return (levels * (second_moment - _DIM) - _DIM * (-levels).log1p()) / 2
 
 
-def _both(levels: Tensor, mmses: Tensor) -> tuple[Tensor, Tensor]:
+def _checked_mmses(mmses: Tensor, levels: Tensor) -> Tensor:
+    """One for each level, in float64 on the CPU, where looking is free."""
     check_tensor("mmses", mmses)
-    levels = _checked(levels)
     check_has_values("mmses", mmses)
     if mmses.shape != levels.shape or not bool(((mmses > 0) & (mmses < math.inf)).all()):
         raise ValueError(f"mmses must be {len(levels)} positive numbers, as levels, got {describe(mmses)}")
-    return levels, mmses.detach().to("cpu").double()
+    return mmses.detach().to("cpu").double()
 
 
-def _checked(levels: Tensor) -> Tensor:
+def _checked_levels(levels: Tensor) -> Tensor:
     """Levels in float64 on the CPU, where looking is free."""
     check_tensor("levels", levels)
     check_has_values("levels", levels)
@@ -377,6 +415,3 @@ def _checked(levels: Tensor) -> Tensor:
     if not within or not len(table):
         raise ValueError(f"levels must fall, and lie strictly between 0 and 1, got {describe(levels)}")
     return table
-
-
-_DIM = 2

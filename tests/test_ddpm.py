@@ -11,7 +11,6 @@ from diffusion_notes.chains import Affine, Chain, LinearGaussianChain, elbo
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_weight
-from diffusion_notes.pretrained import swiss_roll_ddpm
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -119,6 +118,19 @@ def test_settings_tell_one_variance_and_objective_from_another():
     assert all(isinstance(value, str) for settings in (one, *others) for value in settings.values())
 
 
+@pytest.mark.parametrize(("beta_1", "beta_T"), [(1e-100, 1e-100), (1e-100, 1 - 1e-16), (1 - 1e-16, 1 - 1e-16)])
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_every_schedule_that_there_is_makes_a_model(variance, beta_1, beta_T):
+    schedule = Schedule.linear(100, beta_1, beta_T)
+    x, t = torch.ones(100, 2, **float64), torch.arange(1, 101)
+    for objective in ("simple", "variational"):
+        ddpm = DDPM(NoiseMLP(schedule, width=4).double(), schedule, variance, objective, "weight")
+        p = ddpm.step(x, t)
+        assert p.mean.isfinite().all()
+        assert p.log_prob(p.mean).isfinite().all()
+        assert ddpm.loss(x).isfinite()
+
+
 def test_a_batch_of_t_is_each_t(generator):
     ddpm = DDPM(some_network, Schedule.linear(T=10))
     xt = torch.randn(4, 2, generator=generator, **float64)
@@ -175,13 +187,6 @@ def test_its_bound_is_that_of_any_chain(variance, generator):
     error = bound.terms.std(1) / 100_000**0.5
     assert ((bound.terms.mean(1) - linear.exact_elbo(x0).terms[:, 0]).abs() < 4.5 * error).all()
     assert linear.exact_elbo(x0).total < linear.log_prob(x0)
-
-
-def test_the_bound_of_a_trained_model_lies_above_the_entropy(generator):
-    roll, ddpm = SwissRoll(), swiss_roll_ddpm("beta").double()
-    bound = elbo(ddpm, roll.sample(2000, generator, **float64), generator)
-    gap = -bound.mean - roll.entropy()
-    assert -3 * bound.standard_error < gap < 0.15 + 3 * bound.standard_error
 
 
 def test_the_walk_goes_from_T_to_0_and_ends_without_noise(generator):
@@ -326,7 +331,7 @@ def test_with_equal_weights_each_t_has_its_quarter(monkeypatch):
 
 def test_in_the_bound_the_border_is_where_the_weights_before_it_end(monkeypatch):
     ddpm = drawn(monkeypatch, [0.0], "variational")[1]
-    borders = ddpm.tables.whole("share", torch.zeros(1, **float64)).tolist()
+    borders = ddpm.tables.whole("cdf", torch.zeros(1, **float64)).tolist()
     assert borders[0] == 0
     assert borders[4] == pytest.approx(1, abs=1e-15)
     assert drawn(monkeypatch, borders[:4], "variational")[0] == [1, 2, 3, 4]

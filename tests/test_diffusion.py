@@ -309,6 +309,12 @@ def posterior_9(**changed):
         (lambda: Schedule.linear(10.0), TypeError, "T must be an integer"),
         (lambda: Schedule.linear(True), TypeError, "T must be an integer"),
         (lambda: Schedule.linear(10, beta_1=0.0), ValueError, "^beta_1 must .* strictly between 0 and 1"),
+        (lambda: Schedule.linear(10, beta_1=1e-300), ValueError, r"^beta\[1\].* must not be below 1e-100, got 1e-300"),
+        (
+            lambda: Schedule(torch.tensor([0, 0.5, 1e-101], dtype=torch.float64)),
+            ValueError,
+            "^beta.* must not be below 1e-100",
+        ),
         (lambda: Schedule.linear(10, beta_T=1.0), ValueError, "^beta_T must .* strictly between 0 and 1"),
         (lambda: Schedule.linear(10, beta_T=math.nan), ValueError, "^beta_T must .* strictly between 0 and 1"),
         (lambda: Schedule.cosine(10, s=-0.1), ValueError, "s must be between 0 and 1, got -0.1"),

@@ -8,11 +8,11 @@ import json
 import pytest
 import torch
 
-from diffusion_notes.experiment.results import RESULTS, load_results, provenance
+from diffusion_notes.experiment.results import STORED, load_results, provenance
 
 
 def test_every_stored_result_says_where_it_comes_from():
-    files = sorted(RESULTS.glob("*.json"))
+    files = sorted(STORED.glob("*.json"))
     assert files
     for file in files:
         about = load_results(file.stem)["provenance"]
@@ -22,7 +22,7 @@ def test_every_stored_result_says_where_it_comes_from():
 
 
 def test_it_is_what_was_written():
-    assert load_results("levels") == json.loads((RESULTS / "levels.json").read_text(encoding="utf-8"))
+    assert load_results("levels") == json.loads((STORED / "levels.json").read_text(encoding="utf-8"))
 
 
 def test_the_provenance_is_of_here_and_now():

@@ -50,6 +50,24 @@ def rungs() -> list[Rung]:
     return found
 
 
+def twin(rung: Rung) -> Rung:
+    """The same chain by other names: one layer has one network, and a fixed q does not ask what its last step may."""
+    networks = "shared" if rung.layers == 1 else rung.networks
+    return replace(rung, networks=networks, last="noise" if rung.inference == "fixed" else rung.last)
+
+
+def distinct() -> list[Rung]:
+    """One of each pair of twins."""
+    return [rung for rung in rungs() if rung == twin(rung)]
+
+
+@pytest.mark.parametrize("rung", [r for r in rungs() if r != twin(r)], ids=str)
+def test_twins_are_the_same_chain(rung):
+    one, other, x = chain_of(rung), chain_of(twin(rung)), points(5)
+    assert torch.equal(one.loss(x, seeded()), other.loss(x, seeded()))
+    assert torch.equal(elbo(one, x, seeded()).terms, elbo(other, x, seeded()).terms)
+
+
 def test_all_combinations_are_there_but_those_that_make_no_sense():
     every = 2 * 2 * 2 * 2 * 2 * 4
     without = 2 * 2 * 2 * 2 * 3  # simple and weighted: for a learned q, or latents of one coordinate
@@ -76,7 +94,7 @@ def test_every_rung_is_a_chain_that_is_trained_and_sampled(rung):
     assert untouched <= expected
 
 
-@pytest.mark.parametrize("rung", [r for r in rungs() if r.inference == "fixed" and r.latent == 2], ids=str)
+@pytest.mark.parametrize("rung", [r for r in distinct() if r.inference == "fixed" and r.latent == 2], ids=str)
 def test_a_fixed_q_is_the_forward_process_and_the_loss_one_layer_of_the_bound(rung):
     """The bound by the general function, by the terms of a DDPM with the same steps, and by one random layer."""
     chain, x = chain_of(replace(rung, objective="bound")), points(3)
@@ -99,7 +117,7 @@ def test_a_fixed_q_is_the_forward_process_and_the_loss_one_layer_of_the_bound(ru
         assert abs(losses.mean() + prior - exactly.mean()) < 4.5 * spread
 
 
-@pytest.mark.parametrize("rung", [r for r in rungs() if r.objective == "layer"], ids=str)
+@pytest.mark.parametrize("rung", [r for r in distinct() if r.objective == "layer"], ids=str)
 def test_one_random_layer_has_the_mean_of_the_whole_bound(rung):
     whole, one = chain_of(replace(rung, objective="bound")), chain_of(rung)
     x = points(4).repeat(500, 1)
@@ -217,7 +235,9 @@ def test_between_data_and_small_latents_there_is_one_network_each_way():
     chain = chain_of(Rung(3, "learned", networks="own", latent=1, objective="bound"))
     networks = (chain.bottom, chain.top, chain.decoder, chain.encoder)
     assert [len(network.weights[1]) for network in networks] == [1, 1, 3, 3]
-    assert not {"linear", "left_over", "std", "chance", "up_to"} & set(chain.state_dict())  # they are made anew
+    assert not {"linear", "left_over", "std", "layer_probability", "layer_cdf"} & set(
+        chain.state_dict()
+    )  # they are made anew
     for rung in (Rung(3, latent=1, objective="bound"), Rung(3, "learned", objective="bound"), Rung(3)):
         chain = chain_of(rung)
         assert hasattr(chain, "bottom") == (rung.latent == 1)
@@ -296,8 +316,8 @@ def test_the_weighted_draw_follows_the_weights_and_leaves_no_layer_out():
     chain = chain_of(Rung(4, objective="weighted"), FOUR)
     weight = variational_weight(FOUR, chain.std.double().squeeze(-1).square())
     expected = (weight / weight.sum() + (weight > 0) / 4) / 2
-    torch.testing.assert_close(chain.chance.squeeze(-1), expected, rtol=1e-5, atol=1e-7)
-    assert chain.chance[1:].min() >= 1 / 8 - 1e-6
+    torch.testing.assert_close(chain.layer_probability.squeeze(-1), expected, rtol=1e-5, atol=1e-7)
+    assert chain.layer_probability[1:].min() >= 1 / 8 - 1e-6
 
 
 def test_small_latents_see_the_first_coordinate_if_q_is_fixed():

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import pytest
 import torch
 
-from diffusion_notes.networks import GaussianMLP, NoiseMLP
+from diffusion_notes.ladder import LadderChain, Rung
+from diffusion_notes.networks import GaussianMLP, NoiseMLP, TimestepMLP, timestep_embedding
 from diffusion_notes.schedule import Schedule
+
+# where the variance of the signal or of the noise has no digit left beside 1, or is no number any more
+EXTREMES = {
+    "long": lambda: Schedule.linear(T=5000),
+    "very long": lambda: Schedule.linear(T=100_000),
+    "almost nothing left": lambda: Schedule.cosine(T=1000, largest=1 - 1e-12),
+    "steep": lambda: Schedule.linear(10, 0.99, 0.99),
+    "steepest": lambda: Schedule.linear(100, 1 - 1e-16, 1 - 1e-16),
+    "faint": lambda: Schedule.linear(1000, 1e-9, 1e-9),
+    "faintest": lambda: Schedule.linear(1000, 1e-100, 1e-100),
+    "from the faintest to the steepest": lambda: Schedule.linear(1000, 1e-100, 1 - 1e-16),
+}
+extremes = pytest.mark.parametrize("make", EXTREMES.values(), ids=EXTREMES)
 
 
 def network(**kwargs) -> NoiseMLP:
@@ -210,3 +225,57 @@ def test_bad_input_to_a_gaussian_is_named(kwargs, error, words):
 def test_what_a_gaussian_is_given_must_fit(z, error, words):
     with pytest.raises(error, match=words):
         gaussian_network()(z)
+
+
+@extremes
+def test_each_level_has_a_row_of_its_own_and_every_row_is_finite(make):
+    schedule = make()
+    for rows in (timestep_embedding(schedule), NoiseMLP(schedule, width=4).time, TimestepMLP(schedule, 2, 2).time):
+        assert rows.isfinite().all()
+        assert len(rows[1:].unique(dim=0)) == schedule.T
+
+
+@extremes
+def test_a_row_is_that_of_exact_arithmetic(make):
+    """Half the log signal-to-noise ratio, by mpmath, which has no smallest number."""
+    schedule = make()
+    rows = timestep_embedding(schedule)[:, 0]
+    with mpmath.workdps(150):
+        alpha_bar = mpmath.mpf(1)
+        for t, beta in enumerate(schedule.beta[1:101].tolist(), 1):
+            alpha_bar *= 1 - mpmath.mpf(beta)
+            assert 8 * rows[t].item() == pytest.approx(float(mpmath.log(alpha_bar / (1 - alpha_bar))), rel=1e-12)
+
+
+@extremes
+def test_a_network_is_finite_at_every_level(make):
+    schedule = make()
+    t = torch.tensor([1, 2, schedule.T // 2, schedule.T])
+    for net in (NoiseMLP(schedule, width=4), LadderChain(Rung(layers=schedule.T), schedule, width=4).decoder):
+        assert all(buffer.isfinite().all() for buffer in net.buffers())
+        assert net(torch.ones(4, 2), t).isfinite().all()
+    rung = Rung(layers=schedule.T, objective="weighted")
+    assert all(buffer.isfinite().all() for buffer in LadderChain(rung, schedule, width=4).buffers())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_network_is_of_the_dtype_that_is_usual_where_it_is_made(dtype):
+    """All of it, and of another one when it is asked to be; the schedule stays in double precision."""
+    schedule = Schedule.linear(T=10)
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        made = (
+            NoiseMLP(schedule, width=4),
+            TimestepMLP(schedule, 2, 2, shared=False, width=4),
+            LadderChain(Rung(10), schedule, width=4),
+        )
+    finally:
+        torch.set_default_dtype(usual)
+    for net in made:
+        for kind in (dtype, torch.float64, torch.float32):
+            assert {tensor.dtype for tensor in (*net.to(kind).parameters(), *net.buffers())} == {kind}
+            ask = net.generate if isinstance(net, LadderChain) else net
+            result = ask(torch.ones(4, 2, dtype=kind), 3)
+            assert (result if isinstance(result, torch.Tensor) else result.mean).dtype == kind
+    assert schedule.beta.dtype == torch.float64

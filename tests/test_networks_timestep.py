@@ -108,7 +108,7 @@ def test_a_size_below_one_is_refused(name):
 
 
 def test_a_shared_network_looks_at_no_step():
-    """That would halt a GPU at every call; networks of their own look once, to see how many points each has."""
+    """That would synchronise with the device at every call; networks of their own look once, to count their points."""
     z, t = torch.zeros(3, 2, dtype=torch.float64), torch.tensor([1, 5, 2])
     for shared, made in ((True, network(True)), (False, network(False))):
         with Synchronisations() as found:

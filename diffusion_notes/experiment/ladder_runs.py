@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from itertools import islice
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -30,39 +32,42 @@ __all__ = [
     "gradient_noise", "measure", "schedule_of", "steps_and_width", "train_rung",
 ]  # fmt: skip
 
-DATA = {"swiss roll": SwissRoll(), "clusters": Clusters()}
+DATA: dict[str, SwissRoll | Clusters] = {"swiss roll": SwissRoll(), "clusters": Clusters()}
 
-_VAE = {"inference": "learned", "last": "informative", "networks": "own", "objective": "bound"}
-_DIFFUSION = {"inference": "fixed", "last": "noise", "networks": "shared"}
+_VAE = Rung(1, "learned", "informative", "own", objective="bound")
 RUNGS = {
-    "VAE, one coordinate": Rung(1, latent=1, **_VAE),
-    "VAE": Rung(1, **_VAE),
-    "four layers": Rung(4, **_VAE),
-    "shared network": Rung(4, **_VAE | {"networks": "shared"}),
-    "last latent noise": Rung(4, **_VAE | {"networks": "shared", "last": "noise"}),
-    "inference fixed": Rung(4, objective="bound", **_DIFFUSION),
-    "one random layer": Rung(4, objective="layer", **_DIFFUSION),
-    "32 layers": Rung(32, objective="layer", **_DIFFUSION),
-    "1000 layers": Rung(1000, objective="layer", **_DIFFUSION),
-    "DDPM": Rung(1000, objective="simple", **_DIFFUSION),
+    "VAE, one coordinate": replace(_VAE, latent=1),
+    "VAE": _VAE,
+    "four layers": replace(_VAE, layers=4),
+    "shared network": replace(_VAE, layers=4, networks="shared"),
+    "last latent noise": replace(_VAE, layers=4, networks="shared", last="noise"),
+    # a rung as it stands is that of DDPM: what is said from here on is in what it differs
+    "inference fixed": Rung(4, objective="bound"),
+    "one random layer": Rung(4, objective="layer"),
+    "32 layers": Rung(32, objective="layer"),
+    "1000 layers": Rung(1000, objective="layer"),
+    "DDPM": Rung(1000, objective="simple"),
     # beside the ladder
-    "DDPM, layers by weight": Rung(1000, objective="weighted", **_DIFFUSION),
-    "hierarchical VAE": Rung(2, **_VAE),
-    "hierarchical VAE, shared": Rung(2, **_VAE | {"networks": "shared"}),
-    "VAE, fixed encoder": Rung(1, **_VAE | {"inference": "fixed"}),
-    "VAE, fixed encoder, one coordinate": Rung(1, latent=1, **_VAE | {"inference": "fixed"}),
-    "VAE, noise": Rung(1, **_VAE | {"last": "noise"}),
-    **{f"learned forward, {n}": Rung(n, "learned", "noise", "shared", objective="layer") for n in (4, 8, 16)},
-    **{f"learned q, {n}": Rung(n, "learned", "noise", "shared", objective="bound") for n in (8, 16)},
-    "own networks, 4": Rung(4, "fixed", "noise", "own", objective="layer"),
-    "own networks, 32": Rung(32, "fixed", "noise", "own", objective="layer"),
-    "whole bound, 32": Rung(32, objective="bound", **_DIFFUSION),
-    **{f"diffusion, {n}": Rung(n, objective="layer", **_DIFFUSION) for n in (1, 2, 8, 16, 64, 128)},
-    **{f"simple, {n}": Rung(n, objective="simple", **_DIFFUSION) for n in (8, 32, 128)},
+    "DDPM, layers by weight": Rung(1000, objective="weighted"),
+    "hierarchical VAE": replace(_VAE, layers=2),
+    "hierarchical VAE, shared": replace(_VAE, layers=2, networks="shared"),
+    "VAE, fixed encoder": replace(_VAE, inference="fixed"),
+    "VAE, fixed encoder, one coordinate": replace(_VAE, latent=1, inference="fixed"),
+    "VAE, noise": replace(_VAE, last="noise"),
+    **{f"learned forward, {n}": Rung(n, "learned", objective="layer") for n in (4, 8, 16)},
+    **{f"learned q, {n}": Rung(n, "learned", objective="bound") for n in (8, 16)},
+    "own networks, 4": Rung(4, networks="own", objective="layer"),
+    "own networks, 32": Rung(32, networks="own", objective="layer"),
+    "whole bound, 32": Rung(32, objective="bound"),
+    **{f"diffusion, {n}": Rung(n, objective="layer") for n in (1, 2, 8, 16, 64, 128)},
+    **{f"simple, {n}": Rung(n, objective="simple") for n in (8, 32, 128)},
 }
 LADDER = tuple(RUNGS)[:10]
 
-_BATCH, _WIDTH, _STEPS, _MEMORIES = 512, 64, 4000, 20
+_BATCH = 512
+_WIDTH = 64
+_STEPS = 4000
+_MEMORIES = 20  # what an average reaches back over is one of so many parts of the training
 BUDGETS = ("time", "steps", "parameters", "four times")
 LEARNING_RATE = 1e-2
 
@@ -89,8 +94,10 @@ def _schedule(layers: int, last: str, data: str) -> Schedule:
     if layers == 1000:
         return Schedule.linear(T=1000)
     known = load_results("levels")[data]
-    levels, mmses = (torch.tensor(known[name], dtype=torch.float64, device="cpu") for name in ("levels", "mmse"))
-    return best_schedule(levels, mmses, layers, known["second moment"] if last == "informative" else None)[0]
+    levels = torch.tensor(known["levels"], dtype=torch.float64, device="cpu")
+    mmses = torch.tensor(known["mmse"], dtype=torch.float64, device="cpu")
+    schedule, _ = best_schedule(levels, mmses, layers, known["second moment"] if last == "informative" else None)
+    return schedule
 
 
 def steps_and_width(rung: Rung, budget: str = "time") -> tuple[int, int]:
@@ -109,17 +116,18 @@ def steps_and_width(rung: Rung, budget: str = "time") -> tuple[int, int]:
     """
     check_kind("rung", rung, Rung)
     check_choice("budget", budget, BUDGETS)
-    most, whole = _sizes(Rung(), _WIDTH)
-    width, (parameters, cost) = _WIDTH, _sizes(rung, _WIDTH)
+    most, cost_of_ddpm = _parameters_and_cost(Rung(), _WIDTH)
+    width = _WIDTH
+    parameters, cost = _parameters_and_cost(rung, width)
     while budget == "parameters" and parameters > most and width > 1:
         width -= 1
-        parameters, cost = _sizes(rung, width)
-    steps = _STEPS if budget == "steps" else _STEPS * whole // cost * (4 if budget == "four times" else 1)
+        parameters, cost = _parameters_and_cost(rung, width)
+    steps = _STEPS if budget == "steps" else _STEPS * cost_of_ddpm // cost * (4 if budget == "four times" else 1)
     return max(1, steps), width
 
 
 @functools.cache
-def _sizes(rung: Rung, width: int) -> tuple[int, int]:
+def _parameters_and_cost(rung: Rung, width: int) -> tuple[int, int]:
     """The number of parameters of a rung, and the cost of a step of its training."""
     with torch.device("meta"):
         chain = LadderChain(rung, Schedule.linear(T=rung.layers), width)
@@ -133,7 +141,7 @@ def train_rung(
     seed: int = 0,
     progress: bool = False,
     learning_rate: float = LEARNING_RATE,
-) -> tuple[Chain, dict]:
+) -> tuple[LadderChain, dict[str, float]]:
     """Train a rung on 10,000 points within a budget: the chain with the averaged parameters, and what was spent.
 
     The average reaches back over a twentieth of the steps, or over 200 where there are more than 4000.
@@ -143,7 +151,8 @@ def train_rung(
     Raises as :func:`schedule_of` and :func:`steps_and_width`, or a TypeError or ValueError unless ``seed`` is an
     integer and not negative, and ``learning_rate`` a positive number.
     """
-    schedule, (steps, width) = schedule_of(rung, data), steps_and_width(rung, budget)
+    schedule = schedule_of(rung, data)
+    steps, width = steps_and_width(rung, budget)
     check_integer("seed", seed, least=0)
     check_kind("progress", progress, bool)
     check_positive("learning_rate", learning_rate)
@@ -152,9 +161,17 @@ def train_rung(
     points = DATA[data].sample(10_000, generator)
     # an average that forgets its beginning, which a training of few steps would keep
     decay = max(0.0, 1 - _MEMORIES / min(steps, _STEPS))
-    how = {"batch_size": _BATCH, "learning_rate": learning_rate, "decay": decay, "progress": progress}
     start = time.perf_counter()
-    states = train(chain, points, steps=steps, generator=generator, **how)
+    states = train(
+        chain,
+        points,
+        steps=steps,
+        batch_size=_BATCH,
+        learning_rate=learning_rate,
+        decay=decay,
+        generator=generator,
+        progress=progress,
+    )
     for _ in islice(states, max(1, steps // 10)):
         pass
     paused = time.perf_counter()
@@ -163,8 +180,8 @@ def train_rung(
     for state in states:
         average = state.average
     seconds = time.perf_counter() - resumed + paused - start
-    spent = {"steps": steps, "width": width, "learning rate": learning_rate}
-    return average, spent | {"seconds": seconds, "gradient noise": noise}
+    spent = {"steps": steps, "width": width, "learning rate": learning_rate, "seconds": seconds}
+    return cast(LadderChain, average), spent | {"gradient noise": noise}
 
 
 def gradient_noise(chain: LadderChain, points: Tensor, generator: Generator | None = None, draws: int = 32) -> float:
@@ -200,7 +217,8 @@ def measure(chain: Chain, data: str, generator: Generator | None = None) -> dict
     check_generator("generator", generator)
     truth = DATA[data]
     x = truth.sample(10_000 if chain.length <= 128 else 4000, generator)
-    bound, few = elbo(chain, x, generator), x[:500]
+    bound = elbo(chain, x, generator)
+    few = x[:500]
     gap = truth.log_prob(x) - bound.total
     tight = truth.log_prob(few) - importance_bound(chain, few, 16, generator)
     drawn = sample(chain, x.new_empty(10_000, 2), generator)

@@ -1,0 +1,53 @@
+"""``make weights``: train the networks that the pages show, and write their weights."""
+
+from __future__ import annotations
+
+import argparse
+from collections import deque
+from pathlib import Path
+
+from torch import Generator
+
+from diffusion_notes.fitting import save_weights, train
+from diffusion_notes.pretrained import RECIPES, WEIGHTS
+from diffusion_notes.pretrained.recipes import Recipe
+from diffusion_notes.swiss_roll import SwissRoll
+
+__all__ = ["make_weights"]
+
+
+def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
+    """Train a network by a recipe, and write its weights to the file of that name."""
+    generator = Generator().manual_seed(recipe.seed)
+    model = recipe.build(generator=generator)
+    if recipe.seed_data:
+        generator.manual_seed(recipe.seed)
+    data = SwissRoll().sample(recipe.points, generator)
+    if recipe.pretrain is not None:
+        recipe.pretrain(model, generator)
+    states = train(
+        model,
+        data,
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        generator=generator,
+    )
+    last = deque(states, maxlen=1).pop()
+    about = {"model": name, "recipe": recipe.hyperparameters}
+    save_weights(last.average, folder / f"{name}.safetensors", about=about)
+
+
+def main() -> None:
+    """Make the weights that are named on the command line, or all of them."""
+    parser = argparse.ArgumentParser("python -m diffusion_notes.pretrained", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(RECIPES)}; all of them if none is named")
+    names = parser.parse_args().names
+    if unknown := set(names) - RECIPES.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}; NAME must be one of {', '.join(RECIPES)}")
+    for name in names or RECIPES:
+        make_weights(name, RECIPES[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""How each of the trained networks is made: the untrained model, its data, and its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator
+
+from diffusion_notes._arguments.tensors import check_generator
+from diffusion_notes._arguments.values import check_integer, check_kind
+from diffusion_notes.ddpm import DDPM, Objective, TSampling, Variance
+from diffusion_notes.distributions import randn_like
+from diffusion_notes.hierarchical_vae import HierarchicalVAE
+from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.schedule import Schedule
+from diffusion_notes.swiss_roll import SwissRoll
+from diffusion_notes.vae import VAE
+
+__all__ = ["RECIPES", "Recipe", "put_on_spiral", "untrained_ddpm"]
+
+_NOISE = 0.05  # the roll's own
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made: by :func:`~diffusion_notes.fitting.loop.train`, from points of the swiss roll.
+
+    Attributes:
+        build: makes the untrained model. Its ``generator`` draws the initial weights.
+        points: how many points there are to train on.
+        steps: how many steps the training takes.
+        batch_size: how many points a batch holds.
+        learning_rate: its largest value.
+        seed: of the generator that draws everything.
+        seed_data: whether the data start the generator afresh, or come after the initial weights.
+        pretrain: what is done with the model before the training.
+    """
+
+    build: Callable[..., DDPM | VAE | HierarchicalVAE]
+    points: int = 100_000
+    steps: int = 20_000
+    batch_size: int = 512
+    learning_rate: float = 5e-3
+    seed: int = 0
+    seed_data: bool = True
+    pretrain: Callable[..., None] | None = None
+
+    @property
+    def hyperparameters(self) -> dict[str, int | float]:
+        """The numbers of the recipe, by name."""
+        return {
+            "points": self.points,
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+        }
+
+
+def untrained_ddpm(
+    variance: Variance | torch.Tensor = "beta_tilde",
+    objective: Objective = "simple",
+    t_sampling: TSampling = "uniform",
+    generator: Generator | None = None,
+) -> DDPM:
+    r"""The DDPM of the swiss roll chapter, before its training: T = 1000, :math:`\beta_t` from 1e-4 to 0.02."""
+    schedule = Schedule.linear(T=1000)
+    return DDPM(NoiseMLP(schedule, generator=generator), schedule, variance, objective, t_sampling)
+
+
+def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
+    r"""Teach a VAE with one latent the answer, from pairs of z and x that belong together.
+
+    The decoder learns :math:`\mathcal N(c(\Phi(z)),\ s^2 I)`, whose :math:`\Phi(z)` is uniform on the spiral, and
+    the encoder to find its way back. Raises a TypeError or a ValueError unless ``vae`` is such a VAE, ``generator``
+    one on its device, and ``steps`` a number of them.
+    """
+    check_kind("vae", vae, VAE)
+    if vae.latents != (1,):
+        raise ValueError(f"vae must have one latent, got {vae.latents}")
+    check_kind("generator", generator, Generator)
+    check_generator("generator", generator, next(vae.parameters()).device)
+    check_integer("steps", steps, least=1)
+    roll = SwissRoll()
+    optimizer = torch.optim.Adam(vae.parameters(), lr=5e-3)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        z = torch.randn(512, *vae.latents, generator=generator, device=generator.device)
+        x = roll.spiral(torch.special.ndtr(z[:, 0]))
+        x = x + roll.noise * randn_like(x, generator)
+        loss = -(vae.generate(z).log_prob(x) + vae.infer(x).log_prob(z)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        annealing.step()
+
+
+_ddpm = partial(Recipe, steps=30_000, batch_size=1024, seed_data=False)
+_sharp = partial(HierarchicalVAE, [2, 2], std=_NOISE, features=16)
+RECIPES = {
+    "ddpm": _ddpm(untrained_ddpm),
+    "ddpm_variational_uniform": _ddpm(partial(untrained_ddpm, "beta", "variational")),
+    "ddpm_variational_weight": _ddpm(partial(untrained_ddpm, "beta", "variational", "weight")),
+    "vae_learned": Recipe(partial(VAE, 1)),
+    "vae_sharp": Recipe(partial(VAE, 2, std=_NOISE, features=16)),
+    "vae_guided": Recipe(partial(VAE, 1), pretrain=put_on_spiral),
+    "hierarchical_vae_learned": Recipe(partial(HierarchicalVAE, [2, 2])),
+    "hierarchical_vae_sharp": Recipe(_sharp),
+    "hierarchical_vae_sharp_again": Recipe(_sharp, seed=3),
+}
