@@ -23,7 +23,7 @@ __all__ = [
 
 
 def check_times(t: int | Tensor, x: Tensor, least: int, most: int, look: bool = True) -> int | Tensor:
-    """Return a time, an integer or a tensor of them (else a TypeError), in a range and fitting ``x`` (else a ValueError).
+    """Return an integer or a tensor of them (else a TypeError), in a range and fitting ``x`` (else a ValueError).
 
     An integer comes back as Python's own. The values of a tensor are looked at on the CPU, if ``look``.
 

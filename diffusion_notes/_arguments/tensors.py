@@ -209,7 +209,7 @@ def check_event(name: str, value: Tensor, p: Distribution) -> None:
 
 
 def check_returned(name: str, value: Tensor, shape: Size, rest: bool = False) -> None:
-    """Raise unless a function returned a tensor (TypeError) of that shape, if ``rest`` with any axes behind (ValueError).
+    """Raise unless ``name`` returned a tensor (TypeError) of that shape, or so begun if ``rest`` (ValueError).
 
     >>> check_returned("f", torch.zeros(()), torch.Size([5]))
     Traceback (most recent call last):

@@ -43,10 +43,9 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
         return
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")  # where every machine has doubles
     try:
-        as_given = torch.as_tensor(answer, device="cpu")
-        if as_given.is_complex():  # torch would drop the imaginary part
+        if torch.as_tensor(answer, device="cpu").is_complex():  # torch would drop the imaginary part
             raise TypeError
-        given = as_given.double()
+        given = torch.as_tensor(answer, dtype=torch.float64, device="cpu")
     except (TypeError, ValueError, RuntimeError, OverflowError):
         print(f"Not yet: the answer should be a number or a tensor, and is a {type(answer).__name__}.")
         return
