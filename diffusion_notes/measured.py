@@ -45,14 +45,14 @@ def scores(samples: Tensor, seed: int = 0) -> dict[str, float]:
     }
 
 
-def true_samples(points: Tensor, samples: int, generator: Generator) -> Tensor:
+def true_samples(points: Tensor, samples: int, generator: Generator | None) -> Tensor:
     """The floor: ``samples`` draws from the roll itself, whatever the training ``points`` are."""
     return SwissRoll().sample(check_integer("samples", samples, least=0), generator)
 
 
-def memorised(points: Tensor, samples: int, generator: Generator) -> Tensor:
+def memorised(points: Tensor, samples: int, generator: Generator | None) -> Tensor:
     """Draws, with replacement, from the training points: who has learned them by heart."""
-    check_points("points", points, dim=2, least=1)
+    check_points("points", points, dim=2, least=1, finite=True)
     samples = check_integer("samples", samples, least=0)
     check_generator("generator", generator, points.device)
     return points[torch.randint(len(points), (samples,), generator=generator, device=points.device)]

@@ -33,7 +33,7 @@ def describe(value: Any) -> str:
     >>> describe(3)
     'int 3'
     """
-    if hasattr(value, "is_floating_point") and not isinstance(value, type):  # torch is not imported for it
+    if hasattr(value, "layout") and not isinstance(value, type):  # a tensor; torch is not imported for it
         return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

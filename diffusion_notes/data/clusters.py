@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Independent, Normal
 
 from diffusion_notes._arguments.tensors import check_generator, check_last_axis, check_samples, checked_device
 from diffusion_notes._arguments.values import check_inside, check_integer, check_number
@@ -89,16 +88,14 @@ class Clusters:
             ValueError: the last axis of ``x`` does not have length 2.
         """
         check_last_axis("x", x, 2)
-        centre = self._centres(x)
-        each = Independent(Normal(centre, self._variance**0.5, validate_args=False), 1, validate_args=False)
-        return log_sum_exp(each.log_prob(x.unsqueeze(-2)) - math.log(_COUNT))
+        logits, _ = self._mixture(x)
+        return log_sum_exp(logits) - math.log(_COUNT * 2 * math.pi * self._variance)
 
     def score(self, x: Tensor) -> Tensor:
         r""":math:`\nabla_x \log q(x)`, of shape ``(..., 2)``. Raises what :meth:`log_prob` raises."""
         check_last_axis("x", x, 2)
-        away = self._centres(x) - x.unsqueeze(-2)
-        share = (-away.square().sum(-1) / (2 * self._variance)).softmax(-1)
-        return (share.unsqueeze(-1) * away).sum(-2) / self._variance
+        logits, away = self._mixture(x)
+        return (logits.softmax(-1).unsqueeze(-1) * away).sum(-2) / self._variance
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature, as ``SwissRoll.expect``.
@@ -147,6 +144,11 @@ class Clusters:
     @property
     def _variance(self) -> float:
         return self.alpha_bar * self.noise**2 + 1 - self.alpha_bar
+
+    def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """−distance²/2v of every centre, and the way there."""
+        away = self._centres(x) - x.unsqueeze(-2)
+        return -away.square().sum(-1) / (2 * self._variance), away
 
     def _centres(self, like: Tensor) -> Tensor:
         angle = torch.arange(1, 1 + _COUNT, dtype=like.dtype, device=like.device) * (2 * math.pi / _COUNT)

@@ -58,8 +58,9 @@ def integrate_plane(
     >>> bool((integrate_plane(gauss, reach=9.0, step=0.5) - 2 * math.pi).abs() < 1e-12)
     True
     """
-    for name, function in (("f", f), ("weight", weight or f), ("where", where or f)):
-        check_kind(name, function, Callable, f"callable as {name}(x)")
+    check_kind("f", f, Callable, "callable as f(x)")
+    check_kind("weight", weight, (Callable, type(None)), "callable as weight(x), or None")
+    check_kind("where", where, (Callable, type(None)), "callable as where(x), or None")
     reach = check_positive("reach", reach)
     step = check_positive("step", step)
     if reach > _FINEST * step:
