@@ -55,14 +55,12 @@ def test_the_ends_of_a_table_are_named():
 
 
 def test_each_point_of_vmap_may_have_its_time():
-    """There nothing is looked at: what is out of range is, at worst, said by torch."""
+    """There nothing is looked at."""
     q = ForwardProcess(Schedule.linear(T=10))
     x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     t = torch.tensor([1, 10, 5, 5])
     each = torch.vmap(lambda x, t: q.marginal(x, t).mean)(x, t)
     torch.testing.assert_close(each, q.marginal(x, t).mean)
-    noise = torch.vmap(torch.func.grad(lambda x, t: q.marginal(x, t).log_prob(x)))(x, t)
-    assert noise.shape == (4, 2)
     level = torch.tensor([0.1, 0.5, 0.9, 1.0])
     scores = torch.vmap(lambda x, level: SwissRoll().diffuse(level).score(x))(x, level)
     torch.testing.assert_close(scores, SwissRoll().diffuse(level).score(x))

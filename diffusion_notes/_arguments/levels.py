@@ -13,14 +13,6 @@ from torch import Tensor
 from diffusion_notes._arguments.tensors import all_hold, check_fits, check_has_values, check_tensor
 from diffusion_notes._arguments.values import check_integer, check_number, describe
 
-__all__ = [
-    "check_levels",
-    "check_times",
-    "checked_alpha_bar",
-    "checked_level",
-    "checked_table",
-]
-
 
 def check_times(t: int | Tensor, x: Tensor, least: int, most: int, look: bool = True) -> int | Tensor:
     """Return an integer or a tensor of them (else a TypeError), in a range and fitting ``x`` (else a ValueError).

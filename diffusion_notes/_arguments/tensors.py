@@ -13,26 +13,6 @@ from torch.distributions import Distribution
 
 from diffusion_notes._arguments.values import check_kind, describe
 
-__all__ = [
-    "all_hold",
-    "check_alike",
-    "check_broadcasts",
-    "check_event",
-    "check_finite",
-    "check_fits",
-    "check_generator",
-    "check_has_values",
-    "check_last_axis",
-    "check_points",
-    "check_precise",
-    "check_returned",
-    "check_same_dtype_and_device",
-    "check_samples",
-    "check_tensor",
-    "checked_device",
-    "is_dense",
-]
-
 
 def all_hold(condition: Tensor) -> bool:
     """Whether all entries are true, as far as they may be looked at: on the CPU, and not inside ``torch.vmap``.

@@ -14,18 +14,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "check_choice",
-    "check_inside",
-    "check_integer",
-    "check_kind",
-    "check_list",
-    "check_number",
-    "check_positive",
-    "checked_json",
-    "describe",
-]
-
 
 def describe(value: Any) -> str:
     """What was given, for an error message: short, and without the values of a tensor.
