@@ -87,7 +87,8 @@ def splits(chain: LinearGaussianChain, x: Tensor) -> Splits:
     first = len(chain.inference[0].bias)
     above = chain.generative[1]
     q = chain.inferred(x)
-    mean, covariance = q.mean, q.covariance_matrix[0]  # one for all points
+    mean = q.mean
+    covariance = q.covariance_matrix[0]  # one for all points
     q1 = _marginal(q, slice(None, first))
     q2 = _marginal(q, slice(first, None))
     # q(z_1 | z_2, x), whose mean is affine in z_2 and whose covariance is the same for all z_2

@@ -129,8 +129,8 @@ def sliced_distance(x: Tensor, y: Tensor) -> float:
     check_samples("y", y)
     angle = torch.arange(180, dtype=x.dtype, device=x.device) * math.pi / 180
     directions = torch.stack((angle.cos(), angle.sin()))
-    one, other = ((points @ directions).sort(0).values for points in (x, y))
-    return (one - other).square().mean().sqrt().item()
+    apart = (x @ directions).sort(0).values - (y @ directions).sort(0).values
+    return apart.square().mean().sqrt().item()
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:

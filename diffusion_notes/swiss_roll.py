@@ -341,7 +341,8 @@ class SwissRoll:
             spiral = spiral[near]
             weight = weight[near]
         # differences, not the expanded square: that would cancel in float32
-        right, up = (x[..., i, None] - self._root(x) * spiral[:, i] for i in (0, 1))
+        right = x[..., 0, None] - self._root(x) * spiral[:, 0]
+        up = x[..., 1, None] - self._root(x) * spiral[:, 1]
         distance = right.square() + up.square()
         return weight.log() - distance / (2 * variance.unsqueeze(-1)), spiral, variance
 

@@ -84,7 +84,8 @@ def naive_spread(p: Affine, x: Tensor) -> Tensor:
     check_same_dtype_and_device("x", x, "p", p.weight)
     reach = p.weight @ p.weight.T
     noise = p.std**2 * torch.eye(len(p.bias), dtype=x.dtype, device=x.device)
-    narrow, wide = (MultivariateNormal(p.bias, reach + n, validate_args=False) for n in (noise / 2, noise))
+    narrow = MultivariateNormal(p.bias, reach + noise / 2, validate_args=False)
+    wide = MultivariateNormal(p.bias, reach + noise, validate_args=False)
     log_square = narrow.log_prob(x) - x.shape[1] / 2 * (math.log(4 * math.pi) + 2 * p.std.log())
     return (log_square - 2 * wide.log_prob(x)).expm1()
 

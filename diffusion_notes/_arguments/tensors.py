@@ -125,13 +125,20 @@ def check_last_axis(name: str, value: Tensor, dim: int | None = None) -> None:
         raise ValueError(f"{name} must have shape (..., {dim or 'D'}), got {tuple(value.shape)}")
 
 
-def check_broadcasts(name: str, value: Tensor, whose: str, shape: tuple[int, ...]) -> None:
-    """Raise a ValueError unless ``value`` broadcasts to that shape, and the shape stays as it is.
+def check_broadcasts(name: str, value: Tensor, other: str, like: Tensor) -> None:
+    """Raise unless ``value`` is a tensor (TypeError) of the dtype and device of ``like``, and fits it (ValueError).
 
-    >>> check_broadcasts("std", torch.zeros(5, 2), "mean's", (5, 1))
+    >>> check_broadcasts("std", torch.zeros(5, 2), "mean", torch.zeros(5, 1))
     Traceback (most recent call last):
     ValueError: std must have a shape that fits mean's (5, 1), got (5, 2)
     """
+    check_tensor(name, value)
+    check_same_dtype_and_device(name, value, other, like)
+    _check_shape(name, value, f"{other}'s", like.shape)
+
+
+def _check_shape(name: str, value: Tensor, whose: str, shape: Size) -> None:
+    """Raise a ValueError unless ``value`` broadcasts to that shape, and the shape stays as it is."""
     pairs = zip(reversed(value.shape), reversed(shape), strict=False)
     if value.dim() > len(shape) or not all(a in (1, b) for a, b in pairs):
         raise ValueError(f"{name} must have a shape that fits {whose} {tuple(shape)}, got {tuple(value.shape)}")
@@ -146,7 +153,7 @@ def check_fits(name: str, value: Tensor, x: Tensor) -> None:
     Traceback (most recent call last):
     ValueError: t must have a shape that fits the points' (5,), got (5, 1)
     """
-    check_broadcasts(name, value, "the points'", x.shape[:-1])
+    _check_shape(name, value, "the points'", x.shape[:-1])
 
 
 def check_same_dtype_and_device(name: str, value: Tensor, other: str, like: Tensor) -> None:
@@ -157,8 +164,10 @@ def check_same_dtype_and_device(name: str, value: Tensor, other: str, like: Tens
     ValueError: x must have the dtype and device of weight, torch.float64 on cpu, got torch.float32 on cpu
     """
     if value.dtype != like.dtype or value.device != like.device:
-        theirs, mine = (f"{x.dtype} on {x.device}" for x in (like, value))
-        raise ValueError(f"{name} must have the dtype and device of {other}, {theirs}, got {mine}")
+        theirs = f"{like.dtype} on {like.device}"
+        raise ValueError(
+            f"{name} must have the dtype and device of {other}, {theirs}, got {value.dtype} on {value.device}"
+        )
 
 
 def check_alike(name: str, value: Tensor, other: str, like: Tensor) -> None:
@@ -184,8 +193,8 @@ def check_event(name: str, value: Tensor, p: Distribution) -> None:
     ValueError: x must have shape (..., 2), as what the model makes, got (5, 1)
     """
     if value.shape[-1:] != p.event_shape:
-        dim, given = p.event_shape[0], tuple(value.shape)
-        raise ValueError(f"{name} must have shape (..., {dim}), as what the model makes, got {given}")
+        wanted = f"(..., {p.event_shape[0]})"
+        raise ValueError(f"{name} must have shape {wanted}, as what the model makes, got {tuple(value.shape)}")
 
 
 def check_returned(name: str, value: Tensor, shape: Size, rest: bool = False) -> None:

@@ -54,9 +54,7 @@ class FreePosterior(nn.Module):
         check_chain(chain, length=1)
         check_points("mean", mean, least=1, finite=True)
         if isinstance(std, Tensor):
-            check_tensor("std", std)
-            check_same_dtype_and_device("std", std, "mean", mean)
-            check_broadcasts("std", std, "mean's", mean.shape)
+            check_broadcasts("std", std, "mean", mean)
             check_finite("std", std, positive=True)
         else:
             std = check_positive("std", std)
@@ -149,7 +147,8 @@ class ScalarLatent:
         # as wide as the Gaussian with the posterior's mass and its height
         width = (joint.logsumexp(-1) - joint.amax(-1)).exp().unsqueeze(-1) * self.step / math.sqrt(2 * math.pi)
         # in units of that width, so that one learning rate suits all posteriors
-        offset, log_ratio = (torch.zeros_like(mode, requires_grad=True) for _ in range(2))
+        offset = torch.zeros_like(mode, requires_grad=True)
+        log_ratio = torch.zeros_like(mode, requires_grad=True)
         optimizer = torch.optim.Adam([offset, log_ratio], lr=0.05)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):

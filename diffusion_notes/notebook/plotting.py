@@ -16,8 +16,8 @@ from matplotlib.colors import ListedColormap
 from torch import Tensor
 
 from diffusion_notes._arguments.tensors import (
-    check_broadcasts,
     check_finite,
+    check_fits,
     check_has_values,
     check_points,
     check_returned,
@@ -61,7 +61,7 @@ def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", e
     color: dict[str, Any] = {"color": "C0"}
     if hue is not None:
         check_tensor("hue", hue)
-        check_broadcasts("hue", hue, "the points'", x.shape[:1])
+        check_fits("hue", hue, x)
         color = {"c": _values("hue", hue).expand(len(x)).numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1}
     size = min(3.0, 6000 / len(x))
     axes.scatter(right.numpy(), up.numpy(), s=size, linewidths=0, rasterized=True, **color)
