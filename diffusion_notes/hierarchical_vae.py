@@ -84,22 +84,24 @@ def splits(chain: LinearGaussianChain, x: Tensor) -> Splits:
     if chain.length != 2:
         raise ValueError(f"chain must have length 2, got {chain.length}")
     check_points("x", x, dim=len(chain.generative[0].bias), least=1)
-    first, above = len(chain.inference[0].bias), chain.generative[1]
+    first = len(chain.inference[0].bias)
+    above = chain.generative[1]
     q = chain.inferred(x)
-    mean, covariance = q.mean, q.covariance_matrix[0]  # one for all points
-    q1, q2 = _marginal(q, slice(None, first)), _marginal(q, slice(first, None))
+    mean = q.mean
+    covariance = q.covariance_matrix[0]  # one for all points
+    q1 = _marginal(q, slice(None, first))
+    q2 = _marginal(q, slice(first, None))
     # q(z_1 | z_2, x), whose mean is affine in z_2 and whose covariance is the same for all z_2
     gain = torch.linalg.solve(covariance[first:, first:], covariance[first:, :first]).T
     left = covariance[:first, :first] - gain @ covariance[first:, :first]
     offset = mean[:, :first] - mean[:, first:] @ gain.T
 
     exact = chain.exact_elbo(x)
-    entropy = (q1.entropy(), q2.entropy(), q.entropy())
     return Splits(
         log_prob=chain.log_prob(x),
         elbo=exact.total,
         reconstruction=exact.reconstruction,
-        shared=entropy[0] + entropy[1] - entropy[2],
+        shared=q1.entropy() + q2.entropy() - q.entropy(),
         to_true_posterior=kl_divergence(q1, _marginal(chain.posterior(x), slice(None, first))),
         averaged=_expected_kl(torch.zeros_like(gain), mean[:, :first], covariance[:first, :first], above, q2),
         conditional=_expected_kl(gain, offset, left, above, q2),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes._arguments.tensors import check_generator, check_points
+from diffusion_notes._arguments.tensors import check_generator, check_points, check_samples
 from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.metrics import binned_kl, energy_distance, sliced_distance, stray_share
 from diffusion_notes.swiss_roll import SwissRoll
@@ -31,8 +31,8 @@ def scores(samples: Tensor, seed: int = 0) -> dict[str, float]:
     >>> sorted(scores(SwissRoll().sample(50)))
     ['KL500', 'energy distance', 'off the spiral', 'sliced distance']
     """
-    check_points("samples", samples, dim=2, least=1, finite=True)
-    check_integer("seed", seed, least=0)
+    check_samples("samples", samples, dim=2)
+    seed = check_integer("seed", seed, least=0)
     roll = SwissRoll()
     generator = Generator(samples.device).manual_seed(10_000 + seed)
     some = samples[:10_000]
@@ -45,17 +45,15 @@ def scores(samples: Tensor, seed: int = 0) -> dict[str, float]:
     }
 
 
-def true_samples(points: Tensor, samples: int, generator: Generator) -> Tensor:
+def true_samples(points: Tensor, samples: int, generator: Generator | None) -> Tensor:
     """The floor: ``samples`` draws from the roll itself, whatever the training ``points`` are."""
-    check_integer("samples", samples, least=0)
-    check_generator("generator", generator)
-    return SwissRoll().sample(samples, generator)
+    return SwissRoll().sample(check_integer("samples", samples, least=0), generator)
 
 
-def memorised(points: Tensor, samples: int, generator: Generator) -> Tensor:
+def memorised(points: Tensor, samples: int, generator: Generator | None) -> Tensor:
     """Draws, with replacement, from the training points: who has learned them by heart."""
-    check_points("points", points, dim=2, least=1)
-    check_integer("samples", samples, least=0)
+    check_points("points", points, dim=2, least=1, finite=True)
+    samples = check_integer("samples", samples, least=0)
     check_generator("generator", generator, points.device)
     return points[torch.randint(len(points), (samples,), generator=generator, device=points.device)]
 

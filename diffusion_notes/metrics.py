@@ -15,10 +15,8 @@ from torch import Tensor
 from diffusion_notes._arguments.tensors import (
     check_alike,
     check_has_values,
-    check_points,
-    check_precise,
     check_same_dtype_and_device,
-    is_dense,
+    check_samples,
 )
 from diffusion_notes._arguments.values import check_integer, check_kind, check_positive, describe
 from diffusion_notes.data import Band, Reference
@@ -48,7 +46,7 @@ def binned_kl(x: Tensor, data: Reference) -> float:
     return kl_from_counts(*data.cells(x))
 
 
-def kl_from_counts(cell: torch.LongTensor, cells: int) -> float:
+def kl_from_counts(cell: Tensor, cells: int) -> float:
     r"""The KL divergence in nats of points from a law in which all cells are equally probable, from their counts.
 
     .. math:: \frac{\chi^2 - \mathrm{df}}{2n}, \qquad \mathrm{df} = \text{cells} - 1 .
@@ -64,8 +62,8 @@ def kl_from_counts(cell: torch.LongTensor, cells: int) -> float:
     >>> kl_from_counts(torch.tensor([0, 0, 0, 0]), 2)  # (4 - 1) / 8
     0.375
     """
-    check_integer("cells", cells, least=1)
-    if not isinstance(cell, Tensor) or cell.dtype != torch.long or not is_dense(cell):
+    cells = check_integer("cells", cells, least=1)
+    if not isinstance(cell, Tensor) or cell.dtype != torch.long:
         raise TypeError(f"cell must be a tensor of int64, got {describe(cell)}")
     if cell.dim() != 1 or not len(cell):
         raise ValueError(f"cell must be of shape (n,) with n at least 1, got {describe(cell)}")
@@ -88,8 +86,7 @@ def stray_share(x: Tensor, data: Reference, further_than: float | None = None) -
     0.5
     """
     check_kind("data", data, Reference, "a distribution with a distance, as SwissRoll")
-    further_than = 3 * data.noise if further_than is None else further_than
-    check_positive("further_than", further_than)
+    further_than = check_positive("further_than", 3 * data.noise if further_than is None else further_than)
     return (data.distance(x) > further_than).double().mean().item()
 
 
@@ -127,12 +124,13 @@ def sliced_distance(x: Tensor, y: Tensor) -> float:
     >>> round(sliced_distance(square, square + torch.tensor([3.0, 4.0])), 4)  # 5 / √2
     3.5355
     """
-    _check(x, y, dim=2)
+    check_samples("x", x, dim=2)
     check_alike("y", y, "x", x)
+    check_samples("y", y)
     angle = torch.arange(180, dtype=x.dtype, device=x.device) * math.pi / 180
     directions = torch.stack((angle.cos(), angle.sin()))
-    one, other = ((points @ directions).sort(0).values for points in (x, y))
-    return (one - other).square().mean().sqrt().item()
+    apart = (x @ directions).sort(0).values - (y @ directions).sort(0).values
+    return apart.square().mean().sqrt().item()
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
@@ -153,17 +151,11 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     >>> energy_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
     10.0
     """
-    _check(x, y)
+    check_samples("x", x)
+    check_samples("y", y, dim=x.shape[1])
+    check_same_dtype_and_device("y", y, "x", x)
     within = _mean_distance(x, x) + _mean_distance(y, y)
     return 2 * _mean_distance(x, y) - within
-
-
-def _check(x: Tensor, y: Tensor, dim: int | None = None) -> None:
-    check_points("x", x, dim, least=1, finite=True)
-    check_points("y", y, dim=x.shape[1], least=1, finite=True)
-    check_has_values("x", x)
-    check_precise("x", x)
-    check_same_dtype_and_device("y", y, "x", x)
 
 
 def _mean_distance(x: Tensor, y: Tensor) -> float:

@@ -31,20 +31,22 @@ from torch import Generator, Tensor
 from diffusion_notes._arguments.levels import check_levels, checked_alpha_bar, checked_level
 from diffusion_notes._arguments.tensors import (
     check_generator,
-    check_has_values,
     check_last_axis,
-    check_points,
-    check_precise,
+    check_samples,
     check_tensor,
     checked_device,
 )
 from diffusion_notes._arguments.values import check_integer, check_positive
 from diffusion_notes.data import integrate_plane, unit_interval
+from diffusion_notes.data.quadrature import log_sum_exp
 
 __all__ = ["SwissRoll"]
 
-_FIRST_ANGLE, _LAST_ANGLE = 1.5 * math.pi, 4.5 * math.pi
+_FIRST_ANGLE = 1.5 * math.pi
+_LAST_ANGLE = 4.5 * math.pi
 _COARSE = 200  # pieces of the spiral, for a first search
+_PIECES = 400  # of the spiral, to find out where in the plane there is nothing
+_FAR = 8  # standard deviations: further away there is nothing
 _STEPS_PER_NOISE = 2.5  # of the grid in the plane; entropy() is then right to 1e-8, noise_mmse() to 1e-6
 
 
@@ -71,11 +73,10 @@ class SwissRoll:
     """
 
     def __init__(self, noise: float = 0.05, scale: float = 0.1) -> None:
-        check_positive("noise", noise)
-        check_positive("scale", scale)
+        self.noise = check_positive("noise", noise)
+        self.scale = check_positive("scale", scale)
         if noise < scale / 10:
             raise ValueError(f"noise must be at least a tenth of scale, got {noise} and {scale}")
-        self.noise, self.scale = float(noise), float(scale)
         self.alpha_bar: float | Tensor = 1.0
         self.device: torch.device | None = None
 
@@ -86,7 +87,7 @@ class SwissRoll:
     @property
     def is_clean(self) -> bool:
         """Whether this is the data's own distribution, not a diffused one."""
-        return self.device is None and self.alpha_bar == 1
+        return self.device is None and bool(self.alpha_bar == 1)
 
     def diffuse(self, alpha_bar: float | Tensor) -> SwissRoll:
         r"""The distribution of :math:`x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon`.
@@ -126,7 +127,7 @@ class SwissRoll:
         A roll diffused with a tensor of noise levels gives ``(n, *alpha_bar.shape, 2)``, on its device.
         Raises a TypeError or a ValueError unless ``n`` is an integer that is not negative.
         """
-        check_integer("n", n, least=0)
+        n = check_integer("n", n, least=0)
         device = checked_device(device, dtype)
         levels = tuple(self.alpha_bar.shape) if isinstance(self.alpha_bar, Tensor) else ()
         check_generator("generator", generator, device or self.device)
@@ -143,7 +144,7 @@ class SwissRoll:
             ValueError: the last axis of ``x`` does not have length 2.
         """
         logits, _, variance = self._mixture(x)
-        return logits.logsumexp(-1) - (2 * math.pi * variance).log()
+        return log_sum_exp(logits) - (2 * math.pi * variance).log()
 
     def score(self, x: Tensor) -> Tensor:
         r""":math:`\nabla_x \log q(x) = (\mathbb E[m(u) \mid x] - x) / v`, of shape ``(..., 2)``.
@@ -160,8 +161,8 @@ class SwissRoll:
         :meth:`score`; ``alpha_bar`` as in :meth:`diffuse`.
         """
         check_last_axis("xt", xt, 2)
-        noise = 1 - checked_alpha_bar(alpha_bar)  # in its own precision, then in that of the points
         score = self.diffuse(alpha_bar).score(xt)
+        noise = 1 - alpha_bar  # in its own precision, then in that of the points
         return -torch.as_tensor(noise, dtype=xt.dtype, device=xt.device).sqrt().unsqueeze(-1) * score
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
@@ -177,13 +178,15 @@ class SwissRoll:
         tensor([1.0000, 1.0000], dtype=torch.float64)
         """
         roll = self._single()
-        noise = math.sqrt(1 - roll.alpha_bar * (1 - self.noise**2))
-        reach = math.sqrt(roll.alpha_bar) * self.scale * _LAST_ANGLE + 8 * noise
-        return integrate_plane(f, reach, noise / _STEPS_PER_NOISE, self.device, lambda x: roll.log_prob(x).exp())
+        return roll._integrate(f, lambda x: roll._log_density(x).exp())
 
     def entropy(self) -> Tensor:
         r""":math:`H(q) = -\mathbb E[\log q(x)]` in nats: one number for each noise level."""
-        return self._each_level(lambda roll: roll.expect(lambda x: -roll.log_prob(x)))
+
+        def entropy(roll: SwissRoll) -> Tensor:
+            return roll._integrate(lambda x: torch.special.entr(roll._log_density(x).exp()))
+
+        return self._each_level(entropy)
 
     def noise_mmse(self, alpha_bar: float | Tensor) -> Tensor:
         r"""The irreducible :math:`\mathbb E\lVert\varepsilon - \mathbb E[\varepsilon \mid x_t]\rVert^2`.
@@ -192,7 +195,7 @@ class SwissRoll:
         noise is only known up to which :math:`x_0` it was added to:
         :math:`\mathbb E\lVert\varepsilon - \mathbb E[\varepsilon \mid x_t]\rVert^2
         = \tfrac{\bar\alpha_t}{1-\bar\alpha_t}\,\mathbb E \operatorname{tr}\operatorname{Cov}(x_0 \mid x_t)`,
-        and the covariance splits into the noise around the spiral and the doubt about the place on
+        and the covariance splits into the noise around the spiral and that of the place on
         it. Written this way nothing cancels when :math:`\bar\alpha_t` is near 0 or 1.
 
         Returns one number for each entry of ``alpha_bar``, which is checked as in :meth:`diffuse`.
@@ -202,12 +205,12 @@ class SwissRoll:
 
         def loss(roll: SwissRoll) -> Tensor:
             def given(x: Tensor) -> Tensor:
-                logits, spiral, variance = roll._mixture(x)
+                logits, spiral, variance = roll._mixture(x, roll._nowhere)
                 weight = logits.softmax(-1)
-                doubt = (weight @ spiral.square() - (weight @ spiral).square()).sum(-1)
+                spread = (weight @ spiral.square() - (weight @ spiral).square()).sum(-1)
                 level = roll._level(x)
                 around = 2 * level * self.noise**2 / variance
-                return around + level * (1 - level) / variance**2 * doubt
+                return around + level * (1 - level) / variance**2 * spread
 
             return roll.expect(given)
 
@@ -231,11 +234,7 @@ class SwissRoll:
         tensor([0.2500, 0.7500])
         """
         self._check_clean("nearest")
-        check_points("x", x, dim=2, least=1)
-        check_has_values("x", x)
-        check_precise("x", x)
-        if not bool(x.isfinite().all()):  # here a GPU is synchronised anyway
-            raise ValueError("x must be finite, and some of its entries are not")
+        check_samples("x", x, dim=2)
         coarse = torch.linspace(0, 1, 1 + _COARSE, dtype=x.dtype, device=x.device)
         corners = self.spiral(coarse)
         chunks = [torch.cdist(chunk, corners).argmin(-1) for chunk in x.split(10_000)]
@@ -271,8 +270,8 @@ class SwissRoll:
         The roll is cut into ``along`` pieces of its length and each of them into ``across`` strips, all of (very
         nearly) the same probability. Errors as in :meth:`nearest`.
         """
-        check_integer("along", along, least=1)
-        check_integer("across", across, least=1)
+        along = check_integer("along", along, least=1)
+        across = check_integer("across", across, least=1)
         u, offset = self.across(x)
         strip = torch.special.ndtr(offset / self.noise)
         row = (u * along).long().clamp(max=along - 1)
@@ -282,6 +281,38 @@ class SwissRoll:
     def _check_clean(self, what: str) -> None:
         if not self.is_clean:
             raise ValueError(f"{what} must be asked of a clean roll, and this one is diffused: got {self!r}")
+
+    @property
+    def _width(self) -> float:
+        """The square root of v, of a roll with one noise level."""
+        return math.sqrt(1 - checked_level(self.alpha_bar) * (1 - self.noise**2))
+
+    @property
+    def _size(self) -> float:
+        """What the angle is multiplied by, of a roll with one noise level."""
+        return math.sqrt(checked_level(self.alpha_bar)) * self.scale
+
+    @property
+    def _nowhere(self) -> float:
+        """Further than this from the corners of the spiral, cut into pieces, there is nothing."""
+        longest = (_LAST_ANGLE - _FIRST_ANGLE) * math.hypot(1, _LAST_ANGLE) * self._size / _PIECES
+        return _FAR * self._width + longest
+
+    def _integrate(self, f: Callable[[Tensor], Tensor], weight: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The integral over the plane of what is zero where the density is, of a roll with one noise level."""
+        place = torch.linspace(0, 1, 1 + _PIECES, dtype=torch.float64, device=self.device)
+        corners = self.spiral(place) * self._size / self.scale
+
+        def near(x: Tensor) -> Tensor:
+            return torch.cdist(x, corners).amin(-1) < self._nowhere
+
+        reach = self._size * _LAST_ANGLE + _FAR * self._width
+        return integrate_plane(f, reach, self._width / _STEPS_PER_NOISE, self.device, weight, near)
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        """:meth:`log_prob` for points that are close together, of a roll with one noise level."""
+        logits, _, variance = self._mixture(x, self._nowhere)
+        return log_sum_exp(logits) - (2 * math.pi * variance).log()
 
     def _level(self, x: Tensor) -> Tensor:
         return torch.as_tensor(self.alpha_bar, dtype=x.dtype, device=x.device)
@@ -293,15 +324,25 @@ class SwissRoll:
         level = self._level(x)
         return level * self.noise**2 + (1 - level)
 
-    def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """log(weight · exp(−distance²/2v)) of every node, the nodes c(u_k), and the variance v."""
+    def _mixture(self, x: Tensor, within: float = math.inf) -> tuple[Tensor, Tensor, Tensor]:
+        """log(weight · exp(−distance²/2v)) of every node, the nodes c(u_k), and the variance v.
+
+        If ``within`` is given, only of the nodes that are so close to some of the points.
+        """
         check_last_axis("x", x, 2)
         if isinstance(self.alpha_bar, Tensor):
             check_levels(self.alpha_bar, x)
         u, weight = (torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in unit_interval(self._count()))
-        spiral, variance = self.spiral(u), self._variance(x)
+        spiral = self.spiral(u)
+        variance = self._variance(x)
+        if within < math.inf:
+            place = spiral * self._root(x)
+            near = ((place > x.amin(0) - within) & (place < x.amax(0) + within)).all(-1)
+            spiral = spiral[near]
+            weight = weight[near]
         # differences, not the expanded square: that would cancel in float32
-        right, up = (x[..., i, None] - self._root(x) * spiral[:, i] for i in (0, 1))
+        right = x[..., 0, None] - self._root(x) * spiral[:, 0]
+        up = x[..., 1, None] - self._root(x) * spiral[:, 1]
         distance = right.square() + up.square()
         return weight.log() - distance / (2 * variance.unsqueeze(-1)), spiral, variance
 

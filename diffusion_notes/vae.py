@@ -13,6 +13,7 @@ estimates that the VAE replaces: of the integral, and of the gradient.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -42,9 +43,8 @@ class VAE(NeuralChain):
     torch.Size([])
     """
 
-    def __init__(self, latent: int, dim: int = 2, **sizes: object) -> None:
-        check_integer("latent", latent, least=1)
-        super().__init__([latent], dim, **sizes)
+    def __init__(self, latent: int, dim: int = 2, **sizes: Any) -> None:
+        super().__init__([check_integer("latent", latent, least=1)], dim, **sizes)
 
 
 def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
@@ -55,7 +55,7 @@ def naive_estimate(chain: Chain, x: Tensor, samples: int, generator: Generator |
     """
     check_chain(chain, length=1)
     check_points("x", x, least=1, finite=True)
-    check_integer("samples", samples, least=1)
+    samples = check_integer("samples", samples, least=1)
     check_generator("generator", generator, x.device)
     log_p = []
     for _ in range(samples):
@@ -84,7 +84,8 @@ def naive_spread(p: Affine, x: Tensor) -> Tensor:
     check_same_dtype_and_device("x", x, "p", p.weight)
     reach = p.weight @ p.weight.T
     noise = p.std**2 * torch.eye(len(p.bias), dtype=x.dtype, device=x.device)
-    narrow, wide = (MultivariateNormal(p.bias, reach + n, validate_args=False) for n in (noise / 2, noise))
+    narrow = MultivariateNormal(p.bias, reach + noise / 2, validate_args=False)
+    wide = MultivariateNormal(p.bias, reach + noise, validate_args=False)
     log_square = narrow.log_prob(x) - x.shape[1] / 2 * (math.log(4 * math.pi) + 2 * p.std.log())
     return (log_square - 2 * wide.log_prob(x)).expm1()
 

@@ -13,6 +13,7 @@ from diffusion_notes._arguments.tensors import (
     check_has_values,
     check_points,
     check_precise,
+    check_samples,
     check_tensor,
 )
 
@@ -37,19 +38,6 @@ def test_tensors_and_points():
         check_points("x", torch.zeros(1, 2), least=2)
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.eye(2).to_sparse(),
-        torch.nested.nested_tensor([torch.zeros(2)], layout=torch.jagged),
-        torch.eye(2).to(torch.float8_e4m3fn),
-    ],
-)
-def test_what_is_for_storage_is_refused(tensor):
-    with pytest.raises(TypeError, match="x must be dense and have at least 16 bits a number, got a"):
-        check_tensor("x", tensor)
-
-
 def test_where_digits_matter_sixteen_bits_are_refused():
     for tensor in (torch.zeros(2).half(), torch.zeros(2).bfloat16()):
         check_tensor("x", tensor)
@@ -65,6 +53,34 @@ def test_values_are_looked_at_on_the_cpu_only():
         check_finite("x", torch.tensor([0.0, math.inf]))
     with pytest.raises(ValueError, match="x must hold values"):
         check_has_values("x", torch.empty(3, device="meta"))
+
+
+def test_what_is_measured_is_looked_at():
+    check_samples("x", torch.zeros(1, 2), dim=2)
+    for bad in (
+        torch.zeros(0, 2),
+        torch.zeros(1, 3),
+        torch.tensor([[0.0, math.nan]]),
+        torch.zeros(1, 2, device="meta"),
+    ):
+        with pytest.raises(ValueError, match=r"x must (have|hold|be finite)"):
+            check_samples("x", bad, dim=2)
+    with pytest.raises(TypeError, match="x must have 32 or 64 bits"):
+        check_samples("x", torch.zeros(1, 2).half())
+
+
+def test_nothing_is_looked_at_inside_vmap():
+    """There a tensor is many at once, and none of them can be looked at."""
+
+    def twice(x):
+        check_finite("x", x, positive=True)
+        return 2 * x
+
+    bad = torch.tensor([-1.0, math.nan])
+    assert torch.vmap(twice)(bad)[0] == -2
+    assert torch.vmap(torch.func.grad(twice))(bad).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="x must be finite"):
+        twice(bad)
 
 
 def test_alike_is_shape_dtype_and_device():

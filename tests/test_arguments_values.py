@@ -4,56 +4,61 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_notes._arguments.values import check_inside, check_integer, check_number, check_positive, describe
+from diffusion_notes._arguments.values import (
+    check_inside,
+    check_integer,
+    check_list,
+    check_number,
+    check_positive,
+    describe,
+)
 
 
 @given(st.integers(), st.integers())
 def test_integers(value, least):
-    if abs(value) >= 2**63:
-        with pytest.raises(ValueError, match=r"n must be less than 2\*\*63 in size, got an integer of \d+ bits"):
-            check_integer("n", value, least)
-    elif value >= least:
-        check_integer("n", value, least)
+    if value >= least:
+        assert check_integer("n", value, least) == value
     else:
         with pytest.raises(ValueError, match=f"n must be at least {least}, got {value}"):
             check_integer("n", value, least)
 
 
-@given(st.one_of(st.floats(), st.text(), st.none(), st.booleans(), st.binary()))
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16, np.array, torch.tensor])
+def test_what_can_count_is_an_integer(kind):
+    """As is what ``for t in np.linspace(1, 1000, 5, dtype=int)`` gives: it comes back as Python's own."""
+    assert type(check_integer("n", kind(100), 1, 100)) is int
+    with pytest.raises(ValueError, match="n must be at most 99, got 100"):
+        check_integer("n", kind(100), 1, 99)
+
+
+@given(st.one_of(st.floats(), st.text(), st.none(), st.booleans(), st.binary(), st.just(np.True_)))
 def test_what_is_no_integer(value):
     with pytest.raises(TypeError, match="n must be an integer"):
         check_integer("n", value, 0)
 
 
-@given(st.one_of(st.floats(), st.integers()))
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64])
+def test_numbers_of_numpy_are_numbers(kind):
+    for check in (check_number, check_positive, lambda name, value: check_inside(name, value, 0, 2)):
+        assert type(check("s", kind(1))) is float
+
+
+@given(st.one_of(st.floats(), st.integers(-(2**63), 2**63)))
 def test_positive_numbers(value):
-    if isinstance(value, int) and abs(value) >= 2**63:
-        with pytest.raises(ValueError, match=r"s must be less than 2\*\*63 in size, got an integer of \d+ bits"):
-            check_positive("s", value)
-    elif 1e-100 <= value <= 1e100:
-        check_positive("s", value)
-    elif 0 < value < math.inf:
-        with pytest.raises(ValueError, match=r"s must lie between 1e-100 and 1e\+100, got"):
-            check_positive("s", value)
+    if 0 < value < math.inf:
+        assert check_positive("s", value) == float(value)
     else:
         with pytest.raises(ValueError, match="s must be positive and finite"):
             check_positive("s", value)
 
 
-@pytest.mark.parametrize("value", [1e308, 1e-308])
-def test_lengths_whose_squares_are_no_numbers_are_refused(value):
-    with pytest.raises(ValueError, match="s must lie between"):
-        check_positive("s", value)
-    for power in (1, -1):
-        check_positive("s", 10.0 ** (100 * power))
-
-
-@pytest.mark.parametrize("value", [True, "1", None, torch.tensor(1.0)])
+@pytest.mark.parametrize("value", [True, np.True_, "1", None, 1j, torch.tensor(1.0), np.ones(1)])
 def test_what_is_no_number(value):
     with pytest.raises(TypeError, match="s must be a number"):
         check_positive("s", value)
@@ -62,23 +67,12 @@ def test_what_is_no_number(value):
 def test_descriptions_are_short():
     assert describe(torch.zeros(1000)) == "a torch.float32 tensor of shape (1000,)"
     assert len(describe("x" * 1000)) < 80
-    assert describe(10**10_000) == "an integer of 33220 bits"  # Python refuses to write it out
     assert describe(-5) == "int -5"
+    assert describe(torch.Tensor) == "_TensorMeta <class 'torch.Tensor'>"
 
 
-def test_tensors_that_are_not_dense_are_described():
-    assert describe(torch.eye(2).to_sparse()) == "a torch.float32 tensor of shape (2, 2) in sparse_coo"
-    nested = torch.nested.nested_tensor([torch.zeros(2)], layout=torch.jagged)
-    assert describe(nested) == "a nested torch.float32 tensor"
-
-
-def test_the_longest_integers_are_refused_everywhere():
-    for check in (
-        lambda n: check_integer("n", n, 0),
-        lambda n: check_number("n", n),
-        lambda n: check_inside("n", n, 0, 1),
-        lambda n: check_positive("n", n),
-    ):
-        for value in (2**63, 10**400, 10**10_000):
-            with pytest.raises(ValueError, match="n must be less than"):
-                check(value)
+def test_each_item_of_a_list_is_looked_at():
+    check_list("names", ("x", "y"), "a list of names", str, "text")
+    for bad, words in ((["x", 1], "each of names must be text, got int 1"), ("xy", "names must be a list of names")):
+        with pytest.raises(TypeError, match=words):
+            check_list("names", bad, "a list of names", str, "text")

@@ -43,6 +43,15 @@ def test_the_score_is_the_gradient(alpha_bar, generator):
     torch.testing.assert_close(q.score(x), gradient)
 
 
+@pytest.mark.parametrize("far", [1.0, 10.0, 100.0, 1e4])
+def test_the_gradient_is_the_score_in_single_precision_too(far):
+    """However far from the clusters: the logits are large there, and rounding their sum must not change it."""
+    x = (far * torch.tensor([[1.0, 1.0], [-0.6, 0.8], [1.1, 0.0]])).requires_grad_()
+    (gradient,) = torch.autograd.grad(Clusters().log_prob(x).sum(), x)
+    exact = Clusters().score(x.detach().double())
+    assert (gradient - exact).norm(dim=-1).div(exact.norm(dim=-1)).max() < 1e-3
+
+
 def test_it_is_diffused_step_by_step_as_at_once():
     x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0), **float64)
     twice, once = Clusters().diffuse(0.5).diffuse(0.6), Clusters().diffuse(0.3)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_notes.data import integrate_plane, unit_interval
+from diffusion_notes.data.quadrature import log_sum_exp
 
 
 @given(st.integers(1, 40))
@@ -58,6 +59,29 @@ def test_a_weight_is_a_factor():
 
     total = integrate_plane(second_moment, reach=9.0, step=0.5, weight=each)
     torch.testing.assert_close(total, torch.eye(2, dtype=torch.float64), rtol=1e-11, atol=1e-11)
+
+
+def test_where_nothing_is_nothing_is_computed():
+    seen = []
+
+    def f(x):
+        seen.append(x)
+        return torch.ones_like(x[:, 0])
+
+    half = integrate_plane(f, reach=1.0, step=0.01, where=lambda x: x[:, 0] > 0.005)
+    assert half.item() == pytest.approx(2.0, rel=0.02)
+    assert (torch.cat(seen)[:, 0] > 0).all()
+    assert integrate_plane(f, reach=1.0, step=0.1, where=lambda x: x[:, 0] > 2) == 0
+
+
+def test_large_logits_have_the_gradient_of_small_ones():
+    small = torch.tensor([0.0, 1.0, 2.0], requires_grad=True)
+    large = (small.detach() - 2.0**24).requires_grad_()
+    gradients = [torch.autograd.grad(log_sum_exp(logits), logits)[0] for logits in (small, large)]
+    assert torch.allclose(gradients[0], small.detach().softmax(-1))
+    assert gradients[1].sum() == pytest.approx(1)
+    assert torch.equal(log_sum_exp(small), small.logsumexp(-1))
+    assert log_sum_exp(torch.full((2,), -math.inf)) == -math.inf
 
 
 def test_a_grid_that_no_memory_holds_is_refused():

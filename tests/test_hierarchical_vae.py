@@ -76,7 +76,7 @@ def test_the_right_split_is_the_bound(dims, seed):
     chain, x, terms = some(dims, seed)
     bound = chain.exact_elbo(x)
     torch.testing.assert_close(terms.elbo, bound.total, rtol=0, atol=0)
-    torch.testing.assert_close(terms.turned, bound.total, **close)
+    torch.testing.assert_close(terms.posterior_form, bound.total, **close)
     torch.testing.assert_close(terms.log_prob, chain.log_prob(x), rtol=0, atol=0)
     torch.testing.assert_close(terms.top_given_below, terms.top + terms.shared, **close)
 
@@ -179,13 +179,13 @@ def test_the_terms_belong_together():
         terms.elbo = terms.log_prob
 
 
-def test_no_value_is_looked_at_where_looking_would_halt_a_gpu():
+def test_no_value_is_looked_at_where_looking_would_synchronise():
     """On `meta` there are no values, so whoever looks at one fails."""
     steps = [
         [Affine(*(part.to("meta") for part in (step.weight, step.bias, step.std))) for step in steps]
         for steps in (TWO.generative, TWO.inference)
     ]
-    assert splits(LinearGaussianChain(*steps), X.to("meta")).turned.shape == (3,)
+    assert splits(LinearGaussianChain(*steps), X.to("meta")).posterior_form.shape == (3,)
 
 
 THREE, TWO, ONE = (random_chain([2, *[1] * length], 0) for length in (3, 2, 1))

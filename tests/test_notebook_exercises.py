@@ -73,7 +73,6 @@ def test_not_yet(told, answer, expected, difference):
         (np.array(0.5 + 3j), 0.5),
         (torch.tensor(0.5 + 3j), 0.5),
         (table + 1j, table),
-        (table.to_sparse(), table),
         (10**400, 0.5),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from sklearn.datasets import make_swiss_roll
 
+from diffusion_notes.data import integrate_plane
 from diffusion_notes.swiss_roll import SwissRoll
 
 LEVELS = [1.0, 0.999, 0.9, 0.5, 0.05]
@@ -49,6 +50,30 @@ def test_entropy_is_the_mean_surprise_of_sklearns_points(sklearn_points):
     surprise = torch.cat([-SwissRoll().log_prob(x) for x in sklearn_points.split(500)])
     error = surprise.std() / len(surprise) ** 0.5
     assert abs(SwissRoll().entropy() - surprise.mean()) < 4 * error
+
+
+def entropy_of_the_spiral(noise: float) -> float:
+    """Of places on it, by their length, and of the noise across it: that of a roll without width."""
+    length = integrate.quad(lambda u: math.log(3 * math.pi * 0.1 * math.hypot(1, 1.5 * math.pi * (1 + 2 * u))), 0, 1)
+    return length[0] + 0.5 * math.log(2 * math.pi * math.e * noise**2)
+
+
+def test_entropy_tends_to_that_of_the_spiral_as_the_noise_vanishes():
+    """What is missing is of the first order in the noise, from the two ends."""
+    missing = {noise: SwissRoll(noise).entropy().item() - entropy_of_the_spiral(noise) for noise in (0.04, 0.02, 0.01)}
+    assert abs(missing[0.01]) < 5e-3
+    assert 2 * missing[0.01] == pytest.approx(missing[0.02], abs=1e-4)
+    assert 2 * missing[0.02] == pytest.approx(missing[0.04], abs=1e-3)
+
+
+@pytest.mark.parametrize(("noise", "alpha_bar"), [(0.05, 1.0), (0.05, 0.9), (0.05, 0.05)])
+def test_what_is_left_out_far_from_the_spiral_is_nothing(noise, alpha_bar, monkeypatch):
+    roll = SwissRoll(noise).diffuse(alpha_bar)
+    entropy = roll.entropy()
+    everywhere = integrate_plane(
+        lambda x: torch.special.entr(roll.log_prob(x).exp()), 1.5 + 9 * roll._width, roll._width / 3
+    )
+    assert entropy.item() == pytest.approx(everywhere.item(), abs=1e-8)
 
 
 def test_entropy_is_the_one_known():
@@ -92,6 +117,27 @@ def test_score_is_the_gradient_of_log_prob(alpha_bar):
     x = roll.sample(50, torch.Generator().manual_seed(2), dtype=torch.float64).requires_grad_()
     (gradient,) = torch.autograd.grad(roll.log_prob(x).sum(), x)
     torch.testing.assert_close(roll.score(x), gradient, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("far", [1.0, 10.0, 100.0, 1e4])
+def test_the_gradient_is_the_score_in_single_precision_too(far):
+    """However far from the roll: the logits are large there, and rounding their sum must not change it."""
+    direction = torch.tensor([[1.0, 1.0], [-0.6, 0.8], [1.0, 0.0]])
+    x = (far * direction).requires_grad_()
+    (gradient,) = torch.autograd.grad(SwissRoll().log_prob(x).sum(), x)
+    exact = SwissRoll().score(x.detach().double())
+    # how wrong the weights of the nodes may be, which float32 tells apart less and less
+    assert (gradient - exact).norm(dim=-1).div(exact.norm(dim=-1)).max() < 1e-3
+    assert torch.allclose(gradient, SwissRoll().score(x.detach()), rtol=1e-5, atol=1e-3)
+
+
+def test_the_gradient_is_differentiable():
+    x = torch.tensor([[0.4, -0.7], [3.0, 2.0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(SwissRoll().log_prob, x)
+
+
+def test_no_point_has_a_density_where_the_square_is_no_number():
+    assert SwissRoll().log_prob(torch.tensor([1e20, 0.0])) == -math.inf
 
 
 def test_score_is_differentiable():
@@ -282,13 +328,13 @@ def test_repr_says_what_it_is():
         (lambda: SwissRoll(scale=math.inf), ValueError, "scale must be positive and finite"),
         (lambda: SwissRoll(noise=0.001), ValueError, "at least a tenth of scale"),
         (lambda: SwissRoll(noise=0.0095), ValueError, "at least a tenth of scale, got 0.0095 and 0.1"),
-        (lambda: SwissRoll().diffuse(0.5).noise_mmse(0.5), ValueError, "belongs to the clean roll"),
+        (lambda: SwissRoll().diffuse(0.5).noise_mmse(0.5), ValueError, "noise_mmse must be asked of a clean roll"),
         (
             lambda: SwissRoll().diffuse(torch.full((5, 1), 0.5)).score(torch.zeros(5, 2)),
             ValueError,
             r"alpha_bar must have a shape that fits the points' \(5,\)",
         ),
-        (lambda: SwissRoll().diffuse(1.1), ValueError, r"alpha_bar must lie in \[0, 1\]"),
+        (lambda: SwissRoll().diffuse(1.1), ValueError, "alpha_bar must be between 0 and 1, got 1.1"),
         (lambda: SwissRoll().diffuse(torch.tensor([0.5, -0.1])), ValueError, "alpha_bar"),
         (lambda: SwissRoll().diffuse(math.nan), ValueError, "alpha_bar"),
         (lambda: SwissRoll().diffuse(torch.tensor([math.nan])), ValueError, "alpha_bar"),

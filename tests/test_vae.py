@@ -229,7 +229,7 @@ def test_the_surrogate_needs_no_slope_in_z(generator):
     assert abs(slope - exact) > 1
 
 
-def test_the_spread_looks_at_no_value_where_looking_would_halt_a_gpu():
+def test_the_spread_looks_at_no_value_where_looking_would_synchronise():
     """On `meta` there are no values, so whoever looks at one fails."""
     p = random_chain([2, 1], 0).generative[0]
     p = Affine(*(part.to("meta") for part in (p.weight, p.bias, p.std)))

@@ -10,40 +10,32 @@ import math
 import torch
 from torch import Tensor
 
-from diffusion_notes._arguments.tensors import check_fits, check_has_values, check_tensor, is_dense
-from diffusion_notes._arguments.values import check_kind, describe
-
-__all__ = [
-    "check_levels",
-    "check_times",
-    "checked_alpha_bar",
-    "checked_level",
-    "checked_table",
-]
+from diffusion_notes._arguments.tensors import all_hold, check_fits, check_has_values, check_tensor
+from diffusion_notes._arguments.values import check_integer, check_number, describe
 
 
-def check_times(t: int | Tensor, x: Tensor, least: int, most: int, look: bool = True) -> None:
-    """Raise unless ``t`` is an integer (TypeError) in a range, or a tensor that fits ``x`` (ValueError).
+def check_times(t: int | Tensor, x: Tensor, least: int, most: int, look: bool = True) -> int | Tensor:
+    """Return an integer or a tensor of them (else a TypeError), in a range and fitting ``x`` (else a ValueError).
 
-    The values of a tensor are looked at on the CPU, if ``look``.
+    An integer comes back as Python's own. The values of a tensor are looked at on the CPU, if ``look``.
 
     >>> check_times(11, torch.zeros(5, 2), least=1, most=10)
     Traceback (most recent call last):
     ValueError: t must lie in 1, ..., 10, got 11
     """
-    check_kind("look", look, bool)
-    if isinstance(t, Tensor):
-        if t.dtype not in (torch.int32, torch.int64) or not is_dense(t):
-            raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
-        check_fits("t", t, x)
-        if t.device != x.device:
-            raise ValueError(f"t must be on the device of the points, {x.device}, got one on {t.device}")
-        if look and t.device.type == "cpu" and not bool(((t >= least) & (t <= most)).all()):
-            raise ValueError(f"t must lie in {least}, ..., {most}, and some of its entries do not")
-    elif isinstance(t, bool) or not isinstance(t, int):
-        raise TypeError(f"t must be an integer or an integer tensor, got {describe(t)}")
-    elif not least <= t <= most:
-        raise ValueError(f"t must lie in {least}, ..., {most}, got {t}")
+    if not isinstance(t, Tensor):
+        t = check_integer("t", t, what="an integer or an integer tensor")
+        if not least <= t <= most:
+            raise ValueError(f"t must lie in {least}, ..., {most}, got {t}")
+        return t
+    if t.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
+    check_fits("t", t, x)
+    if t.device != x.device:
+        raise ValueError(f"t must be on the device of the points, {x.device}, got one on {t.device}")
+    if look and not all_hold((t >= least) & (t <= most)):
+        raise ValueError(f"t must lie in {least}, ..., {most}, and some of its entries do not")
+    return t
 
 
 def check_levels(alpha_bar: Tensor, x: Tensor) -> None:
@@ -54,28 +46,24 @@ def check_levels(alpha_bar: Tensor, x: Tensor) -> None:
     ValueError: alpha_bar must have a shape that fits the points' (5,), got (5, 1)
     """
     check_fits("alpha_bar", alpha_bar, x)
-    if alpha_bar.device not in (torch.device("cpu"), x.device):
+    if alpha_bar.device.type != "cpu" and alpha_bar.device != x.device:
         where = alpha_bar.device
         raise ValueError(f"alpha_bar must be on the device of the points, {x.device}, got one on {where}")
 
 
 def checked_alpha_bar(alpha_bar: float | Tensor) -> float | Tensor:
-    """Return a noise level, a number or a floating-point tensor (else TypeError) in [0, 1] (else ValueError).
+    """Return a noise level, a number or a floating-point tensor (else a TypeError) in [0, 1] (else a ValueError).
 
     >>> checked_alpha_bar(1.5)
     Traceback (most recent call last):
-    ValueError: alpha_bar must lie in [0, 1], got 1.5
+    ValueError: alpha_bar must be between 0 and 1, got 1.5
     """
-    if isinstance(alpha_bar, Tensor) and alpha_bar.is_floating_point():
-        check_tensor("alpha_bar", alpha_bar)
-        if alpha_bar.device.type == "cpu" and not bool(((alpha_bar >= 0) & (alpha_bar <= 1)).all()):
-            raise ValueError("alpha_bar must lie in [0, 1], and some of its entries do not")
-        return alpha_bar
-    if isinstance(alpha_bar, bool) or not isinstance(alpha_bar, (int, float)):
-        raise TypeError(f"alpha_bar must be a number or a floating-point tensor, got {describe(alpha_bar)}")
-    if not 0 <= alpha_bar <= 1:
-        raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar}")
-    return float(alpha_bar)
+    if not isinstance(alpha_bar, Tensor):
+        return check_number("alpha_bar", alpha_bar, 0, 1, what="a number or a floating-point tensor")
+    check_tensor("alpha_bar", alpha_bar)
+    if not all_hold((alpha_bar >= 0) & (alpha_bar <= 1)):
+        raise ValueError("alpha_bar must be between 0 and 1, and some of its entries are not")
+    return alpha_bar
 
 
 def checked_level(alpha_bar: float | Tensor) -> float:
@@ -91,26 +79,29 @@ def checked_level(alpha_bar: float | Tensor) -> float:
     return float(alpha_bar)
 
 
-def checked_table(name: str, value: Tensor, length: int | None = None, below: float = math.inf) -> Tensor:
+def checked_table(
+    name: str, value: Tensor, length: int | None = None, below: float = math.inf, above: float = 0
+) -> Tensor:
     """Return a table of variances, one for each t, in float64 on the CPU, where looking is free.
 
     Arguments:
         name: what the caller calls it.
-        value: a floating-point tensor (else a TypeError) of one axis, whose values from t = 1 on are positive
-            and less than ``below`` (else a ValueError).
+        value: a floating-point tensor (else a TypeError) of one axis, whose values from t = 1 on lie strictly
+            between ``above`` and ``below`` (else a ValueError).
         length: T + 1 (else a ValueError), if not any is allowed.
         below: what the values must be less than.
+        above: what they must be more than; at least 0.
 
     >>> checked_table("beta", torch.zeros(3), length=2)
     Traceback (most recent call last):
     ValueError: beta must hold T + 1 = 2 values, got a torch.float32 tensor of shape (3,)
     """
     check_tensor(name, value)
+    check_has_values(name, value)
     if value.dim() != 1 or len(value) < 2 or len(value) != (length or len(value)):
         raise ValueError(f"{name} must hold T + 1 {f'= {length}' if length else '>= 2'} values, got {describe(value)}")
-    check_has_values(name, value)
     table = value.detach().to("cpu").double()
-    if not bool(((table[1:] > 0) & (table[1:] < below)).all()):
-        allowed = "be positive and finite" if below == math.inf else f"lie strictly between 0 and {below:g}"
+    if not all_hold((table[1:] > above) & (table[1:] < below)):
+        allowed = "be positive and finite" if below == math.inf else f"lie strictly between {above:g} and {below:g}"
         raise ValueError(f"{name}[1], ..., {name}[T] must {allowed}, and some of its entries do not")
     return table

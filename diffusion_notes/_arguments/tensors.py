@@ -1,40 +1,31 @@
 """Checks of tensors at the public door, and of what goes with them.
 
-They look at types and shapes, and at values on the CPU only: on a GPU that would halt it. What is called inside
-loops does not look at values at all, and says so; what is not a number then shows in the result.
+They look at types and shapes, and at values on the CPU only: to look at one on a GPU is to wait until all before it
+is computed. What is called inside loops does not look at values at all, and says so; what is not a number then shows in
+the result. Inside ``torch.vmap`` nothing looks at values: there they are many at once.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Size, Tensor
 from torch.distributions import Distribution
 
 from diffusion_notes._arguments.values import check_kind, describe
 
-__all__ = [
-    "check_alike",
-    "check_broadcasts",
-    "check_event",
-    "check_finite",
-    "check_fits",
-    "check_generator",
-    "check_has_values",
-    "check_last_axis",
-    "check_points",
-    "check_precise",
-    "check_returned",
-    "check_same_dtype_and_device",
-    "check_tensor",
-    "checked_device",
-    "is_dense",
-]
+
+def all_hold(condition: Tensor) -> bool:
+    """Whether all entries are true, as far as they may be looked at: on the CPU, and not inside ``torch.vmap``.
+
+    >>> all_hold(torch.tensor([True, False])), all_hold(torch.tensor([False], device="meta"))
+    (False, True)
+    """
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(condition)  # the only way to ask
+    return condition.device.type != "cpu" or wrapped or bool(condition.all())
 
 
 def check_tensor(name: str, value: Tensor) -> None:
-    """Raise a TypeError unless ``value`` is a floating-point tensor, dense and of 16 bits a number at least.
-
-    Sparse and nested tensors, and numbers of 8 bits, are for storage: torch does not compute with them as with others.
+    """Raise a TypeError unless ``value`` is a floating-point tensor.
 
     >>> check_tensor("x", [1.0])
     Traceback (most recent call last):
@@ -42,17 +33,11 @@ def check_tensor(name: str, value: Tensor) -> None:
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {describe(value)}")
-    if not is_dense(value) or value.dtype.itemsize < 2:
-        raise TypeError(f"{name} must be dense and have at least 16 bits a number, got {describe(value)}")
 
 
 def is_dense(value: Tensor) -> bool:
-    """Whether a tensor has a place for each of its entries: sparse and nested ones have not.
-
-    >>> is_dense(torch.eye(2)), is_dense(torch.eye(2).to_sparse())
-    (True, False)
-    """
-    return value.layout == torch.strided and not value.is_nested
+    """Whether a tensor has a place for each of its entries."""
+    return value.layout == torch.strided
 
 
 def check_precise(name: str, value: Tensor) -> None:
@@ -77,15 +62,17 @@ def check_has_values(name: str, value: Tensor) -> None:
         raise ValueError(f"{name} must hold values, got a tensor on meta")
 
 
-def check_finite(name: str, value: Tensor) -> None:
-    """Raise a ValueError if an entry of a tensor on the CPU is not finite.
+def check_finite(name: str, value: Tensor, positive: bool = False) -> None:
+    """Raise a ValueError if an entry of a tensor on the CPU is not finite, or not ``positive``.
 
     >>> check_finite("x", torch.tensor([0.0, torch.nan]))
     Traceback (most recent call last):
     ValueError: x must be finite, and some of its entries are not
     """
-    if value.device.type == "cpu" and not bool(value.isfinite().all()):
+    if not all_hold(value.isfinite()):
         raise ValueError(f"{name} must be finite, and some of its entries are not")
+    if positive and not all_hold(value > 0):
+        raise ValueError(f"{name} must be positive, and some of its entries are not")
 
 
 def check_points(name: str, value: Tensor, dim: int | None = None, least: int = 0, finite: bool = False) -> None:
@@ -111,6 +98,21 @@ def check_points(name: str, value: Tensor, dim: int | None = None, least: int = 
         check_finite(name, value)
 
 
+def check_samples(name: str, value: Tensor, dim: int | None = None) -> None:
+    """Raise unless ``value`` is a tensor of 32 or 64 bits (TypeError) of n >= 1 points, all finite (ValueError).
+
+    Whatever the device: this is for what is measured, and looks at the values anyway.
+
+    >>> check_samples("x", torch.zeros(0, 2))
+    Traceback (most recent call last):
+    ValueError: x must hold at least 1 points, got 0
+    """
+    check_points(name, value, dim, least=1)
+    check_precise(name, value)
+    check_has_values(name, value)
+    check_finite(name, value.sum().cpu() if value.device.type != "cpu" else value)
+
+
 def check_last_axis(name: str, value: Tensor, dim: int | None = None) -> None:
     """Raise unless ``value`` is a floating-point tensor (TypeError) of shape ``(..., D)`` (ValueError), with that D.
 
@@ -123,13 +125,20 @@ def check_last_axis(name: str, value: Tensor, dim: int | None = None) -> None:
         raise ValueError(f"{name} must have shape (..., {dim or 'D'}), got {tuple(value.shape)}")
 
 
-def check_broadcasts(name: str, value: Tensor, whose: str, shape: tuple[int, ...]) -> None:
-    """Raise a ValueError unless ``value`` broadcasts to that shape, and the shape stays as it is.
+def check_broadcasts(name: str, value: Tensor, other: str, like: Tensor) -> None:
+    """Raise unless ``value`` is a tensor (TypeError) of the dtype and device of ``like``, and fits it (ValueError).
 
-    >>> check_broadcasts("std", torch.zeros(5, 2), "mean's", (5, 1))
+    >>> check_broadcasts("std", torch.zeros(5, 2), "mean", torch.zeros(5, 1))
     Traceback (most recent call last):
     ValueError: std must have a shape that fits mean's (5, 1), got (5, 2)
     """
+    check_tensor(name, value)
+    check_same_dtype_and_device(name, value, other, like)
+    _check_shape(name, value, f"{other}'s", like.shape)
+
+
+def _check_shape(name: str, value: Tensor, whose: str, shape: Size) -> None:
+    """Raise a ValueError unless ``value`` broadcasts to that shape, and the shape stays as it is."""
     pairs = zip(reversed(value.shape), reversed(shape), strict=False)
     if value.dim() > len(shape) or not all(a in (1, b) for a, b in pairs):
         raise ValueError(f"{name} must have a shape that fits {whose} {tuple(shape)}, got {tuple(value.shape)}")
@@ -144,7 +153,7 @@ def check_fits(name: str, value: Tensor, x: Tensor) -> None:
     Traceback (most recent call last):
     ValueError: t must have a shape that fits the points' (5,), got (5, 1)
     """
-    check_broadcasts(name, value, "the points'", x.shape[:-1])
+    _check_shape(name, value, "the points'", x.shape[:-1])
 
 
 def check_same_dtype_and_device(name: str, value: Tensor, other: str, like: Tensor) -> None:
@@ -155,8 +164,10 @@ def check_same_dtype_and_device(name: str, value: Tensor, other: str, like: Tens
     ValueError: x must have the dtype and device of weight, torch.float64 on cpu, got torch.float32 on cpu
     """
     if value.dtype != like.dtype or value.device != like.device:
-        theirs, mine = (f"{x.dtype} on {x.device}" for x in (like, value))
-        raise ValueError(f"{name} must have the dtype and device of {other}, {theirs}, got {mine}")
+        theirs = f"{like.dtype} on {like.device}"
+        raise ValueError(
+            f"{name} must have the dtype and device of {other}, {theirs}, got {value.dtype} on {value.device}"
+        )
 
 
 def check_alike(name: str, value: Tensor, other: str, like: Tensor) -> None:
@@ -182,20 +193,21 @@ def check_event(name: str, value: Tensor, p: Distribution) -> None:
     ValueError: x must have shape (..., 2), as what the model makes, got (5, 1)
     """
     if value.shape[-1:] != p.event_shape:
-        dim, given = p.event_shape[0], tuple(value.shape)
-        raise ValueError(f"{name} must have shape (..., {dim}), as what the model makes, got {given}")
+        wanted = f"(..., {p.event_shape[0]})"
+        raise ValueError(f"{name} must have shape {wanted}, as what the model makes, got {tuple(value.shape)}")
 
 
-def check_returned(name: str, value: Tensor, points: Tensor) -> None:
-    """Raise unless a function returned a tensor (TypeError) with a row for each point (ValueError).
+def check_returned(name: str, value: Tensor, shape: Size, rest: bool = False) -> None:
+    """Raise unless ``name`` returned a tensor (TypeError) of that shape, or so begun if ``rest`` (ValueError).
 
-    >>> check_returned("f", torch.zeros(()), torch.zeros(5, 2))
+    >>> check_returned("f", torch.zeros(()), torch.Size([5]))
     Traceback (most recent call last):
-    ValueError: what f returns must have shape (5, ...), got ()
+    ValueError: what f returns must have shape (5,), got ()
     """
     check_kind(f"what {name} returns", value, Tensor, "a tensor")
-    if value.shape[:1] != points.shape[:1]:
-        raise ValueError(f"what {name} returns must have shape ({len(points)}, ...), got {tuple(value.shape)}")
+    if value.shape[: len(shape) if rest else None] != shape:
+        wanted = f"({', '.join(map(str, shape))}, ...)" if rest else tuple(shape)
+        raise ValueError(f"what {name} returns must have shape {wanted}, got {tuple(value.shape)}")
 
 
 def check_generator(name: str, value: Generator | None, device: torch.device | None = None) -> None:
@@ -206,7 +218,7 @@ def check_generator(name: str, value: Generator | None, device: torch.device | N
     TypeError: generator must be a torch.Generator or None, got int 0
     """
     check_kind(name, value, (Generator, type(None)), "a torch.Generator or None")
-    if None not in (value, device) and value.device.type != device.type:
+    if value is not None and device is not None and value.device.type != device.type:
         raise ValueError(f"{name} must be on {device.type}, got one on {value.device.type}")
 
 
@@ -218,9 +230,8 @@ def checked_device(device: torch.device | str | None, dtype: torch.dtype | None 
     ValueError: device must be the name of a device, got 'cup'
     """
     check_kind("device", device, (str, torch.device, type(None)), "a device, its name, or None")
-    check_kind("dtype", dtype, (torch.dtype, type(None)), "a floating-point dtype of torch, or None")
-    if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a floating-point dtype of torch, got {dtype}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype must be a floating-point dtype of torch, or None, got {describe(dtype)}")
     try:
         return None if device is None else torch.device(device)
     except RuntimeError as error:

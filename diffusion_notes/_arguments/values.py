@@ -1,45 +1,34 @@
-"""Checks of arguments at the public door: what was given, and what is allowed.
+"""Checks of numbers, texts and lists at the public door: what was given, and what is allowed.
 
-These know no torch, so that the explorables can use them; :mod:`~diffusion_notes._arguments.tensors` goes on from here.
+Those of numbers return them as Python's own, so that those of numpy are as good. These know no torch, so that the
+explorables can use them; :mod:`~diffusion_notes._arguments.tensors` goes on from here.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Collection
+from typing import Any
 
-__all__ = [
-    "check_choice",
-    "check_inside",
-    "check_integer",
-    "check_kind",
-    "check_number",
-    "check_positive",
-    "checked_json",
-    "describe",
-]
+import numpy as np
 
 
-def describe(value: object) -> str:
+def describe(value: Any) -> str:
     """What was given, for an error message: short, and without the values of a tensor.
 
     >>> describe(3)
     'int 3'
     """
-    if hasattr(value, "is_floating_point") and hasattr(value, "layout"):  # torch is not imported for it
-        if value.is_nested:  # which has no shape
-            return f"a nested {value.dtype} tensor"
-        layout = str(value.layout).removeprefix("torch.")
-        return f"a {value.dtype} tensor of shape {tuple(value.shape)}" + (f" in {layout}" * (layout != "strided"))
-    if isinstance(value, int) and abs(value) > _MOST:  # Python does not write out the longest of them
-        return f"an integer of {value.bit_length()} bits"
+    if hasattr(value, "layout") and not isinstance(value, type):  # a tensor; torch is not imported for it
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def check_kind(name: str, value: object, kind: type | tuple[type, ...], what: str = "") -> None:
-    """Raise a TypeError unless ``value`` is of that kind, which is called ``what``.
+def check_kind(name: str, value: object, kind: Any, what: str = "") -> None:
+    """Raise a TypeError unless ``value`` is of that kind, or one of those, which is called ``what``.
 
     >>> check_kind("title", 3, str, "text")
     Traceback (most recent call last):
@@ -47,6 +36,18 @@ def check_kind(name: str, value: object, kind: type | tuple[type, ...], what: st
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {what or 'a ' + kind.__name__}, got {describe(value)}")
+
+
+def check_list(name: str, value: Collection, what: str, kind: type, each: str) -> None:
+    """Raise a TypeError unless ``value`` is a list or a tuple, called ``what``, of a kind that is called ``each``.
+
+    >>> check_list("names", ["x", 1], "a list of names", str, "text")
+    Traceback (most recent call last):
+    TypeError: each of names must be text, got int 1
+    """
+    check_kind(name, value, (list, tuple), what)
+    for item in value:
+        check_kind(f"each of {name}", item, kind, each)
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -62,58 +63,77 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"{name} must be one of {said}, got {value!r}")
 
 
-def check_integer(name: str, value: int, least: int, most: float = math.inf) -> None:
-    """Raise unless ``value`` is an integer (TypeError) from ``least`` to ``most`` (ValueError).
+def check_integer(
+    name: str, value: int, least: float = -math.inf, most: float = math.inf, what: str = "an integer"
+) -> int:
+    """Return what ``operator.index`` makes of ``value``, but of a bool, or raise a TypeError.
 
+    It raises a ValueError unless that lies between ``least`` and ``most``.
+
+    >>> check_integer("T", np.int64(3), least=1)
+    3
     >>> check_integer("T", 0, least=1)
     Traceback (most recent call last):
     ValueError: T must be at least 1, got 0
     """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, got {describe(value)}")
-    _check_fits_a_word(name, value)
-    if not least <= value <= most:
-        allowed = f"at least {least}" if value < least else f"at most {most}"
-        raise ValueError(f"{name} must be {allowed}, got {value}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be {what}, got {describe(value)}")
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be at {f'least {least}' if number < least else f'most {most}'}, got {number}")
+    return number
 
 
-def check_number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> None:
-    """Raise unless ``value`` is a number (TypeError), finite, and between ``low`` and ``high`` (ValueError).
+def check_number(
+    name: str, value: float, low: float = -math.inf, high: float = math.inf, what: str = "a number"
+) -> float:
+    """Return a number (else a TypeError) as a float: finite, and between ``low`` and ``high`` (else a ValueError).
 
+    >>> check_number("a", np.float32(0.5), -1, 1)
+    0.5
     >>> check_number("a", 2, -1, 1)
     Traceback (most recent call last):
     ValueError: a must be between -1 and 1, got 2
     """
-    _check_is_number(name, value)
-    if not (low <= value <= high and abs(value) < math.inf):
-        allowed = "finite" if low == -high == -math.inf else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {allowed}, got {value}")
+    number = _float(name, value, what)
+    if not (low <= number <= high and abs(number) < math.inf):
+        raise ValueError(f"{name} must be {'finite' if high == math.inf else f'between {low} and {high}'}, got {value}")
+    return number
 
 
-def check_inside(name: str, value: float, low: float, high: float) -> None:
-    """Raise unless ``value`` is a number (TypeError), strictly between ``low`` and ``high`` (ValueError).
+def check_inside(name: str, value: float, low: float, high: float) -> float:
+    """Return a number (else a TypeError) as a float, strictly between ``low`` and ``high`` (else a ValueError).
 
     >>> check_inside("beta_1", 0.0, 0, 1)
     Traceback (most recent call last):
     ValueError: beta_1 must lie strictly between 0 and 1, got 0.0
     """
-    _check_is_number(name, value)
-    if not low < value < high:
+    number = _float(name, value)
+    if not low < number < high:
         raise ValueError(f"{name} must lie strictly between {low} and {high}, got {value}")
+    return number
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise unless ``value`` is a number (TypeError), positive and finite, as are its powers (ValueError).
+def check_positive(name: str, value: float) -> float:
+    """Return a number (else a TypeError) as a float, positive and finite (else a ValueError).
 
     >>> check_positive("noise", -1.0)
     Traceback (most recent call last):
     ValueError: noise must be positive and finite, got -1.0
     """
-    _check_is_number(name, value)
-    if not 0 < value < math.inf:
+    number = _float(name, value)
+    if not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
-    if not 1 / _HUGE <= value <= _HUGE:
-        raise ValueError(f"{name} must lie between {1 / _HUGE:g} and {_HUGE:g}, got {value}")
+    return number
+
+
+def _float(name: str, value: float, what: str = "a number") -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be {what}, got {describe(value)}")
+    return float(value)
 
 
 def checked_json(name: str, value: dict) -> dict:
@@ -127,20 +147,3 @@ def checked_json(name: str, value: dict) -> dict:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be JSON, got {describe(value)}: {error}") from error
-
-
-def _check_is_number(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {describe(value)}")
-    if isinstance(value, int):
-        _check_fits_a_word(name, value)
-
-
-def _check_fits_a_word(name: str, value: int) -> None:
-    """Python's integers have no end, those of torch and numpy do."""
-    if abs(value) > _MOST:
-        raise ValueError(f"{name} must be less than 2**63 in size, got {describe(value)}")
-
-
-_MOST = 2**63 - 1
-_HUGE = 1e100  # its square, and what one makes of that, are still numbers

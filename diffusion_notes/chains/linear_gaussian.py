@@ -10,6 +10,7 @@ true posterior have closed forms. They are the ruler for what the other modules 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +20,14 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal
 
 from diffusion_notes._arguments.tensors import (
+    check_alike,
     check_finite,
     check_points,
     check_precise,
     check_same_dtype_and_device,
-    check_tensor,
     checked_device,
 )
-from diffusion_notes._arguments.values import check_integer, check_kind, check_number, check_positive
+from diffusion_notes._arguments.values import check_integer, check_list, check_number, check_positive
 from diffusion_notes.chains.protocol import Bound
 from diffusion_notes.distributions import gaussian, standard_normal
 
@@ -52,20 +53,12 @@ class Affine:
     std: Tensor
 
     def __post_init__(self) -> None:
-        check_points("weight", self.weight, least=1)
-        check_tensor("bias", self.bias)
-        check_tensor("std", self.std)
-        if self.bias.shape != self.weight.shape[:1] or self.std.dim() != 0:
-            raise ValueError(
-                "weight, bias and std must have shapes (D_out, D_in), (D_out,) and (), "
-                f"got {tuple(self.weight.shape)}, {tuple(self.bias.shape)} and {tuple(self.std.shape)}"
-            )
-        for name, value in (("weight", self.weight), ("bias", self.bias), ("std", self.std)):
-            check_finite(name, value)
-            check_precise(name, value)
-            check_same_dtype_and_device(name, value, "weight", self.weight)
-        if self.std.device.type == "cpu" and not bool(self.std > 0):
-            raise ValueError(f"std must be positive, got {self.std.item():g}")
+        check_points("weight", self.weight, least=1, finite=True)
+        check_precise("weight", self.weight)
+        check_alike("bias", self.bias, "a column of weight", self.weight[:, 0])
+        check_alike("std", self.std, "an entry of weight", self.weight[0, 0])
+        check_finite("bias", self.bias)
+        check_finite("std", self.std, positive=True)
 
     @classmethod
     def scalar(cls, weight: float, std: float, bias: float = 0.0, device: torch.device | None = None) -> Affine:
@@ -74,12 +67,12 @@ class Affine:
         >>> Affine.scalar(2.0, 0.5)(torch.ones(1, 1, dtype=torch.float64)).mean
         tensor([[2.]], dtype=torch.float64)
         """
-        check_number("weight", weight)
-        check_number("bias", bias)
-        check_positive("std", std)
-        numbers, device = (weight, bias, std), checked_device(device)
-        weight, bias, std = (torch.tensor(float(n), dtype=torch.float64, device=device) for n in numbers)
-        return cls(weight.reshape(1, 1), bias.reshape(1), std)
+        number = functools.partial(torch.tensor, dtype=torch.float64, device=checked_device(device))
+        return cls(
+            number([[check_number("weight", weight)]]),
+            number([check_number("bias", bias)]),
+            number(check_positive("std", std)),
+        )
 
     def __call__(self, z: Tensor) -> Independent:
         """The Gaussian given ``z`` of shape ``(n, D_in)``.
@@ -106,24 +99,23 @@ class LinearGaussianChain:
     """
 
     def __init__(self, generative: Sequence[Affine], inference: Sequence[Affine]) -> None:
-        for name, steps in (("generative", generative), ("inference", inference)):
-            check_kind(name, steps, (list, tuple), "a list of steps")
-            for step in steps:
-                check_kind(f"every step of {name}", step, Affine, "Affine")
+        check_list("generative", generative, "a list of steps", Affine, "Affine")
+        check_list("inference", inference, "a list of steps", Affine, "Affine")
         self.length = len(generative)
         if self.length == 0 or len(inference) != self.length:
             lengths = f"{self.length} and {len(inference)}"
             raise ValueError(f"generative and inference must have as many steps, and at least one: got {lengths}")
-        for name, steps in (("generative", generative), ("inference", inference)):
-            for step in steps:
-                check_same_dtype_and_device(f"every step of {name}", step.weight, "the first", generative[0].weight)
-        self.generative, self.inference = tuple(generative), tuple(inference)
+        self.generative = tuple(generative)
+        self.inference = tuple(inference)
+        latent = self.generative[0].weight.shape[0]
         for i, (p, q) in enumerate(zip(self.generative, self.inference, strict=True), 1):
+            check_same_dtype_and_device(f"step {i} of generative", p.weight, "the first", generative[0].weight)
+            check_same_dtype_and_device(f"step {i} of inference", q.weight, "the first", generative[0].weight)
             if p.weight.shape != q.weight.T.shape:
                 raise ValueError(f"p and q of layer {i} must go between the same spaces")
-        for i in range(1, self.length):
-            if self.generative[i - 1].weight.shape[1] != self.generative[i].weight.shape[0]:
-                raise ValueError(f"layers {i} and {i + 1} must have the same latent between them")
+            if p.weight.shape[0] != latent:
+                raise ValueError(f"layers {i - 1} and {i} must have the same latent between them")
+            latent = p.weight.shape[1]
 
     def prior(self, like: Tensor) -> Independent:
         """:math:`p(z_L)`, for as many points as ``like`` has."""
@@ -139,8 +131,7 @@ class LinearGaussianChain:
         return self.generative[self._index(i)](z)
 
     def _index(self, i: int) -> int:
-        check_integer("i", i, least=1, most=self.length)
-        return i - 1
+        return check_integer("i", i, least=1, most=self.length) - 1
 
     def _check(self, x: Tensor) -> None:
         check_points("x", x, dim=len(self.generative[0].bias), finite=True)
@@ -149,7 +140,8 @@ class LinearGaussianChain:
     def joint(self) -> MultivariateNormal:
         r"""The model p of all variables at once, :math:`(z_0, z_1, \dots, z_L)` side by side."""
         top = self.generative[-1].weight.new_zeros(self.generative[-1].weight.shape[1])
-        mean, covariance = top, torch.eye(len(top), dtype=top.dtype, device=top.device)
+        mean = top
+        covariance = torch.eye(len(top), dtype=top.dtype, device=top.device)
         for step in reversed(self.generative):
             # z_{i-1} depends on z_i only, which stands first among the variables so far
             reach = torch.cat((step.weight, step.weight.new_zeros(len(step.bias), len(mean) - step.weight.shape[1])), 1)
@@ -164,15 +156,16 @@ class LinearGaussianChain:
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x)` in nats, exactly; ``x`` of shape ``(n, D)``."""
         self._check(x)
-        joint, dim = self.joint(), x.shape[1]
-        return MultivariateNormal(joint.mean[:dim], joint.covariance_matrix[:dim, :dim], validate_args=False).log_prob(
-            x
-        )
+        joint = self.joint()
+        dim = x.shape[1]
+        data = MultivariateNormal(joint.mean[:dim], joint.covariance_matrix[:dim, :dim], validate_args=False)
+        return data.log_prob(x)
 
     def posterior(self, x: Tensor) -> MultivariateNormal:
         r"""The true :math:`p(z_1, \dots, z_L \mid x)`, which q approximates."""
         self._check(x)
-        joint, dim = self.joint(), x.shape[1]
+        joint = self.joint()
+        dim = x.shape[1]
         covariance = joint.covariance_matrix
         gain = torch.linalg.solve(covariance[:dim, :dim], covariance[:dim, dim:]).T
         mean = joint.mean[dim:] + (x - joint.mean[:dim]) @ gain.T
@@ -181,7 +174,8 @@ class LinearGaussianChain:
     def inferred(self, x: Tensor) -> MultivariateNormal:
         r"""The chain's own :math:`q(z_1, \dots, z_L \mid x)`, as one Gaussian."""
         self._check(x)
-        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        mean = x
+        covariance = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
         dim = x.shape[1]  # of the latest variable, which stands last
         for q in self.inference:
             below = covariance[:, -dim:] @ q.weight.T
@@ -194,10 +188,12 @@ class LinearGaussianChain:
         return MultivariateNormal(mean[:, data:], covariance[data:, data:], validate_args=False)
 
     def exact_elbo(self, x: Tensor) -> Bound:
-        r"""The bound of :func:`~diffusion_notes.chains.protocol.elbo` with its expectation taken exactly, term by term."""
+        r"""The bound of :func:`~diffusion_notes.chains.elbo` with its expectation taken exactly, term by term."""
         self._check(x)
-        mean, covariance = x, torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
-        terms, entropy = [], 0.0
+        mean = x
+        covariance = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        terms: list[Tensor] = []
+        entropy: float | Tensor = 0.0
         for p, q in zip(self.generative, self.inference, strict=True):
             above = mean @ q.weight.T + q.bias
             cross = covariance @ q.weight.T  # of z_{i-1} and z_i, under q
@@ -208,7 +204,8 @@ class LinearGaussianChain:
             scatter = covariance.trace() - 2 * (p.weight @ cross.T).trace() + (p.weight @ spread @ p.weight.T).trace()
             terms.append(_expected_log_normal(residual.square().sum(-1) + scatter, p.std, len(p.bias)) + entropy)
             entropy = len(q.bias) * (0.5 + 0.5 * math.log(2 * math.pi) + q.std.log())  # −E log q(z_i | z_{i−1})
-            mean, covariance = above, spread
+            mean = above
+            covariance = spread
         one = torch.ones((), dtype=x.dtype, device=x.device)
         last = _expected_log_normal(mean.square().sum(-1) + covariance.trace(), one, covariance.shape[0])
         return Bound(torch.stack([*terms, last + entropy]))

@@ -57,16 +57,16 @@ class NeuralChain(nn.Module):
     ) -> None:
         super().__init__()
         check_kind("latents", latents, (list, tuple), "a list of sizes")
-        check_integer("the number of latents", len(latents), least=1)
-        check_integer("dim", dim, least=1)
-        for size in latents:
-            check_integer("a size in latents", size, least=1)
-        self.latents, self.length = tuple(latents), len(latents)
-        sizes = {"width": width, "depth": depth, "features": features, "generator": generator}
-        steps = list(enumerate(pairwise([dim, *latents])))
-        self.encoders = nn.ModuleList(GaussianMLP(below, above, **sizes) for _, (below, above) in steps)
+        self.length = check_integer("the number of latents", len(latents), least=1)
+        self.latents = tuple(check_integer("a size in latents", size, least=1) for size in latents)
+        layers = list(pairwise([check_integer("dim", dim, least=1), *self.latents]))
+
+        def network(dim_in: int, dim_out: int, std: float | None = None) -> GaussianMLP:
+            return GaussianMLP(dim_in, dim_out, width, depth, features, std, generator)
+
+        self.encoders = nn.ModuleList(network(below, above) for below, above in layers)
         self.decoders = nn.ModuleList(
-            GaussianMLP(above, below, std=None if i else std, **sizes) for i, (below, above) in steps
+            network(above, below, None if i else std) for i, (below, above) in enumerate(layers)
         )
 
     def settings(self) -> dict[str, str]:
@@ -91,5 +91,4 @@ class NeuralChain(nn.Module):
         return -elbo(self, x, generator).mean
 
     def _index(self, i: int) -> int:
-        check_integer("i", i, least=1, most=self.length)
-        return i - 1
+        return check_integer("i", i, least=1, most=self.length) - 1

@@ -23,7 +23,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent
 
-from diffusion_notes._arguments.tensors import check_event, check_finite, check_generator, check_points
+from diffusion_notes._arguments.tensors import check_event, check_generator, check_points
 from diffusion_notes._arguments.values import check_integer, describe
 from diffusion_notes.distributions import draw
 
@@ -112,14 +112,17 @@ def elbo(chain: Chain, x: Tensor, generator: Generator | None = None) -> Bound:
         ValueError: ``x`` is empty, or not of shape ``(n, D)``.
     """
     _check(chain, x, generator)
-    terms, log_q, z = [], torch.zeros_like(x[:, 0]), x
+    z = x
+    log_q = torch.zeros_like(x[:, 0])
+    terms = []
     for i in range(1, chain.length + 1):
         q = chain.infer(z, i)
         above = draw(q, generator)
         p = chain.generate(above, i)
         check_event("x" if i == 1 else "z", z, p)
         terms.append(p.log_prob(z) - log_q)
-        log_q, z = q.log_prob(above), above
+        log_q = q.log_prob(above)
+        z = above
     terms.append(chain.prior(z).log_prob(z) - log_q)
     return Bound(torch.stack(terms))
 
@@ -131,9 +134,8 @@ def importance_bound(chain: Chain, x: Tensor, samples: int, generator: Generator
     al. 2016). With K = 1 it is the ELBO. Arguments and errors as in :func:`elbo`; ``samples`` is K,
     at least 1.
     """
-    _check(chain, x, generator)
-    check_finite("x", x)
-    check_integer("samples", samples, least=1)
+    check_points("x", x, finite=True)
+    samples = check_integer("samples", samples, least=1)
     log_weight = torch.stack([elbo(chain, x, generator).total for _ in range(samples)])
     return log_weight.logsumexp(0) - torch.tensor(samples, dtype=x.dtype, device=x.device).log()
 
@@ -160,8 +162,6 @@ def check_chain(chain: Chain, length: int | None = None) -> None:
     """
     if not isinstance(chain, Chain) or isinstance(chain, type):
         raise TypeError(f"chain must have length, prior, infer and generate, got {describe(chain)}")
-    if length is not None:
-        check_integer("length", length, least=1)
     if chain.length != (length or chain.length):
         raise ValueError(f"chain must have length {length}, got {chain.length}")
 

@@ -54,9 +54,10 @@ class FreePosterior(nn.Module):
         check_chain(chain, length=1)
         check_points("mean", mean, least=1, finite=True)
         if isinstance(std, Tensor):
-            std = _checked_std(std, mean)
+            check_broadcasts("std", std, "mean", mean)
+            check_finite("std", std, positive=True)
         else:
-            check_positive("std", std)
+            std = check_positive("std", std)
         self.chain = chain
         self.mean = nn.Parameter(mean.detach().clone())
         self.log_std = nn.Parameter((torch.ones_like(mean) * std).log().detach())
@@ -98,9 +99,10 @@ class ScalarLatent:
 
     def __init__(self, chain: Chain, nodes: int = 8001, reach: float = 8.0) -> None:
         check_chain(chain, length=1)
-        check_integer("nodes", nodes, least=2)
-        check_positive("reach", reach)
-        self.chain, self.nodes, self.reach, self.step = chain, nodes, reach, 2 * reach / (nodes - 1)
+        self.chain = chain
+        self.nodes = check_integer("nodes", nodes, least=2)
+        self.reach = check_positive("reach", reach)
+        self.step = 2 * self.reach / (self.nodes - 1)
 
     def grid(self, like: Tensor) -> Tensor:
         """The nodes, of shape ``(nodes, 1)``, on the device and in the dtype of ``like``."""
@@ -116,13 +118,12 @@ class ScalarLatent:
             raise ValueError(f"the latent must be a single number, and has shape {tuple(prior.event_shape)}")
         p = self.chain.generate(z, 1)
         check_event("x", x, p)
-        p = p.base_dist
-        rows = [gaussian(p.loc, p.scale).log_prob(chunk.unsqueeze(1)) for chunk in x.split(64)]
+        rows = [gaussian(p.mean, p.stddev).log_prob(chunk.unsqueeze(1)) for chunk in x.split(64)]
         return torch.cat(rows) + prior.log_prob(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log p(x) = \log\int p(x, z)\,dz` in nats, of shape ``(n,)``."""
-        check_points("x", x)
+        check_points("x", x, least=1)
         return torch.cat([self.log_joint(chunk).logsumexp(-1) for chunk in x.split(64)]) + math.log(self.step)
 
     def elbo(self, x: Tensor) -> Tensor:
@@ -139,13 +140,15 @@ class ScalarLatent:
         Found by Adam on the integrated bound, so there is no noise in it. Where the posterior has
         several modes, it is the best one near the highest.
         """
-        check_integer("steps", steps, least=1)
-        joint, z = self.log_joint(x).detach(), self.grid(x)
+        steps = check_integer("steps", steps, least=1)
+        joint = self.log_joint(x).detach()
+        z = self.grid(x)
         mode = z[joint.argmax(-1)]
         # as wide as the Gaussian with the posterior's mass and its height
         width = (joint.logsumexp(-1) - joint.amax(-1)).exp().unsqueeze(-1) * self.step / math.sqrt(2 * math.pi)
         # in units of that width, so that one learning rate suits all posteriors
-        offset, log_ratio = (torch.zeros_like(mode, requires_grad=True) for _ in range(2))
+        offset = torch.zeros_like(mode, requires_grad=True)
+        log_ratio = torch.zeros_like(mode, requires_grad=True)
         optimizer = torch.optim.Adam([offset, log_ratio], lr=0.05)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
@@ -159,13 +162,3 @@ class ScalarLatent:
     def _elbo(self, joint: Tensor, z: Tensor, q: Independent) -> Tensor:
         log_q = gaussian(q.mean.unsqueeze(1), q.stddev.unsqueeze(1)).log_prob(z)
         return (log_q.exp() * (joint - log_q)).sum(-1) * self.step
-
-
-def _checked_std(std: Tensor, mean: Tensor) -> Tensor:
-    check_tensor("std", std)
-    check_same_dtype_and_device("std", std, "mean", mean)
-    check_broadcasts("std", std, "mean's", mean.shape)
-    check_finite("std", std)
-    if std.device.type == "cpu" and not bool((std > 0).all()):
-        raise ValueError("std must be positive, and some of its entries are not")
-    return std

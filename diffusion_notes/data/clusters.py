@@ -16,19 +16,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from diffusion_notes._arguments.tensors import (
-    check_finite,
-    check_generator,
-    check_has_values,
-    check_last_axis,
-    check_points,
-    check_precise,
-    checked_device,
-)
+from diffusion_notes._arguments.tensors import check_generator, check_last_axis, check_samples, checked_device
 from diffusion_notes._arguments.values import check_inside, check_integer, check_number
-from diffusion_notes.data.quadrature import integrate_plane
+from diffusion_notes.data.quadrature import integrate_plane, log_sum_exp
 
 __all__ = ["Clusters"]
 
@@ -55,8 +46,8 @@ class Clusters:
     """
 
     def __init__(self, noise: float = 0.08) -> None:
-        check_inside("noise", noise, 0.02, 0.1)
-        self.noise, self.alpha_bar = float(noise), 1.0
+        self.noise = check_inside("noise", noise, 0.02, 0.1)
+        self.alpha_bar = 1.0
 
     def __repr__(self) -> str:
         diffused = "" if self.alpha_bar == 1 else f".diffuse({self.alpha_bar})"
@@ -69,9 +60,8 @@ class Clusters:
             TypeError: ``alpha_bar`` is no number.
             ValueError: it lies outside [0, 1].
         """
-        check_number("alpha_bar", alpha_bar, 0, 1)
         diffused = Clusters(self.noise)
-        diffused.alpha_bar = self.alpha_bar * float(alpha_bar)
+        diffused.alpha_bar = self.alpha_bar * check_number("alpha_bar", alpha_bar, 0, 1)
         return diffused
 
     def sample(
@@ -82,13 +72,13 @@ class Clusters:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """``n`` independent points, of shape ``(n, 2)``; arguments and errors as in ``SwissRoll.sample``."""
-        check_integer("n", n, least=0)
+        n = check_integer("n", n, least=0)
         device = checked_device(device, dtype)
         check_generator("generator", generator, device)
         device = device or (generator.device if generator is not None else None)
         k = torch.randint(_COUNT, (n,), generator=generator, device=device)
         normal = torch.randn(n, 2, generator=generator, device=device, dtype=dtype)
-        return self._mixture(normal).component_distribution.mean[k] + self._variance**0.5 * normal
+        return self._centres(normal)[k] + self._variance**0.5 * normal
 
     def log_prob(self, x: Tensor) -> Tensor:
         r""":math:`\log q(x)` in nats; ``x`` of shape ``(..., 2)`` to ``(...)``.
@@ -98,15 +88,14 @@ class Clusters:
             ValueError: the last axis of ``x`` does not have length 2.
         """
         check_last_axis("x", x, 2)
-        return self._mixture(x).log_prob(x)
+        logits, _ = self._mixture(x)
+        return log_sum_exp(logits) - math.log(_COUNT * 2 * math.pi * self._variance)
 
     def score(self, x: Tensor) -> Tensor:
         r""":math:`\nabla_x \log q(x)`, of shape ``(..., 2)``. Raises what :meth:`log_prob` raises."""
         check_last_axis("x", x, 2)
-        mean = self._mixture(x).component_distribution.mean
-        away = mean - x.unsqueeze(-2)
-        share = (-away.square().sum(-1) / (2 * self._variance)).softmax(-1)
-        return (share.unsqueeze(-1) * away).sum(-2) / self._variance
+        logits, away = self._mixture(x)
+        return (logits.softmax(-1).unsqueeze(-1) * away).sum(-2) / self._variance
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         r""":math:`\mathbb E_{q(x)}[f(x)]`, exact to quadrature, as ``SwissRoll.expect``.
@@ -147,11 +136,8 @@ class Clusters:
             raise ValueError(
                 f"cells and distance must be asked of clean clusters, and these are diffused: got {self!r}"
             )
-        check_points("x", x, dim=2, least=1)
-        check_has_values("x", x)
-        check_finite("x", x)
-        check_precise("x", x)
-        centre = self._mixture(x).component_distribution.mean
+        check_samples("x", x, dim=2)
+        centre = self._centres(x)
         cluster = torch.cdist(x, centre).argmin(-1)
         return cluster, x - centre[cluster]
 
@@ -159,8 +145,11 @@ class Clusters:
     def _variance(self) -> float:
         return self.alpha_bar * self.noise**2 + 1 - self.alpha_bar
 
-    def _mixture(self, like: Tensor) -> MixtureSameFamily:
+    def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """−distance²/2v of every centre, and the way there."""
+        away = self._centres(x) - x.unsqueeze(-2)
+        return -away.square().sum(-1) / (2 * self._variance), away
+
+    def _centres(self, like: Tensor) -> Tensor:
         angle = torch.arange(1, 1 + _COUNT, dtype=like.dtype, device=like.device) * (2 * math.pi / _COUNT)
-        centre = self.alpha_bar**0.5 * torch.stack((angle.cos(), angle.sin()), -1)
-        each = Independent(Normal(centre, self._variance**0.5, validate_args=False), 1, validate_args=False)
-        return MixtureSameFamily(Categorical(logits=torch.zeros_like(angle), validate_args=False), each, False)
+        return self.alpha_bar**0.5 * torch.stack((angle.cos(), angle.sin()), -1)

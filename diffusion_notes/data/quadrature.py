@@ -25,8 +25,7 @@ def unit_interval(count: int) -> tuple[np.ndarray, np.ndarray]:
     >>> bool(abs((weight * node**9).sum() - 1 / 10) < 1e-15)
     True
     """
-    check_integer("count", count, least=1)
-    return _unit_interval(count)
+    return _unit_interval(check_integer("count", count, least=1))
 
 
 @functools.lru_cache
@@ -41,12 +40,14 @@ def integrate_plane(
     step: float,
     device: torch.device | None = None,
     weight: Callable[[Tensor], Tensor] | None = None,
+    where: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     r"""The integral of ``f`` over the square :math:`[-\text{reach}, \text{reach}]^2`, by the trapezoidal rule.
 
     For a smooth function that has died out at the border, this converges faster than any power of
     the step. ``f`` takes float64 points of shape ``(n, 2)`` and returns ``(n, ...)``; it is multiplied by
-    ``weight``, which returns ``(n,)``, if that is given.
+    ``weight``, which returns ``(n,)``, if that is given. If ``where`` is given, which returns ``(n,)`` of bools, the
+    integrand is taken to be zero wherever that is false, and is not computed there.
 
     Raises:
         TypeError: ``f`` cannot be called or returns no tensor, a length is no number, or ``device`` is none.
@@ -58,26 +59,44 @@ def integrate_plane(
     True
     """
     check_kind("f", f, Callable, "callable as f(x)")
-    check_kind("weight", weight, (Callable, type(None)), "callable as weight(x)")
-    check_positive("reach", reach)
-    check_positive("step", step)
+    check_kind("weight", weight, (Callable, type(None)), "callable as weight(x), or None")
+    check_kind("where", where, (Callable, type(None)), "callable as where(x), or None")
+    reach = check_positive("reach", reach)
+    step = check_positive("step", step)
     if reach > _FINEST * step:
         raise ValueError(f"step must be at least {reach / _FINEST:g}, a {_FINEST}th of reach, got {step}")
-    device = checked_device(device)
 
     def total(points: Tensor) -> Tensor:
         value = f(points)
-        check_returned("f", value, points)
+        check_returned("f", value, points.shape[:1], rest=True)
         if weight is None:
             return value.sum(0)
         each = weight(points)
-        check_returned("weight", each, points)
+        check_returned("weight", each, points.shape[:1])
         return torch.tensordot(each, value.to(each.dtype), 1)
 
     count = 1 + math.ceil(2 * reach / step)
-    axis = torch.linspace(-reach, reach, count, dtype=torch.float64, device=device)
+    axis = torch.linspace(-reach, reach, count, dtype=torch.float64, device=checked_device(device))
     cell = (2 * reach / (count - 1)) ** 2
-    return cell * sum(total(points) for points in torch.cartesian_prod(axis, axis).split(512))
+    points = torch.cartesian_prod(axis, axis)
+    if where is not None:
+        points = torch.cat([block[where(block)] for block in points.split(_BLOCK)])
+    return cell * torch.stack([total(block) for block in points.split(_BLOCK)]).sum(0)
+
+
+def log_sum_exp(logits: Tensor) -> Tensor:
+    r""":math:`\log \sum_k e^{\ell_k}` over the last axis, with a gradient that is as good as its value.
+
+    The gradient is a softmax. That of ``torch.logsumexp`` is :math:`e^{\ell_k - \text{result}}`, whose sum is far from
+    one where the logits are so large that rounding the result changes it by more than a little.
+
+    >>> log_sum_exp(torch.zeros(2)).exp()
+    tensor(2.)
+    """
+    # a constant: the softmax of what is left is that of the logits
+    largest = logits.detach().amax(-1, keepdim=True).nan_to_num(neginf=0.0)
+    return (logits - largest).exp().sum(-1).log() + largest.squeeze(-1)
 
 
 _FINEST = 5000  # steps from the middle to the border: a hundred million points
+_BLOCK = 512  # points at once

@@ -6,16 +6,19 @@ inference model q.
 
 from __future__ import annotations
 
+import cmath
 import html
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from diffusion_notes._arguments.values import check_kind, check_number, describe
+from diffusion_notes._arguments.values import check_kind, check_list, describe
 
 __all__ = ["Diagram", "chain_diagram"]
 
-_RADIUS, _SPACING = 26, 150
+_RADIUS = 26
+_SPACING = 150
+_KINDS = ("p", "q", "p curved", "q curved")
 
 
 class Diagram:
@@ -50,31 +53,33 @@ class Diagram:
         check_kind("nodes", nodes, Mapping, "places by name")
         if not nodes:
             raise ValueError("nodes must hold at least one node, got none")
-        for name, node in nodes.items():
-            check_kind("a name in nodes", name, str, "text")
+        for node in nodes.values():
             if not isinstance(node, Sequence) or len(node) != 3:
                 raise TypeError(f"a place in nodes must be (x, y, observed), got {describe(node)}")
-            for number in node[:2]:
-                check_number("a coordinate in nodes", number)
-        check_kind("edges", edges, (list, tuple), "a list")
+        check_list("edges", edges, "a list", Sequence, "(from, to, label, kind)")
         for edge in edges:
-            if not isinstance(edge, Sequence) or len(edge) != 4 or not all(isinstance(part, str) for part in edge):
-                raise TypeError(f"an edge in edges must be (from, to, label, kind), all text, got {describe(edge)}")
+            if len(edge) != 4:
+                raise TypeError(f"each of edges must be (from, to, label, kind), got {describe(edge)}")
             start, end, _, kind = edge
             if start not in nodes or end not in nodes or nodes[start][:2] == nodes[end][:2]:
-                raise ValueError(f"an edge must join two nodes in two places, got {start!r} and {end!r}")
-            if kind.removesuffix(" curved") not in ("p", "q"):
-                raise ValueError(f"the kind of an edge must be 'p' or 'q', perhaps 'curved', got {kind!r}")
-        self.nodes, self.edges, self.alt = dict(nodes), list(edges), alt
+                raise ValueError(f"each of edges must join two nodes in two places, got {start!r} and {end!r}")
+            if kind not in _KINDS:
+                raise ValueError(f"the kind of an edge in edges must be one of {', '.join(_KINDS)}, got {kind!r}")
+        self.nodes = dict(nodes)
+        self.edges = list(edges)
+        self.alt = alt
 
     def __repr__(self) -> str:
         return f"Diagram({len(self.nodes)} nodes, {len(self.edges)} edges)"
 
     def svg(self) -> str:
         """The drawing."""
-        x, y = ([(node[axis] * _SPACING) for name, node in self.nodes.items()] for axis in (0, 1))
-        left, top = min(x) - 60, min(y) - 70
-        width, height = max(x) - left + 60, max(y) - top + 70
+        x = [node[0] * _SPACING for node in self.nodes.values()]
+        y = [node[1] * _SPACING for node in self.nodes.values()]
+        left = min(x) - 60
+        top = min(y) - 70
+        width = max(x) - left + 60
+        height = max(y) - top + 70
         drawn = [self._edge(*edge) for edge in self.edges] + [self._node(name) for name in self.nodes]
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="{left:g} {top:g} {width:g} {height:g}" '
@@ -90,34 +95,39 @@ class Diagram:
 
     def _node(self, name: str) -> str:
         x, y, observed = self.nodes[name]
-        x, y = x * _SPACING, y * _SPACING
+        x *= _SPACING
+        y *= _SPACING
         if name == "...":
             return "".join(f'<circle cx="{x + d:g}" cy="{y:g}" r="2" fill="currentColor"/>' for d in (-14, 0, 14))
         shade = ' fill="currentColor" fill-opacity="0.18"' if observed else ""
         return f'<circle cx="{x:g}" cy="{y:g}" r="{_RADIUS}"{shade}/>{_text(name, x, y + 6)}'
 
     def _edge(self, start: str, end: str, label: str, kind: str) -> str:
-        (x0, y0), (x1, y1) = (([c * _SPACING for c in self.nodes[name][:2]]) for name in (start, end))
-        length = math.hypot(x1 - x0, y1 - y0)
-        ahead, aside = ((x1 - x0) / length, (y1 - y0) / length), ((y1 - y0) / length, -(x1 - x0) / length)
+        # points of the plane as complex numbers, so that to turn is to multiply
+        here = complex(*self.nodes[start][:2]) * _SPACING
+        there = complex(*self.nodes[end][:2]) * _SPACING
+        length = abs(there - here)
+        ahead = (there - here) / length
+        aside = ahead * -1j
         bend = 34 if kind.endswith("curved") else 0
         # from rim to rim, aimed a little to the side where it is curved
-        turn = math.atan2(2 * bend, length)
-        rim = [_RADIUS * math.cos(turn), _RADIUS * math.sin(turn)]
-        a = (x0 + ahead[0] * rim[0] + aside[0] * rim[1], y0 + ahead[1] * rim[0] + aside[1] * rim[1])
-        tip = [(_RADIUS + 3) * math.cos(turn), (_RADIUS + 3) * math.sin(turn)]
-        b = (x1 - ahead[0] * tip[0] + aside[0] * tip[1], y1 - ahead[1] * tip[0] + aside[1] * tip[1])
-        middle = ((x0 + x1) / 2 + aside[0] * 2 * bend, (y0 + y1) / 2 + aside[1] * 2 * bend)
+        aim = cmath.rect(1, math.atan2(2 * bend, length))
+        tail = here + _RADIUS * (ahead * aim.real + aside * aim.imag)
+        tip = there - (_RADIUS + 3) * (ahead * aim.real - aside * aim.imag)
+        middle = (here + there) / 2 + aside * 2 * bend
         dash = ' stroke-dasharray="6 4"' if kind[0] == "q" else ""
-        path = f'<path d="M{a[0]:.1f},{a[1]:.1f} Q{middle[0]:.1f},{middle[1]:.1f} {b[0]:.1f},{b[1]:.1f}"{dash}/>'
-        back = math.atan2(b[1] - middle[1], b[0] - middle[0])
-        wings = [(b[0] - 11 * math.cos(back + s), b[1] - 11 * math.sin(back + s)) for s in (-0.4, 0.4)]
-        corners = " ".join(f"{u:.1f},{v:.1f}" for u, v in (b, *wings))
+        path = f'<path d="M{_place(tail)} Q{_place(middle)} {_place(tip)}"{dash}/>'
+        back = cmath.phase(tip - middle)
+        wings = [tip - cmath.rect(11, back + turn) for turn in (-0.4, 0.4)]
+        corners = " ".join(_place(corner) for corner in (tip, *wings))
         head = f'<polygon points="{corners}" fill="currentColor" stroke="none"/>'
-        offset = bend + 20
-        u, v = (x0 + x1) / 2 + aside[0] * offset, (y0 + y1) / 2 + aside[1] * offset + 6
-        anchor = "middle" if abs(aside[0]) < 0.5 else "start" if aside[0] > 0 else "end"
-        return path + head + _text(label, u, v, anchor)
+        beside = (here + there) / 2 + aside * (bend + 20)
+        anchor = "middle" if abs(aside.real) < 0.5 else "start" if aside.real > 0 else "end"
+        return path + head + _text(label, beside.real, beside.imag + 6, anchor)
+
+
+def _place(point: complex) -> str:
+    return f"{point.real:.1f},{point.imag:.1f}"
 
 
 def chain_diagram(names: Sequence[str], alt: str) -> Diagram:
@@ -126,9 +136,7 @@ def chain_diagram(names: Sequence[str], alt: str) -> Diagram:
     >>> chain_diagram(["x", "z_1", "z_2"], alt="Three variables in a row.")
     Diagram(3 nodes, 4 edges)
     """
-    check_kind("names", names, (list, tuple), "a list of names")
-    for name in names:
-        check_kind("a name in names", name, str, "text")
+    check_list("names", names, "a list of names", str, "text")
     nodes = {name: (1.15 * i, 0.0, i == 0) for i, name in enumerate(names)}
     edges = []
     for low, high in pairwise(names):
@@ -140,7 +148,8 @@ def chain_diagram(names: Sequence[str], alt: str) -> Diagram:
 
 def _text(label: str, x: float, y: float, anchor: str = "middle") -> str:
     """A formula in one line: what follows _ up to a space, bracket or bar is set lower and smaller."""
-    parts, i = [], 0
+    parts = []
+    i = 0
     while i < len(label):
         if label[i] == "_":
             j = i + 1

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from diffusion_notes import equations
-from diffusion_notes._arguments.tensors import check_finite, check_has_values, check_tensor, is_dense
-from diffusion_notes._arguments.values import check_choice, check_kind, check_number, check_positive
+from diffusion_notes._arguments.tensors import check_finite, check_has_values, check_tensor
+from diffusion_notes._arguments.values import check_choice, check_kind, check_list, check_number, check_positive
 from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["check", "check_line"]
@@ -32,7 +32,7 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
     >>> check(0.5, 0.5)
     Right.
     """
-    check_positive("tolerance", tolerance)
+    tolerance = check_positive("tolerance", tolerance)
     if isinstance(expected, Tensor):
         check_tensor("expected", expected)
         check_has_values("expected", expected)
@@ -43,17 +43,16 @@ def check(answer: object, expected: float | Tensor, tolerance: float = 1e-6) -> 
         return
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")  # where every machine has doubles
     try:
-        as_given = torch.as_tensor(answer, device="cpu")
-        if as_given.is_complex() or not is_dense(as_given):  # torch would drop the imaginary part
+        if torch.as_tensor(answer, device="cpu").is_complex():  # torch would drop the imaginary part
             raise TypeError
-        answer = torch.as_tensor(answer, dtype=torch.float64, device="cpu")
+        given = torch.as_tensor(answer, dtype=torch.float64, device="cpu")
     except (TypeError, ValueError, RuntimeError, OverflowError):
         print(f"Not yet: the answer should be a number or a tensor, and is a {type(answer).__name__}.")
         return
-    if answer.shape != expected.shape:
-        print(f"Not yet: the answer should have shape {tuple(expected.shape)}, and has {tuple(answer.shape)}.")
-    elif not bool((answer - expected).abs().max() <= tolerance):  # a NaN is not right either
-        print(f"Not yet: the largest difference is {(answer - expected).abs().max().item():.2g}.")
+    if given.shape != expected.shape:
+        print(f"Not yet: the answer should have shape {tuple(expected.shape)}, and has {tuple(given.shape)}.")
+    elif not bool((given - expected).abs().max() <= tolerance):  # a NaN is not right either
+        print(f"Not yet: the largest difference is {(given - expected).abs().max().item():.2g}.")
     else:
         print("Right.")
 
@@ -88,9 +87,7 @@ def check_line(answer: object, left: str, chapter: str, without: tuple[str, ...]
     """
     check_kind("left", left, str, "a string")
     check_choice("chapter", chapter, CHAINS)
-    check_kind("without", without, tuple, "a tuple of strings")
-    for part in without:
-        check_kind("without", part, str, "a tuple of strings")
+    check_list("without", without, "a tuple of strings", str, "a string")
     if _missing(answer):
         return None
     if not isinstance(answer, str):

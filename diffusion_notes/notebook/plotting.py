@@ -7,6 +7,7 @@ import colorsys
 import inspect
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,17 +16,18 @@ from matplotlib.colors import ListedColormap
 from torch import Tensor
 
 from diffusion_notes._arguments.tensors import (
-    check_broadcasts,
     check_finite,
+    check_fits,
     check_has_values,
     check_points,
+    check_returned,
     check_tensor,
 )
 from diffusion_notes._arguments.values import check_kind, check_positive, describe
 
 __all__ = ["plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
 
-_STYLE = {
+_STYLE: dict[Any, object] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": "medium",
@@ -55,13 +57,14 @@ def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", e
     """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
     plane(axes, extent, title)
     check_points("x", x, dim=2, least=1)
-    x = _values("x", x).numpy()
+    right, up = _values("x", x).unbind(-1)
+    color: dict[str, Any] = {"color": "C0"}
     if hue is not None:
         check_tensor("hue", hue)
-        check_broadcasts("hue", hue, "the points'", (len(x),))
-        hue = _values("hue", hue).expand(len(x))
-    color = {"c": hue.numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1} if hue is not None else {"color": "C0"}
-    axes.scatter(x[:, 0], x[:, 1], s=min(3.0, 6000 / len(x)), linewidths=0, rasterized=True, **color)
+        check_fits("hue", hue, x)
+        color = {"c": _values("hue", hue).expand(len(x)).numpy(), "cmap": _HUES, "vmin": 0, "vmax": 1}
+    size = min(3.0, 6000 / len(x))
+    axes.scatter(right.numpy(), up.numpy(), s=size, linewidths=0, rasterized=True, **color)
     return axes
 
 
@@ -82,8 +85,8 @@ def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", 
     plane(axes, extent, title)
     points = _grid(17, extent).reshape(-1, 2)
     arrows = _returned("field", field, points, points.shape)
-    look = {"angles": "xy", "scale_units": "xy", "scale": 16, "width": 0.004, "color": "C3"}
-    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **look)
+    scaled: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 16}
+    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **scaled, width=0.004, color="C3")
     return axes
 
 
@@ -96,13 +99,11 @@ def _grid(count: int, extent: float) -> Tensor:
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
 
 
-def _returned(name: str, f: Callable[[Tensor], Tensor], points: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _returned(name: str, f: Callable[[Tensor], Tensor], points: Tensor, shape: torch.Size) -> Tensor:
     """What a function makes of points, if it is what it should be."""
     check_kind(name, f, Callable, f"callable as {name}(x)")
     value = f(points)
-    check_tensor(f"what {name} returns", value)
-    if value.shape != shape:
-        raise ValueError(f"what {name} returns must have shape {tuple(shape)}, got {tuple(value.shape)}")
+    check_returned(name, value, shape)
     return value.detach().cpu()
 
 
@@ -122,6 +123,6 @@ def show_source(function: Callable) -> None:
         raise TypeError(f"function must have been defined by def or class, got {describe(function)}")
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     definition = ast.parse("\n".join(lines)).body[0]
-    if ast.get_docstring(definition) is not None:
+    if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(definition):
         del lines[definition.body[0].lineno - 1 : definition.body[0].end_lineno]
     print("\n".join(lines))
