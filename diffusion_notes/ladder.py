@@ -80,8 +80,8 @@ class Rung:
     objective: Objective = "simple"
 
     def __post_init__(self) -> None:
-        check_integer("layers", self.layers, least=1)
-        check_integer("latent", self.latent, least=1, most=_DIM)
+        object.__setattr__(self, "layers", check_integer("layers", self.layers, least=1))
+        object.__setattr__(self, "latent", check_integer("latent", self.latent, least=1, most=_DIM))
         for name, choices in CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         if self.objective in ("weighted", "simple") and (self.inference == "learned" or self.latent < _DIM):
@@ -231,6 +231,8 @@ class LadderChain(nn.Module):
         With a fixed q and latents of the size of the data this makes the chain a
         :class:`~diffusion_notes.diffusion.DiffusionChain`.
         """
+        check_points("xt", xt, dim=self.rung.latent)
+        self.schedule.check_t(t, xt)
         noise, stretch = self._noise(xt, t)
         mean = Prediction(self.schedule, xt, t, noise).mean
         return gaussian(mean, self.std[t] * stretch.exp())

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from diffusion_notes._arguments.levels import check_times, checked_table
-from diffusion_notes._arguments.tensors import check_has_values, check_tensor, is_dense
+from diffusion_notes._arguments.tensors import check_has_values, check_tensor
 from diffusion_notes._arguments.values import (
     check_inside,
     check_integer,
@@ -77,7 +77,7 @@ class DeviceTables:
         table = self.whole(name, like)
         if not isinstance(t, Tensor):
             check_integer("t", t, least=0, most=len(table) - 1)
-        elif t.dtype not in (torch.int32, torch.int64) or not is_dense(t):
+        elif t.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
         elif t.device != like.device:
             raise ValueError(f"t must be on the device of what is multiplied, {like.device}, got one on {t.device}")

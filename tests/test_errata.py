@@ -614,7 +614,7 @@ def test_with_a_linear_q_between_different_dimensions_the_turned_bound_is_the_bo
 
     chain = LinearGaussianChain([step(3, 2, 0.5), step(2, 1, 0.8)], [step(2, 3, 0.6), step(1, 2, 0.7)])
     it = splits(chain, torch.randn(5, 3, generator=generator, dtype=torch.float64))
-    torch.testing.assert_close(it.turned, it.elbo)
+    torch.testing.assert_close(it.posterior_form, it.elbo)
     assert (it.elbo < it.log_prob).all()
     assert (it.repaired - it.elbo).abs().min() > 0.01
 

@@ -205,9 +205,21 @@ def test_the_same_drawing_is_the_same_text():
             ValueError,
             "must join two nodes in two places, got 'x' and 'y'",
         ),
-        (lambda: diagram(edges=[("x", "z_1", "", "r")]), ValueError, "kind of an edge in edges must be one of p, q, .* got 'r'"),
-        (lambda: diagram(edges=[("x", "z_1", "", "curved")]), ValueError, "kind of an edge in edges must be one of p, q"),
-        (lambda: diagram(edges=[("x", "z_1", "", "p bent")]), ValueError, "kind of an edge in edges must be one of p, q"),
+        (
+            lambda: diagram(edges=[("x", "z_1", "", "r")]),
+            ValueError,
+            "kind of an edge in edges must be one of p, q, .* got 'r'",
+        ),
+        (
+            lambda: diagram(edges=[("x", "z_1", "", "curved")]),
+            ValueError,
+            "kind of an edge in edges must be one of p, q",
+        ),
+        (
+            lambda: diagram(edges=[("x", "z_1", "", "p bent")]),
+            ValueError,
+            "kind of an edge in edges must be one of p, q",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, words):

@@ -72,9 +72,3 @@ def test_a_name_that_is_no_tables_is_refused(fault):
 
     with pytest.raises(ValueError, match="name must be that of a table, got str 'none'"):
         DeviceTables(make).at("none", 1, torch.zeros(2))
-
-
-def test_a_sparse_tensor_of_times_is_refused():
-    tables, _ = counted()
-    with pytest.raises(TypeError, match=r"t must be an integer tensor .* in sparse"):
-        tables.at("third", torch.tensor([1, 2]).to_sparse(), torch.zeros(2))

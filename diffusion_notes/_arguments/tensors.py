@@ -35,11 +35,6 @@ def check_tensor(name: str, value: Tensor) -> None:
         raise TypeError(f"{name} must be a floating-point tensor, got {describe(value)}")
 
 
-def is_dense(value: Tensor) -> bool:
-    """Whether a tensor has a place for each of its entries."""
-    return value.layout == torch.strided
-
-
 def check_precise(name: str, value: Tensor) -> None:
     """Raise a TypeError for a tensor of 16 bits a number, where its few digits would be the result's or torch cannot.
 

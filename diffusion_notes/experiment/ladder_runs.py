@@ -153,9 +153,9 @@ def train_rung(
     """
     schedule = schedule_of(rung, data)
     steps, width = steps_and_width(rung, budget)
-    check_integer("seed", seed, least=0)
+    seed = check_integer("seed", seed, least=0)
     check_kind("progress", progress, bool)
-    check_positive("learning_rate", learning_rate)
+    learning_rate = check_positive("learning_rate", learning_rate)
     generator = Generator().manual_seed(seed)
     chain = LadderChain(rung, schedule, width, generator=generator)
     points = DATA[data].sample(10_000, generator)
