@@ -11,7 +11,24 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from diffusion_notes.fitting import Checkpoint, CheckpointError, fingerprint, load_weights, save_weights
+from diffusion_notes.fitting import Checkpoint, CheckpointError, checkpoints, fingerprint, load_weights, save_weights
+
+
+def fresh():
+    """A model, its average, its optimizer and its generator."""
+    model = nn.Linear(3, 2)
+    return model, nn.Linear(3, 2), torch.optim.Adam(model.parameters()), torch.Generator()
+
+
+def saved_run(tmp_path):
+    """A good checkpoint, its header and its tensors."""
+    model, average, optimizer, generator = fresh()
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    Checkpoint(tmp_path / "run", {"steps": 9}).save(4, model, average, optimizer, generator)
+    with safe_open(tmp_path / "run", framework="pt") as file:
+        header = json.loads(file.metadata()["diffusion_notes"])
+        return tmp_path / "run", header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 @pytest.fixture
@@ -26,9 +43,8 @@ def load_everything(path):
     """Load a file in both ways; it must be refused in both."""
     with pytest.raises(CheckpointError) as refusal:
         load_weights(nn.Linear(3, 2), path)
-    model = nn.Linear(3, 2)
     with pytest.raises(CheckpointError):
-        Checkpoint(path, {}).load(model, model, torch.optim.Adam(model.parameters()), torch.Generator())
+        Checkpoint(path, {}).load(*fresh())
     return str(refusal.value)
 
 
@@ -54,13 +70,14 @@ def test_empty_tensors_come_back(tmp_path):
     assert load_weights(saved, tmp_path / "empty") == {}
 
 
-def test_truncated_anywhere_it_is_refused_and_left_alone(weights):
+def test_damaged_anywhere_weights_are_refused_and_left_alone(weights):
     whole = weights.read_bytes()
-    for length in range(len(whole)):
-        weights.write_bytes(whole[:length])
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    for damaged in [*(whole[:length] for length in range(0, len(whole), 3)), whole[:-1], flipped]:
+        weights.write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
             load_weights(nn.Linear(3, 2), weights)
-        assert weights.read_bytes() == whole[:length]
+        assert weights.read_bytes() == damaged
 
 
 def test_foreign_files_are_refused_and_not_executed(tmp_path):
@@ -97,63 +114,102 @@ def test_weights_of_another_shape_change_nothing(weights):
 
 
 def test_weights_are_no_checkpoint_of_a_run(weights):
-    model = nn.Linear(3, 2)
-    checkpoint = Checkpoint(weights, {})
     with pytest.raises(CheckpointError, match="not a checkpoint of a training run"):
-        checkpoint.load(model, model, torch.optim.Adam(model.parameters()), torch.Generator())
+        Checkpoint(weights, {}).load(*fresh())
 
 
-def saved_run(tmp_path):
-    """A good checkpoint, its header and its tensors."""
-    model, path = nn.Linear(3, 2), tmp_path / "run"
-    optimizer = torch.optim.Adam(model.parameters())
-    model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    Checkpoint(path, {"steps": 9}).save(4, model, nn.Linear(3, 2), optimizer, torch.Generator())
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["diffusion_notes"])
-        return path, header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
+    path, _, _ = saved_run(tmp_path)
+    monkeypatch.setattr("diffusion_notes.fitting.checkpoints._FORMAT", "diffusion_notes.fitting.3")
+    with pytest.raises(CheckpointError, match="not a checkpoint of a training run"):
+        Checkpoint(path, {"steps": 9}).load(*fresh())
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [({}, {"steps": 9}), ({"steps": 9, "decay": 0.5}, {"steps": 9})])
+def test_settings_that_only_one_of_two_runs_has_are_refused(tmp_path, mine, theirs):
+    run = fresh()
+    Checkpoint(tmp_path / "run", theirs).save(4, *run)
+    with pytest.raises(CheckpointError, match="of another run"):
+        Checkpoint(tmp_path / "run", mine).load(*run)
+
+
+def other_device(header, tensors):
+    tensors["generator"] = tensors["generator"][:16]
+
+
+def not_finite(header, tensors):
+    tensors["model.weight"].fill_(float("nan"))
+
+
+def half_of_adam(header, tensors):
+    del tensors["optimizer.0.exp_avg"]
+
+
+def other_type(header, tensors):
+    tensors["model.bias"] = torch.zeros(2, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("change", "words"),
     [
-        lambda header, tensors: header.pop("step"),
-        lambda header, tensors: header.pop("settings"),
-        lambda header, tensors: header.update(step="4"),
-        lambda header, tensors: header.update(step=10),
-        lambda header, tensors: header.update(step=0),
-        lambda header, tensors: header.update(settings=[1]),
-        lambda header, tensors: tensors.pop("generator"),
-        lambda header, tensors: tensors.update(generator=tensors["generator"][:16]),
-        lambda header, tensors: tensors["model.weight"].fill_(float("nan")),
-        lambda header, tensors: tensors.pop("optimizer.0.exp_avg"),
-        lambda header, tensors: tensors.update({"model.bias": torch.zeros(2, dtype=torch.float64)}),
+        (other_device, "of a run on another kind of device"),
+        (not_finite, "is damaged: its model.weight is not finite"),
+        (half_of_adam, "of another model: optimizer.0.exp_avg is in this one only"),
+        (other_type, r"of another model: its model.bias is \(2,\) torch.float64, this one's is \(2,\) torch.float32"),
+        (lambda header, tensors: header.update(step=3), "what it holds is not what was written"),
+        (lambda header, tensors: header.pop("step"), "what it holds is not what was written"),
+        (lambda header, tensors: header.pop("digest"), "what it holds is not what was written"),
+        (lambda header, tensors: tensors.pop("generator"), "what it holds is not what was written"),
     ],
 )
-def test_a_damaged_checkpoint_is_refused_and_restores_nothing(tmp_path, damage):
+def test_a_checkpoint_that_does_not_fit_is_refused_and_restores_nothing(tmp_path, change, words):
     path, header, tensors = saved_run(tmp_path)
-    damage(header, tensors)
+    change(header, tensors)
+    if "not what was written" not in words:  # as a run would have written it
+        del header["digest"]
+        header["digest"] = checkpoints._digest(header, tensors)
     save_file(tensors, path, metadata={"diffusion_notes": json.dumps(header)})
-    model, average, generator = nn.Linear(3, 2), nn.Linear(3, 2), torch.Generator().manual_seed(1)
-    optimizer = torch.optim.Adam(model.parameters())
-    everything = [*model.parameters(), *average.parameters()]
-    before, random_state = [p.clone() for p in everything], generator.get_state()
-    with pytest.raises(CheckpointError):
-        Checkpoint(path, {"steps": 9}).load(model, average, optimizer, generator)
+    model, average, optimizer, generator = run = fresh()
+    everything = [*model.parameters(), *average.parameters(), generator.get_state()]
+    before = [p.clone() for p in everything]
+    with pytest.raises(CheckpointError, match=words):
+        Checkpoint(path, {"steps": 9}).load(*run)
+    everything[-1] = generator.get_state()
     assert all(torch.equal(a, b) for a, b in zip(before, everything, strict=True))
-    assert torch.equal(generator.get_state(), random_state)
-    assert not optimizer.state
+    assert not optimizer.state_dict()["state"]
 
 
 def test_a_good_checkpoint_is_restored(tmp_path):
     path, _, tensors = saved_run(tmp_path)
-    model, average = nn.Linear(3, 2), nn.Linear(3, 2)
-    optimizer = torch.optim.Adam(model.parameters())
-    assert Checkpoint(path, {"steps": 9}).load(model, average, optimizer, torch.Generator()) == 4
+    model, average, optimizer, generator = run = fresh()
+    generator.manual_seed(1)
+    assert Checkpoint(path, {"steps": 9}).load(*run) == 4
     assert torch.equal(model.weight, tensors["model.weight"])
     assert torch.equal(average.bias, tensors["average.bias"])
     assert torch.equal(optimizer.state[model.weight]["exp_avg"], tensors["optimizer.0.exp_avg"])
+    assert torch.equal(generator.get_state(), tensors["generator"])
+
+
+def test_a_checkpoint_is_restored_whatever_the_default_dtype(tmp_path):
+    path, _, _ = saved_run(tmp_path)
+    run = fresh()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert Checkpoint(path, {"steps": 9}).load(*run) == 4
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_tied_weights_are_saved_and_come_back(tmp_path):
+    def tied():
+        module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        module[1].weight = module[0].weight
+        return module
+
+    first, second = tied(), tied()
+    save_weights(first, tmp_path / "tied")
+    load_weights(second, tmp_path / "tied")
+    assert torch.equal(first[1].weight, second[0].weight)
 
 
 def test_a_directory_is_no_checkpoint(tmp_path):
@@ -162,11 +218,9 @@ def test_a_directory_is_no_checkpoint(tmp_path):
 
 
 def test_no_file_is_a_fresh_start_or_an_error(tmp_path):
-    model = nn.Linear(3, 2)
-    nothing = Checkpoint(tmp_path / "none", {})
-    assert nothing.load(model, model, torch.optim.Adam(model.parameters()), torch.Generator()) == 0
+    assert Checkpoint(tmp_path / "none", {}).load(*fresh()) == 0
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        load_weights(model, tmp_path / "none")
+        load_weights(nn.Linear(3, 2), tmp_path / "none")
 
 
 def test_the_file_can_be_read_by_those_the_umask_allows(weights, tmp_path):

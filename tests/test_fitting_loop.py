@@ -108,13 +108,6 @@ def test_the_last_good_state_is_never_written_over(tmp_path):
     assert path.read_bytes() != before
 
 
-def test_what_a_killed_save_leaves_is_used_again(tmp_path):
-    path = tmp_path / "run"
-    (tmp_path / ".run.part").write_bytes(b"half a checkpoint")
-    run(small_model(), checkpoint=path)
-    assert os.listdir(tmp_path) == ["run"]
-
-
 def test_a_parameter_that_is_not_used_does_not_hinder_resuming(tmp_path):
     def with_spare():
         model = small_model()
@@ -286,8 +279,99 @@ def test_bad_input_is_named(change, error, words):
         next(train(arguments.pop("model"), arguments.pop("data"), **arguments))
 
 
-@pytest.mark.parametrize("how", [("beta_tilde",), ("beta", "variational"), ("beta", "variational", True)])
-def test_no_step_of_the_training_or_the_sampler_would_halt_a_gpu(how):
+class Fitted(nn.Module):
+    """A scale w of one dimension, with any loss, and any parameter beside it that is not trained."""
+
+    def __init__(self, loss=lambda w, x: (w * x).square().mean(), dtype=torch.float32, beside=None):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(2, dtype=dtype))
+        self.of = loss
+        if beside is not None:
+            self.beside = nn.Parameter(beside, requires_grad=False)
+
+    def loss(self, x, generator):
+        return self.of(self.w, x)
+
+
+class Nothing(nn.Module):
+    def loss(self, x, generator):
+        return x.sum()
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (Fitted().requires_grad_(False), ValueError, "model must have a parameter that requires a gradient, got none"),
+        (Nothing(), ValueError, "model must have a parameter that requires a gradient, got none"),
+        (
+            Fitted(beside=torch.ones(2, dtype=torch.long)),
+            TypeError,
+            "beside must be a floating-point tensor, got .*int64",
+        ),
+        (
+            Fitted(beside=torch.ones(2, dtype=torch.bool)),
+            TypeError,
+            "beside must be a floating-point tensor, got .*bool",
+        ),
+        (Fitted(dtype=torch.complex64), TypeError, "model's w must be a floating-point tensor, got .*complex64"),
+        (Fitted(lambda w, x: (w * x).square()), ValueError, r"loss returns must be a scalar, got .* shape \(16, 2\)"),
+        (
+            Fitted(lambda w, x: (w * x * 1j).sum()),
+            TypeError,
+            "loss returns must be a floating-point tensor, got .*complex",
+        ),
+        (
+            Fitted(lambda w, x: (w * x).sum().long()),
+            TypeError,
+            "loss returns must be a floating-point tensor, got .*int64",
+        ),
+        (Fitted(lambda w, x: 3.0), TypeError, r"loss returns must be a floating-point tensor, got float 3\.0"),
+        (Fitted(lambda w, x: (w.sum(), x)), TypeError, "loss returns must be a floating-point tensor, got tuple"),
+        (Fitted(lambda w, x: x.sum()), ValueError, "loss returns must depend on a parameter that requires a gradient"),
+        (
+            Fitted(lambda w, x: (w * x).detach().sum()),
+            ValueError,
+            "must depend on a parameter that requires a gradient",
+        ),
+        (
+            Fitted(lambda w, x: (x.clone().requires_grad_() * w.detach()).sum()),
+            ValueError,
+            "must depend on a parameter that requires a gradient, got a loss that gives none to any",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_named(model, error, words):
+    with pytest.raises(error, match=words):
+        next(train(model, small_data(), steps=2, batch_size=16, progress=False))
+
+
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_where_no_gradients_are_recorded_it_refuses_to_begin_and_to_go_on(tmp_path, without_gradients):
+    settings = {"steps": 20, "batch_size": 16, "save_every": 1, "progress": False, "checkpoint": tmp_path / "run"}
+    refusal = r"train must not be iterated over under torch\.no_grad\(\) or torch\.inference_mode\(\)"
+    states = train(small_model(), small_data(), **settings)
+    next(states)
+    with without_gradients(), pytest.raises(RuntimeError, match=refusal):
+        next(states)
+    model = small_model(9)
+    with without_gradients(), pytest.raises(RuntimeError, match=refusal):
+        next(train(model, small_data(), **settings))
+    untouched = zip(model.parameters(), small_model(9).parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in untouched)  # nothing was restored before it was refused
+
+
+def test_frozen_parameters_stay_and_are_averaged_with_the_others():
+    model = small_model()
+    frozen = next(model.parameters()).requires_grad_(False)
+    before = frozen.clone()
+    for state in train(model, small_data(), steps=3, batch_size=16, progress=False):
+        average = next(state.average.parameters())
+    assert torch.equal(frozen, before)
+    assert torch.equal(average, before)
+
+
+@pytest.mark.parametrize("how", [("beta_tilde",), ("beta", "variational"), ("beta", "variational", "weight")])
+def test_no_step_of_the_training_or_the_sampler_synchronises_with_a_gpu(how):
     schedule, data = Schedule.linear(T=20), small_data()
     model = DDPM(NoiseMLP(schedule, width=8, depth=2, features=4), schedule, *how)
     states = train(model, data, steps=10, batch_size=16, progress=False)

@@ -8,77 +8,71 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from test_fitting_checkpoints import saved_run
+from killed_runs import KILLS, STAGES
+from test_fitting_checkpoints import fresh, saved_run
 from test_fitting_loop import small_data, small_model
 from torch import nn
 
-from diffusion_notes.fitting import Checkpoint, CheckpointError, load_weights, save_weights, train
+from diffusion_notes.fitting import Checkpoint, CheckpointError, checkpoints, load_weights, save_weights, train
 
 SCRIPT = Path(__file__).with_name("killed_trainings.py")
 
 
-def survive(what: str, path: Path, before: tuple[str, ...] = ()) -> dict:
-    command = [*before, sys.executable, str(SCRIPT), what, str(path)]
+def own_disk(folder: Path, size: str) -> list[str]:
+    """What to put before a command, so that this folder is a disk of its own for it; nothing if that is not allowed."""
+    mount = f'mount -t tmpfs -o size={size} tmpfs "{folder}" && exec "$@"'
+    before = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"]
+    allowed = shutil.which("unshare") and not subprocess.run([*before, "true"], capture_output=True).returncode
+    return before if allowed else []
+
+
+@pytest.fixture(scope="module")
+def survived(tmp_path_factory) -> dict:
+    """What came of the runs that were killed, starved of disk or in each other's way."""
+    folder = tmp_path_factory.mktemp("killed_runs")
+    disk = tmp_path_factory.mktemp("disk")
+    before = own_disk(disk, "128k")
+    command = [*before, sys.executable, SCRIPT, folder, *([disk] if before else [])]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_killed_fifty_times_it_ends_with_the_same_bits(tmp_path):
-    assert survive("kills", tmp_path / "run") == {"killed": 50, "same": True}
-    assert sorted(os.listdir(tmp_path)) == ["run", "run.straight"]  # nothing half-written lies about
+def test_killed_again_and_again_it_ends_with_the_same_bits(survived):
+    assert survived["killed_at_random"] == {"killed": KILLS, "on its way": True, "same": True, "left": ["run"]}
 
 
-def test_killed_in_each_stage_of_a_save_it_ends_with_the_same_bits(tmp_path):
-    assert survive("stages", tmp_path / "run") == dict.fromkeys(
-        ["truncate", "half", "fsync", "replace", "replaced"], True
-    )
+def test_killed_in_each_stage_of_a_save_it_ends_with_the_same_bits(survived):
+    assert survived["killed_while_saving"] == {"same": dict.fromkeys(STAGES, True), "left": sorted(STAGES)}
 
 
-def test_several_processes_on_one_checkpoint_do_not_damage_it(tmp_path):
-    found = survive("twins", tmp_path / "run")
-    assert found["same"]
-    assert found["ends"] == [0, 0, 0, 0]
-    assert found["looks"] > 0
-    assert sorted(os.listdir(tmp_path)) == ["run", "run.straight"]
+def test_several_processes_on_one_checkpoint_do_not_damage_it(survived):
+    assert survived["together"] == {"ends": [0, 0, 0, 0], "looks": True, "same": True, "left": ["run"]}
 
 
-def test_a_file_that_may_not_grow_leaves_the_last_good_state(tmp_path):
-    found = survive("full", tmp_path / "run")
-    assert found == {"said": "[Errno 27] File too large", "same": True, "left": ["run"]}
+def test_a_file_that_may_not_grow_leaves_the_last_good_state(survived):
+    assert survived["limited_size"] == {"said": "File too large", "same": True, "left": ["run"]}
 
 
-def own_disk(size: str, folder: Path) -> tuple[str, ...]:
-    """What to put before a command, so that it has a disk of its own there."""
-    mount = f'mount -t tmpfs -o size={size} tmpfs "{folder}" && exec "$@"'
-    return "unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"
-
-
-def may_mount(folder: Path) -> bool:
-    return (
-        shutil.which("unshare") is not None
-        and not subprocess.run([*own_disk("64k", folder), "true"], capture_output=True).returncode
-    )
-
-
-def test_a_full_disk_leaves_the_last_good_state(tmp_path):
-    if not may_mount(tmp_path):
+def test_a_full_disk_leaves_the_last_good_state(survived):
+    if "full_disk" not in survived:
         pytest.skip("no disk may be mounted here; a limit on a file's size stands in for it in the test above")
-    found = survive("full", tmp_path / "run", own_disk("128k", tmp_path))
-    assert found == {"said": "[Errno 28] No space left on device", "same": True, "left": ["run", "run.ballast"]}
+    left = ["run", "run.ballast"]
+    assert survived["full_disk"] == {"said": "No space left on device", "same": True, "left": left}
 
 
 def refused_or_unharmed(path: Path, good: dict[str, torch.Tensor]) -> bool:
     """Whether it is refused; if it is not, every value must be that of the good file."""
-    model, average, generator = nn.Linear(3, 2), nn.Linear(3, 2), torch.Generator()
-    optimizer = torch.optim.Adam(model.parameters())
-    before, damaged = [p.clone() for p in (*model.parameters(), *average.parameters())], path.read_bytes()
+    model, average, optimizer, generator = run = fresh()
+    before = [p.clone() for p in (*model.parameters(), *average.parameters())]
+    damaged = path.read_bytes()
     try:
-        step = Checkpoint(path, {"steps": 9}).load(model, average, optimizer, generator)
+        step = Checkpoint(path, {"steps": 9}).load(*run)
     except CheckpointError:
         after = (*model.parameters(), *average.parameters())
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -92,28 +86,39 @@ def refused_or_unharmed(path: Path, good: dict[str, torch.Tensor]) -> bool:
     return False
 
 
+def header_and_sample(whole: bytes, size: int) -> Iterator[int]:
+    """Every place in the length and around the ends of header and tensors, and a sample of the others."""
+    header = 8 + int.from_bytes(whole[:8], "little")
+    places = random.Random(0)
+    yield from range(10)
+    yield from places.sample(range(10, header - 2), size)
+    yield from range(header - 2, header + 2)
+    for tensor in json.loads(whole[8:header]).values():
+        for end in tensor.get("data_offsets", ()):
+            yield from range(max(header, header + end - 1), min(len(whole), header + end + 1))
+    yield from places.sample(range(header, len(whole)), size)
+
+
 def test_a_checkpoint_cut_off_anywhere_is_refused(tmp_path):
     path, _, tensors = saved_run(tmp_path)
     whole = path.read_bytes()
-    header = 8 + int.from_bytes(whole[:8], "little")
-    for length in [*range(header + 1), *random.Random(0).sample(range(header, len(whole)), 200)]:
+    for length in header_and_sample(whole, 40):
         path.write_bytes(whole[:length])
         assert refused_or_unharmed(path, tensors)
 
 
 def test_a_flipped_bit_is_refused_wherever_it_means_something(tmp_path):
     path, _, tensors = saved_run(tmp_path)
-    whole, refused = path.read_bytes(), 0
-    header = 8 + int.from_bytes(whole[:8], "little")
+    whole = path.read_bytes()
     bits = random.Random(0)
-    places = [*range(header), *bits.sample(range(header, len(whole)), 500)]
-    for place in places:
+    refused = []
+    for place in header_and_sample(whole, 150):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << bits.randrange(8)
         path.write_bytes(damaged)
-        refused += refused_or_unharmed(path, tensors)
+        refused.append(refused_or_unharmed(path, tensors))
     # what is not refused is harmless: another blank in the padding, say
-    assert refused >= len(places) - 16
+    assert refused.count(False) <= len(refused) // 100
 
 
 @pytest.mark.parametrize("deep", [b'{"__metadata__": ' + b"[" * 100_000, b"[" * 100_000])
@@ -149,11 +154,41 @@ def test_weights_that_could_not_be_read_again_are_not_written(tmp_path):
     assert (tmp_path / "weights").read_bytes() == good
 
 
-def test_a_link_where_it_is_written_first_is_not_followed(tmp_path):
+def test_what_a_killed_save_left_is_removed_and_nothing_else(tmp_path):
+    others = [".weights.part", ".weights.of.mine.part", f".other.{'0' * 16}.part"]
+    for name in (f".weights.{'0' * 16}.part", *others):
+        (tmp_path / name).write_bytes(b"half of a file")
+    save_weights(nn.Linear(3, 2), tmp_path / "weights")
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "weights"])
+
+
+def test_a_file_that_another_run_took_for_a_leftover_is_written_again(tmp_path, monkeypatch):
+    fsync = os.fsync
+    began = []
+
+    def another_begins(descriptor):
+        fsync(descriptor)
+        if len(began) < 3:
+            began.append(Checkpoint(tmp_path / "run", {"steps": 9}).load(*fresh()))
+
+    monkeypatch.setattr(os, "fsync", another_begins)
+    Checkpoint(tmp_path / "run", {"steps": 9}).save(4, *fresh())
+    assert began == [0, 0, 0]
+    assert os.listdir(tmp_path) == ["run"]
+    assert Checkpoint(tmp_path / "run", {"steps": 9}).load(*fresh()) == 4
+
+
+def test_where_there_is_no_folder_nothing_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        save_weights(nn.Linear(3, 2), tmp_path / "nowhere" / "weights")
+
+
+def test_a_link_where_it_is_written_first_is_not_followed(tmp_path, monkeypatch):
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    (tmp_path / ".weights.part").symlink_to(precious)
-    with pytest.raises(OSError, match=r"\.weights\.part"):
+    monkeypatch.setattr(checkpoints.secrets, "token_hex", lambda size: "guessed")
+    (tmp_path / ".weights.guessed.part").symlink_to(precious)
+    with pytest.raises(FileExistsError, match=r"\.weights\.guessed\.part"):
         save_weights(nn.Linear(3, 2), tmp_path / "weights")
     assert precious.read_text() == "precious"
 
@@ -176,42 +211,3 @@ def test_a_link_to_itself_is_replaced(tmp_path):
     (tmp_path / "weights").symlink_to("weights")
     save_weights(nn.Linear(3, 2), tmp_path / "weights")
     load_weights(nn.Linear(3, 2), tmp_path / "weights")
-
-
-def test_a_flipped_bit_in_weights_is_refused(tmp_path):
-    path = tmp_path / "weights"
-    save_weights(nn.Linear(3, 2), path)
-    damaged = bytearray(path.read_bytes())
-    damaged[-1] ^= 1
-    path.write_bytes(damaged)
-    with pytest.raises(CheckpointError, match="is damaged: what it holds is not what was written"):
-        load_weights(nn.Linear(3, 2), path)
-
-
-@pytest.mark.parametrize(("mine", "theirs"), [({}, {"steps": 9}), ({"steps": 9, "decay": 0.5}, {"steps": 9})])
-def test_settings_that_only_one_of_two_runs_has_are_refused(tmp_path, mine, theirs):
-    model = nn.Linear(3, 2)
-    run = (model, nn.Linear(3, 2), torch.optim.Adam(model.parameters()), torch.Generator())
-    Checkpoint(tmp_path / "run", theirs).save(4, *run)
-    with pytest.raises(CheckpointError, match="of another run"):
-        Checkpoint(tmp_path / "run", mine).load(*run)
-
-
-def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
-    path, _, _ = saved_run(tmp_path)
-    monkeypatch.setattr("diffusion_notes.fitting.checkpoints._FORMAT", "diffusion_notes.training.3")
-    model = nn.Linear(3, 2)
-    with pytest.raises(CheckpointError, match="not a checkpoint of a training run"):
-        Checkpoint(path, {"steps": 9}).load(model, model, torch.optim.Adam(model.parameters()), torch.Generator())
-
-
-def test_tied_weights_are_saved_and_come_back(tmp_path):
-    def tied():
-        module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-        module[1].weight = module[0].weight
-        return module
-
-    first, second = tied(), tied()
-    save_weights(first, tmp_path / "tied")
-    load_weights(second, tmp_path / "tied")
-    assert torch.equal(first[1].weight, second[0].weight)

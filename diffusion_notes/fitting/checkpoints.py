@@ -1,32 +1,30 @@
 """Checkpoints that are whole or not there at all, and that are read without executing them.
 
-A checkpoint is one safetensors file: tensors, and a header of JSON with a digest of them all, so that no bit
-changes unseen. It is written beside its place, by one process at a time, and then moved there in one step, so
-that whenever a run is killed, the last good one survives.
+A checkpoint is one safetensors file: tensors, and a header of JSON with a digest of all, so that no bit changes
+unseen. It is written to a temporary file beside its place, brought to the disk, and moved to its place in one step:
+whenever a run is killed, the last good checkpoint survives. Each save has a temporary file of its own, so that
+several processes may save to one place without a lock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import secrets
 from pathlib import Path
-from typing import BinaryIO
-
-try:
-    import fcntl
-except ImportError:  # there is none on Windows, and no lock either
-    fcntl = None
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 from diffusion_notes._arguments.tensors import check_finite, check_has_values, check_tensor
-from diffusion_notes._arguments.values import check_integer, check_kind, checked_json
+from diffusion_notes._arguments.values import check_kind, checked_json
 
 __all__ = ["Checkpoint", "CheckpointError", "fingerprint", "load_weights", "save_weights"]
 
@@ -38,103 +36,79 @@ class CheckpointError(ValueError):
 
 
 class Checkpoint:
-    """The file a training run is saved to and resumed from.
+    """The file at ``path`` that a training run is saved to and resumed from.
 
-    Arguments:
-        path: where it is.
-        settings: what must be the same for the run to be the same run: JSON values by name.
-
-    Raises:
-        TypeError: ``path`` is not a path, or ``settings`` are not JSON.
-        FileNotFoundError: the directory of ``path`` does not exist.
+    The ``settings``, JSON values by name, say what must be the same for the run to be the same run. Raises a TypeError
+    unless they are JSON and ``path`` is a path, and a FileNotFoundError if its directory does not exist.
     """
 
     def __init__(self, path: str | Path, settings: dict) -> None:
         check_kind("path", path, (str, Path), "a path")
-        self.path, self.settings = Path(path), checked_json("settings", settings)
+        self.path = Path(path)
+        self.settings = checked_json("settings", settings)
         folder = Path(os.path.realpath(path)).parent  # where a link leads to, if it is one
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no directory {folder} to save a checkpoint in")
 
-    def save(
-        self, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator
-    ) -> None:
+    def save(self, step: int, model: nn.Module, average: nn.Module, optimizer: Optimizer, generator: Generator) -> None:
         """Write everything the next step depends on.
 
-        Raises:
-            TypeError: an argument is not what it should be.
-            ValueError: ``step`` is less than 1, or a value is not finite: the last good state stays.
-            OSError: the disk will not have it.
+        Raises a ValueError if a value is not finite, and an OSError if the disk is full: the last good state stays.
         """
-        check_integer("step", step, least=1)
-        _check_run(model, average, optimizer, generator)
-        header = {"format": _FORMAT, "step": step, "settings": self.settings}
-        tensors = _state(model, average, optimizer) | {"generator": generator.get_state()}
-        _write(self.path, tensors, header)
+        tensors = _state(model, average, optimizer.state_dict()["state"]) | {"generator": generator.get_state()}
+        _write(self.path, tensors, {"format": _FORMAT, "step": step, "settings": self.settings})
 
-    def load(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator) -> int:
+    def load(self, model: nn.Module, average: nn.Module, optimizer: Optimizer, generator: Generator) -> int:
         """Restore a run, and return how many steps it has taken: 0 if there is no file.
 
-        Nothing is restored unless all of the file fits.
-
-        Raises:
-            TypeError: an argument is not what it should be.
-            CheckpointError: the file is damaged, is no checkpoint, or is one of another run.
+        Raises a CheckpointError if the file is damaged, is no checkpoint, or is one of another run. Nothing is
+        restored unless all of it fits.
         """
-        _check_run(model, average, optimizer, generator)
+        _remove_leftovers(self.path)
         if not self.path.exists():
             return 0
         header, tensors = _read(self.path)
         if header.get("format") != _FORMAT:
             raise CheckpointError(f"{self.path} is not a checkpoint of a training run")
-        settings, step, random_state = header.get("settings"), header.get("step"), tensors.pop("generator", None)
-        if not isinstance(settings, dict) or not isinstance(step, int) or random_state is None:
-            raise CheckpointError(f"{self.path} is damaged: it lacks a part of a checkpoint")
-        for name in sorted(self.settings.keys() | settings.keys()):
-            if (theirs := settings.get(name)) != (mine := self.settings.get(name)):
+        for name in sorted(self.settings.keys() | header["settings"].keys()):
+            if (theirs := header["settings"].get(name)) != (mine := self.settings.get(name)):
                 raise CheckpointError(f"{self.path} is of another run: its {name} is {theirs!r}, not {mine!r}")
-        if not 0 < step <= self.settings.get("steps", step):
-            raise CheckpointError(f"{self.path} is damaged: it claims to be at step {step}")
-        if random_state.shape != generator.get_state().shape or random_state.dtype != torch.uint8:
+        random_state = tensors.pop("generator")
+        if random_state.shape != generator.get_state().shape:
             raise CheckpointError(f"{self.path} is of a run on another kind of device")
-        # Adam has no state before its first step, and never any for a parameter that is not used
-        for i, parameter in enumerate(model.parameters()):
-            if f"optimizer.{i}.step" in tensors:
-                optimizer.state[parameter] = {
-                    "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-                    "exp_avg": torch.zeros_like(parameter),
-                    "exp_avg_sq": torch.zeros_like(parameter),
-                }
-        try:
-            _restore(self.path, _state(model, average, optimizer), tensors)
-        except CheckpointError:
-            optimizer.state.clear()
-            raise
+        step = torch.zeros((), dtype=torch.float32)
+        moments = {  # Adam has none before its first step, and never any of a parameter that is not used
+            i: {"step": step.clone(), "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+            for i, p in enumerate(model.parameters())
+            if f"optimizer.{i}.step" in tensors
+        }
+        _restore(self.path, _state(model, average, moments), tensors)
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
         generator.set_state(random_state)
-        return step
+        return header["step"]
 
 
 def save_weights(module: nn.Module, path: str | Path, about: dict | None = None) -> None:
     """Write a module's parameters and buffers to a safetensors file, with ``about`` (JSON) in its header.
 
-    Raises:
-        TypeError: ``module`` is not a module, ``path`` no path, or ``about`` no dictionary of JSON.
-        ValueError, OSError: a value is not finite, or the file cannot be written. What is there stays.
+    Raises a TypeError for an argument of another kind, a ValueError if a value is not finite, and an OSError if the
+    file cannot be written. What is there stays.
     """
-    _check_weights(module, path)
-    about = {} if about is None else checked_json("about", about)
-    _write(Path(path), dict(module.state_dict()), {"format": "weights", "about": about})
+    check_kind("module", module, nn.Module, "a torch module")
+    check_kind("path", path, (str, Path), "a path")
+    header = {"format": "weights", "about": {} if about is None else checked_json("about", about)}
+    _remove_leftovers(Path(path))
+    _write(Path(path), module.state_dict(), header)
 
 
 def load_weights(module: nn.Module, path: str | Path) -> dict:
     """Read what :func:`save_weights` wrote into ``module``, and return what is said ``about`` it.
 
-    Raises:
-        TypeError: ``module`` is not a module, or ``path`` no path.
-        FileNotFoundError: there is no such file.
-        CheckpointError: the file is damaged, or is of a module of another shape. ``module`` is unchanged.
+    Raises a TypeError for an argument of another kind, a FileNotFoundError, and a CheckpointError if the file is
+    damaged or is of a module of another shape. ``module`` is then unchanged.
     """
-    _check_weights(module, path)
+    check_kind("module", module, nn.Module, "a torch module")
+    check_kind("path", path, (str, Path), "a path")
     header, tensors = _read(Path(path))
     _restore(Path(path), module.state_dict(), tensors)
     return header.get("about", {})
@@ -151,24 +125,11 @@ def fingerprint(data: Tensor) -> str:
     return hashlib.sha256(to_bytes({"data": data.detach().cpu().contiguous()})).hexdigest()[:32]
 
 
-def _check_weights(module: nn.Module, path: str | Path) -> None:
-    check_kind("module", module, nn.Module, "a torch module")
-    check_kind("path", path, (str, Path), "a path")
-
-
-def _check_run(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, generator: Generator) -> None:
-    check_kind("model", model, nn.Module, "a torch module")
-    check_kind("average", average, nn.Module, "a torch module")
-    check_kind("optimizer", optimizer, torch.optim.Optimizer, "a torch optimizer")
-    check_kind("generator", generator, Generator, "a torch.Generator")
-
-
-def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    state |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for i, parameter in enumerate(model.parameters()):
-        state |= {f"optimizer.{i}.{name}": tensor for name, tensor in optimizer.state[parameter].items()}
-    return state
+def _state(model: nn.Module, average: nn.Module, moments: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of a run by name; the moments are Adam's, by the number of their parameter."""
+    parts = {"model": model.state_dict(), "average": average.state_dict()}
+    parts |= {f"optimizer.{i}": moments[i] for i in moments}
+    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
 def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -177,10 +138,10 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
         name = min(mine.keys() ^ theirs.keys())
         raise CheckpointError(f"{path} is of another model: {name} is in {'it' if name in theirs else 'this one'} only")
     for name, tensor in theirs.items():
-        if tensor.shape != mine[name].shape or tensor.dtype != mine[name].dtype:
-            its, own = (f"{tuple(x.shape)} {x.dtype}" for x in (tensor, mine[name]))
+        its, own = (f"{tuple(x.shape)} {x.dtype}" for x in (tensor, mine[name]))
+        if its != own:
             raise CheckpointError(f"{path} is of another model: its {name} is {its}, this one's is {own}")
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if not tensor.isfinite().all():
             raise CheckpointError(f"{path} is damaged: its {name} is not finite")
     with torch.no_grad():
         for name, tensor in theirs.items():
@@ -188,6 +149,7 @@ def _restore(path: Path, mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
 
 
 def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    """The header and the tensors of a file, if they are those that were written."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if not path.is_file():
@@ -210,11 +172,12 @@ def _digest(header: dict, tensors: dict[str, Tensor]) -> str:
     whole = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        whole.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
+    """Put a file in its place in one step, or leave what is there."""
     for name, tensor in tensors.items():
         check_has_values(name, tensor)
         check_finite(name, tensor.cpu())  # or a run that went astray would take the place of its last good state
@@ -222,29 +185,25 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict) -> None:
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     said = json.dumps(header | {"digest": _digest(header, tensors)}, sort_keys=True)
     content = to_bytes(tensors, metadata={"diffusion_notes": said})
-    # one fixed name beside it, so that what a killed run leaves there is used again by the next
-    path = Path(os.path.realpath(path))
-    beside = path.with_name(f".{path.name}.part")
-    with _open_alone(beside) as file:
+    path = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+    while True:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
         try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+            with open(part, "xb") as file:  # which neither opens what is there nor follows a link
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            return os.replace(part, path)
+        except FileNotFoundError:  # a run that has just begun took it for a leftover
+            if not path.parent.is_dir():
+                raise
+        finally:
+            part.unlink(missing_ok=True)
 
 
-def _open_alone(path: Path) -> BinaryIO:
-    """Open an empty file for writing, when no other process writes there; a lock ends with its process."""
-    no_link = getattr(os, "O_NOFOLLOW", 0)  # nothing is written where a link may lead; Windows has no such flag
-    while True:  # not "wb", which would empty what another writes
-        file = open(path, "ab", opener=lambda name, flags: os.open(name, flags | no_link, 0o666))  # noqa: SIM115
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                file.truncate(0)
-                return file
-        file.close()  # another process has moved it to its place meanwhile
+def _remove_leftovers(path: Path) -> None:
+    """Remove what was left by processes killed while saving. One that is alive notices, and writes it again."""
+    path = Path(os.path.realpath(path))
+    for part in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 16}.part"):
+        with contextlib.suppress(OSError):  # another was faster; or, on Windows, writes it
+            part.unlink()
