@@ -21,7 +21,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from unittest import mock
 
-import invented_ladder_runs as ladder_runs
+import invented_ladder_runs as invented
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def table(x):
 LEVELS = best_levels.levels_between(10)
 DOUBTS = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
-MADE = ladder_runs.made_runs(seeds=2)
+MADE = invented.made_runs(seeds=2)
 
 
 # How those are called that the other table leaves out, since they take no tensor or are not about tensors.
@@ -143,7 +143,7 @@ MORE = {
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT),
-    "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, ladder_runs.SWITCHES),
+    "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, invented.SWITCHES),
     "hierarchical_vae.HierarchicalVAE": lambda x, t: hierarchical_vae.HierarchicalVAE([2, 1], std=0.1),
     "linear_gaussian.Affine": lambda x, t: linear_gaussian.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
     "linear_gaussian.LinearGaussianChain": lambda x, t: linear_chain(x),
@@ -454,7 +454,7 @@ WRONG = {
     ("explorables.Rungs", "runs"): [
         [], (), MADE + MADE, MADE[-1:], [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}],
     ],
-    ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": dict.fromkeys(ladder_runs.SWITCHES["VAE"])}],
+    ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": dict.fromkeys(invented.SWITCHES["VAE"])}],
     ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none", "parameters"],
     ("explorables.Rungs", "a"): ["GAN"], ("explorables.Rungs", "b"): ["diffusion, 128"],
     ("hierarchical_vae.HierarchicalVAE", "latents"): [[], [0], [1.0], [2, True]],
