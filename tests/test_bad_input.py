@@ -22,7 +22,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from unittest import mock
 
-import invented_ladder_runs
+import invented_ladder_runs as invented
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -73,15 +73,15 @@ def table(x):
 
 
 LEVELS = schedule.log_snr_levels(10)
-DOUBTS = 0.5 * (1 - LEVELS)
+MMSES = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
-MADE = invented_ladder_runs.made_runs(seeds=2)
+MADE = invented.made_runs(seeds=2)
 
 
 # How those are called that the other table leaves out, since they take no tensor or are not about tensors.
 MORE = {
-    "schedule.best_bound": lambda x, t: schedule.best_bound(LEVELS, DOUBTS, 1.0),
-    "schedule.best_schedule": lambda x, t: schedule.best_schedule(LEVELS, DOUBTS, 3, 1.0),
+    "schedule.best_bound": lambda x, t: schedule.best_bound(LEVELS, MMSES, 1.0),
+    "schedule.best_schedule": lambda x, t: schedule.best_schedule(LEVELS, MMSES, 3, 1.0),
     "schedule.mmse": lambda x, t: schedule.mmse(data.Clusters(), LEVELS),
     "schedule.log_snr_levels": lambda x, t: schedule.log_snr_levels(10),
     "data.Clusters": lambda x, t: data.Clusters(),
@@ -128,7 +128,7 @@ MORE = {
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT),
-    "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, invented_ladder_runs.SWITCHES),
+    "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, invented.SWITCHES),
     "hierarchical_vae.HierarchicalVAE": lambda x, t: hierarchical_vae.HierarchicalVAE([2, 1], std=0.1),
     "chains.Affine": lambda x, t: chains.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
     "chains.LinearGaussianChain": lambda x, t: linear_chain(x),
@@ -441,9 +441,9 @@ WRONG = {
     ("ddpm.DDPM", "objective"): ["bound"],
     ("ddpm.DDPM", "t_sampling"): ["evenly", True, 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("schedule.best_schedule", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2, LEVELS[None]],
-    ("schedule.best_schedule", "mmses"): [DOUBTS[1:], -DOUBTS, DOUBTS * math.inf],
+    ("schedule.best_schedule", "mmses"): [MMSES[1:], -MMSES, MMSES * math.inf],
     ("schedule.best_bound", "levels"): [LEVELS.flip(0)],
-    ("schedule.best_bound", "mmses"): [DOUBTS[1:], DOUBTS * 0],
+    ("schedule.best_bound", "mmses"): [MMSES[1:], MMSES * 0],
     ("schedule.mmse", "levels"): [1 - LEVELS, LEVELS * 0],
     ("data.Clusters.sample", "dtype"): [torch.long, float],
     ("ladder.LadderChain", "schedule"): [Schedule_10],
@@ -483,7 +483,7 @@ WRONG = {
     ("explorables.Rungs", "runs"): [
         [], (), MADE + MADE, MADE[-1:], [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}],
     ],
-    ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": dict.fromkeys(invented_ladder_runs.SWITCHES["VAE"])}],
+    ("explorables.Rungs", "switches"): [{}, {"VAE": 3}, {"VAE": {}}, {"VAE": dict.fromkeys(invented.SWITCHES["VAE"])}],
     ("explorables.Rungs", "data"): ["moons"], ("explorables.Rungs", "budget"): ["none", "parameters"],
     ("explorables.Rungs", "a"): ["GAN"], ("explorables.Rungs", "b"): ["diffusion, 128"],
     ("hierarchical_vae.HierarchicalVAE", "latents"): [[], [0], [1.0], [2, True]],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from killed_runs import KILLS, STAGES
+from killed_trainings import KILLS, STAGES
 from test_fitting_checkpoints import fresh, saved_run
 from test_fitting_loop import small_data, small_model
 from torch import nn
@@ -34,7 +34,7 @@ def own_disk(folder: Path, size: str) -> list[str]:
 @pytest.fixture(scope="module")
 def survived(tmp_path_factory) -> dict:
     """What came of the runs that were killed, starved of disk or in each other's way."""
-    folder = tmp_path_factory.mktemp("killed_runs")
+    folder = tmp_path_factory.mktemp("killed_trainings")
     disk = tmp_path_factory.mktemp("disk")
     before = own_disk(disk, "128k")
     command = [*before, sys.executable, SCRIPT, folder, *([disk] if before else [])]
