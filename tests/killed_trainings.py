@@ -1,6 +1,6 @@
 """Training runs that are killed, starved of disk or in each other's way: what test_fitting_survival.py looks at.
 
-``python killed_trainings.py FOLDER [DISK]`` plays them all, those that fill a disk in DISK, and prints what came of each.
+``python killed_trainings.py FOLDER [DISK]`` plays them all, those that fill a disk in DISK, and says what came of each.
 Each run is a fork, so that torch is imported once; the kills are SIGKILL.
 """
 
