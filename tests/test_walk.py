@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from copies import commit, copy_project
 from notebooks import ROOT
+from project_copies import commit, copy_project
 
 PAGES = ["README.md", "CONTRIBUTING.md"]
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+)(?: .*)?")
