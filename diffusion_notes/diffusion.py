@@ -137,15 +137,11 @@ class DiffusionChain(Chain, Protocol):
 
 @runtime_checkable
 class FixedVarianceChain(DiffusionChain, Protocol):
-    r"""A :class:`DiffusionChain` whose steps p have a variance that depends on t alone, as those of DDPM.
-
-    Attributes:
-        sigma_squared: the table of :math:`\sigma_t^2`, T + 1 values of which the first is not used.
-    """
+    """A :class:`DiffusionChain` whose steps p have a variance that depends on t alone, as those of DDPM."""
 
     @property
     def sigma_squared(self) -> Tensor:
-        r"""The table of :math:`\sigma_t^2`."""
+        r"""The table of :math:`\sigma_t^2`, T + 1 values of which the first is not used."""
 
 
 @dataclass(frozen=True)
