@@ -188,7 +188,7 @@ class LinearGaussianChain:
         return MultivariateNormal(mean[:, data:], covariance[data:, data:], validate_args=False)
 
     def exact_elbo(self, x: Tensor) -> Bound:
-        r"""The bound of :func:`~diffusion_notes.chains.protocol.elbo` with its expectation taken exactly, term by term."""
+        """The bound of :func:`~diffusion_notes.chains.protocol.elbo`, its expectation taken exactly, term by term."""
         self._check(x)
         mean = x
         covariance = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
