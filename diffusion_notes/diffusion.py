@@ -125,8 +125,7 @@ class ForwardProcess:
 class DiffusionChain(Chain, Protocol):
     r"""A :class:`~diffusion_notes.chains.protocol.Chain` whose q is a forward process, without parameters.
 
-    Attributes:
-        q: the forward process, of as many steps as the chain is long.
+    That is its ``q``, of as many steps as the chain is long.
     """
 
     q: ForwardProcess

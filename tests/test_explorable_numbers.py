@@ -89,8 +89,8 @@ def test_the_splits_of_two_layers_are_the_packages(x, a, c):
     p = [Affine.scalar(1.0, 0.5), Affine.scalar(a, math.sqrt(1 - a**2))]
     q = [Affine.scalar(0.8, math.sqrt(0.2)), Affine.scalar(c, math.sqrt(1 - c**2))]
     it = splits(LinearGaussianChain(p, q), torch.tensor([[x]], **exactly))
-    truth = {"logProb": it.log_prob, "bound": it.elbo}
-    truth |= {name: getattr(it, name) for name in ("turned", "printed", "repaired")}
+    truth = {"logProb": it.log_prob, "bound": it.elbo, "turned": it.posterior_form}
+    truth |= {"printed": it.printed, "repaired": it.repaired}
     assert found == {name: pytest.approx(value.item(), abs=1e-9) for name, value in truth.items()}
 
 
