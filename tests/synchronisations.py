@@ -1,4 +1,4 @@
-"""What would halt a GPU, counted without one."""
+"""What would synchronise with the device, counted without one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _METHODS = ("tolist", "numpy", "__array__")
 
 
 class Synchronisations(TorchDispatchMode):
-    """Counts what would halt a GPU: a value that Python looks at, and a shape that depends on values."""
+    """Counts what would: a value that Python looks at, and a shape that depends on values."""
 
     def __init__(self):
         super().__init__()
