@@ -51,7 +51,7 @@ from diffusion_notes import (
     vae,
 )
 from diffusion_notes.experiment import ladder_runs, results
-from diffusion_notes.notebook import diagrams, exercises, plotting
+from diffusion_notes.notebook import diagrams, exercises, plotting, tables
 
 FLAT = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2)
 
@@ -147,6 +147,7 @@ MORE = {
         lambda a: plotting.show_density(a, lambda z: z.square().sum(-1))
     ),
     "notebook.plotting.show_source": lambda x, t: plotting.show_source(plotting.plane),
+    "notebook.tables.Table": lambda x, t: tables.Table({"t": [1, 2]}, {"t": "d"}),
     "pretrained.swiss_roll_ddpm": lambda x, t: pretrained.swiss_roll_ddpm(),
     "pretrained.swiss_roll_hierarchical_vae": lambda x, t: pretrained.swiss_roll_hierarchical_vae("sharp"),
     "pretrained.swiss_roll_vae": lambda x, t: pretrained.swiss_roll_vae("guided"),
@@ -501,6 +502,8 @@ WRONG = {
     ("data.integrate_plane", "f"): [lambda x: x.sum(), lambda x: x[:1], lambda x: 1.0],
     ("notebook.plotting.show_density", "log_prob"): [lambda x: x, lambda x: 1.0],
     ("notebook.plotting.show_arrows", "field"): [lambda x: x[:, 0], lambda x: None],
+    ("notebook.tables.Table", "columns"): [{}, {"a": [1], "b": []}, [1]],
+    ("notebook.tables.Table", "formats"): [{"u": "d"}, {"t": "z"}, ["d"]],
     ("notebook.diagrams.Diagram", "nodes"): [{}, {"z": 1}, {"z": (0, 1)}],
     ("notebook.diagrams.Diagram", "edges"): [[("z", "x")], ["zx"], [("z", "x", "", "r")], [("z", "y", "", "p")]],
     ("notebook.diagrams.chain_diagram", "names"): [["x", 1], "xz"],

@@ -352,7 +352,7 @@ TAKE_NO_TENSOR = {
     "fitting.TrainingState", "fitting.default_device",
 }  # fmt: skip
 # These draw for a person, on the CPU by nature, or do not know torch at all.
-NOT_ABOUT_TENSORS = {"notebook.diagrams", "notebook.plotting", "explorables", "experiment.runs"}
+NOT_ABOUT_TENSORS = {"notebook.diagrams", "notebook.plotting", "notebook.tables", "explorables", "experiment.runs"}
 
 Schedule_10 = Schedule.linear(T=10)
 
