@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -25,12 +26,28 @@ from diffusion_notes._arguments.tensors import (
 )
 from diffusion_notes._arguments.values import check_kind, check_positive, describe
 
-__all__ = ["plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
+__all__ = ["COLOURS", "plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
+
+# one colour for one thing, in all chapters; Okabe and Ito's, which are told apart without red or without green too
+COLOURS = {
+    "data": "#0072B2",
+    "model": "#D55E00",
+    "exact": "#222222",
+    "posterior": "#009E73",
+    "prior": "#7A7A7A",
+    "bound": "#CC79A7",
+    "noise": "#56B4E9",
+    "baseline": "#8C6D1F",
+    "wrong": "#B2182B",
+}
 
 _STYLE: dict[Any, object] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": "medium",
+    "axes.prop_cycle": cycler(
+        color=[COLOURS[name] for name in ("data", "model", "posterior", "bound", "noise", "baseline", "exact")]
+    ),
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "font.size": 11,
