@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -157,9 +161,32 @@ def set_katex(node: Path) -> None:
     katex.RENDER_TIMEOUT = 60.0
     # the default prints what KaTeX does not understand in red, and warns nobody
     katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error"}
-    # Over a Unix socket the extension may call between the moment that the socket is there and the moment that node
-    # listens, and then gives up. Over a network socket, its way on Windows, it tries again.
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    if sys.platform != "win32":
+        katex.KaTeXServer.start_server_process = classmethod(start_katex)
+
+
+def start_katex(server: type, rundir: Path, timeout: float) -> tuple[subprocess.Popen, socket.socket]:
+    """Start KaTeX's server, and call it until it answers.
+
+    The extension's own way calls once, as soon as the socket is there, when the server may not listen yet. Its way for
+    Windows, a network socket, waits 40 ms at each of thousands of formulas, until the receipt for the length of the
+    message has come back.
+    """
+    path = rundir / "katex.sock"
+    process = subprocess.Popen(
+        server.build_command(socket=path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir
+    )
+    end = time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < end:
+        caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            caller.connect(str(path))
+            return process, caller
+        except (FileNotFoundError, ConnectionRefusedError):
+            caller.close()
+            time.sleep(0.01)
+    process.kill()
+    raise server.timeout_error(timeout)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
