@@ -1,6 +1,6 @@
 """The ladder from the VAE to DDPM: run what has not been run, and store the results with the package.
 
-    python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock]
+    python benchmarks/ladder.py [--rungs NAME ...] [--seeds K ...] [--clock] [--dry-run]
 
 Each run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was, and several
 processes may share it. A training that diverges is a run without a gap. With seeds that are not in the plan, nothing is
@@ -193,11 +193,17 @@ def again(name: str, seeds: list[int]) -> None:
         print(f"{data}, {budget}, {name}: gap {found}; stored {spans}", flush=True)
 
 
+def is_wanted(one: tuple[str, str, str, int, float], chosen: argparse.Namespace) -> bool:
+    """Whether a run of the plan is among those that were asked for."""
+    return one[2] in chosen.rungs and (chosen.seeds is None or one[3] in chosen.seeds)
+
+
 def main() -> None:
     """Run what is missing, or other seeds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rungs", nargs="*", default=list(RUNGS), choices=list(RUNGS), metavar="NAME")
     parser.add_argument("--clock", action="store_true", help="only measure how long the steps take")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
     parser.add_argument("--seeds", nargs="*", type=int, help="those of the plan, unless others are named")
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # the networks are small, and runs may stand side by side
@@ -208,14 +214,18 @@ def main() -> None:
         gather()
         return
     known = stored_runs()
+    others = [seed for seed in chosen.seeds or () if seed not in SEEDS["time"]]
+    missing = [one for one in planned() if is_wanted(one, chosen) and key(*one) not in known]
+    if chosen.dry_run:
+        again_too = [key(*one, seed) for one in PLAN if one[2] in chosen.rungs for seed in others]
+        print("\n".join([*(key(*one) for one in missing), *again_too]) or "nothing is missing")
+        return
     runs = Runs(RUNS)
-    for one in planned():
-        wanted = one[2] in chosen.rungs and (chosen.seeds is None or one[3] in chosen.seeds)
-        if wanted and key(*one) not in known and runs.once(key(*one), run, *one):
+    for one in missing:
+        if runs.once(key(*one), run, *one):
             print(key(*one), flush=True)
     if runs:
         gather()
-    others = [seed for seed in chosen.seeds or () if seed not in SEEDS["time"]]
     for name in chosen.rungs if others else ():
         again(name, others)
 

@@ -372,6 +372,25 @@ def test_other_seeds_are_compared_and_not_stored(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("_elsewhere")
+def test_a_dry_run_says_what_would_be_run_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ladder, "run", lambda *one: pytest.fail("it was run"))
+    (tmp_path / "ladder.json").write_text(
+        json.dumps({"runs": [{"data": "clusters", "budget": "time", "rung": "VAE", "seed": 0, "gap": 0.5}]})
+    )
+    said = {}
+    for seed in ("0", "1", "20"):
+        monkeypatch.setattr(sys, "argv", ["ladder.py", "--rungs", "VAE", "--seeds", seed, "--dry-run"])
+        ladder.main()
+        said[seed] = capsys.readouterr().out.splitlines()
+    planned = [one for one in ladder.planned() if one[2] == "VAE"]
+    stored = ladder.key("clusters", "time", "VAE", 0)
+    assert said["0"] == [ladder.key(*one) for one in planned if one[3] == 0 and ladder.key(*one) != stored]
+    assert said["1"] == [ladder.key(*one) for one in planned if one[3] == 1]
+    assert said["20"] == [ladder.key(*one, 20) for one in ladder.PLAN if one[2] == "VAE"]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("_elsewhere")
 def test_a_run_that_names_no_rate_had_the_one_of_all(tmp_path):
     old = {"data": "clusters", "budget": "time", "rung": "VAE", "seed": 0, "gap": 0.1}
     (tmp_path / "ladder.json").write_text(json.dumps({"runs": [old, old | {"learning rate": 0.03}]}))

@@ -21,6 +21,10 @@ COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+)(?: .*)?")
 INSTEAD = [
     (r"\bmake (?=[a-z])", "make --dry-run "),  # it takes minutes, and `make test` would run this; the rest is tested
     (r"jupyter lab .*", "jupyter lab --version"),  # it is a server, and does not end
+    (
+        r"(ladder\.py .*)",
+        r"\1 --dry-run",
+    ),  # it trains for a minute, and has tests of its own
     (r"pretrained NAME$", "pretrained --help"),  # it trains for minutes; NAME is the reader's to choose
 ]
 
