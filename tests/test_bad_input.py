@@ -474,6 +474,7 @@ WRONG = {
     ("equations.Page", "context"): ["gan"],
     ("notebook.exercises.check_line", "chapter"): ["gan"],
     ("notebook.exercises.check_line", "without"): [(1,), "x"],
+    ("notebook.exercises.check_line", "must_contain"): [(1,), "x"],
     ("explorables.Particles", "labels"): [["a"], ["a", 1]],
     ("explorables.Particles", "frames"): [np.full((2, 3, 2), math.nan), np.zeros((1, 3, 2)), np.zeros((2, 3, 3))],
     ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf)],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from diffusion_notes.equations import Report
+from diffusion_notes.notebook import exercises
 from diffusion_notes.notebook.exercises import check, check_line
 
 table = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
@@ -49,21 +53,54 @@ def test_right(told, answer, expected):
     assert told(answer, expected) == "Right.\n"
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected", "difference"),
-    [
-        (0.25, 0.5, "0.25"),
-        (-0.5, 0.5, "1"),
-        (0.5 + 1e-5, 0.5, "1e-05"),
-        (table + torch.tensor([[0.0, -3.0], [0.0, 2.0]]), table, "3"),
-        (torch.tensor(0.2, requires_grad=True), 0.5, "0.3"),
-        (math.nan, 0.5, "nan"),
-        (torch.tensor([0.5, math.nan]), torch.tensor([0.5, 0.5]), "nan"),
-        (math.inf, 0.5, "inf"),
-    ],
-)
-def test_not_yet(told, answer, expected, difference):
-    assert told(answer, expected) == f"Not yet: the largest difference is {difference}.\n"
+HINTS = [
+    (-0.5, 0.5, "the size is right, the sign is not."),
+    (0.25, 0.5, "it is off by a simple factor, such as 2 or π."),
+    (math.pi * 0.7, 0.7, "it is off by a simple factor, such as 2 or π."),
+    (0.3 / math.log(2), 0.3, "it is right in bits; the book counts in nats."),
+    (1 / 0.3, 0.3, "it is upside down, one over the right answer."),
+    (0.09, 0.3, "a square or a root is missing, or is one too many."),
+    (math.sqrt(0.3), 0.3, "a square or a root is missing, or is one too many."),
+    (0.5 + 5e-6, 0.5, "it is close, but not close enough."),
+    (0.6, 0.5, "it is too large."),
+    (-0.6, -0.5, "it is too large in size."),
+    (0.0, 0.5, "it is too small."),
+    (0.1, 0.0, "it is too large."),
+    (-3.0, 0.5, "it has the wrong sign."),
+    (6e5, 0.5, "it is too large, by about 6 orders of magnitude."),
+    (0.07, 0.5, "it is too small, by about 1 order of magnitude."),
+    (math.nan, 0.5, "it is not finite."),
+    (math.inf, 0.5, "it is not finite."),
+    (-table, table, "the size is right, the sign is not."),
+    (1.3 * table, table, "all entries are off by the same factor."),
+    (
+        table + torch.tensor([[0.0, -3.0], [0.0, 2.0]]),
+        table,
+        "2 of 4 entries are right; the first of the others has the wrong sign.",
+    ),
+    (table + 1, table, "0 of 4 entries are right; the first of the others is too large."),
+    (torch.tensor([0.5, math.nan]), torch.tensor([0.5, 0.5]), "it is not finite."),
+    (torch.tensor(0.2, requires_grad=True), 0.5, "it is too small."),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected", "hint"), HINTS)
+def test_what_is_wrong_is_hinted_at(told, answer, expected, hint):
+    assert told(answer, expected) == f"Not yet: {hint}\n"
+
+
+@pytest.mark.parametrize("answer", [100, 1e6])
+def test_how_far_off_a_large_number_is_does_not_saturate(told, answer):
+    assert told(answer, 3.3e12, 0.01, relative=True).startswith("Not yet: it is too small, by about")
+
+
+def test_a_relative_tolerance_is_a_part_of_what_is_expected(told):
+    assert told(1010.0, 1000.0, 0.01, relative=True) == "Right.\n"
+    assert told(1011.0, 1000.0, 0.01, relative=True).startswith("Not yet")
+
+
+def test_where_much_is_allowed_no_rule_is_guessed(told):
+    assert told(0.55, 1.0, tolerance=0.1) == "Not yet: it is close, but not close enough.\n"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +202,7 @@ def test_a_wrong_line_is_not_right_and_its_report_says_why(answer, capsys):
     report = check_line(answer, MEAN, "ddpm")
     assert isinstance(report, Report)
     assert not report
-    assert capsys.readouterr().out == "Not yet.\n"
+    assert capsys.readouterr().out.startswith("Not yet")
 
 
 @pytest.mark.parametrize(
@@ -190,3 +227,110 @@ def test_bad_input_to_a_line_is_named():
         check_line("x_t", 1, "ddpm")
     with pytest.raises(TypeError, match="without must be a tuple of strings, got str 'x_t'"):
         check_line("x_t", MEAN, "ddpm", without="x_t")
+
+
+STEP = {"left": r"q(x_t \mid x_{t-1})", "chapter": "diffusion", "must_contain": (r"q(x_{t-1} \mid x_t, x_0)",)}
+GAP = {"left": r"\mathbb{E}_{q(x_0)} \bigl[ -\mathcal{L}(x_0) \bigr] - H(q)", "chapter": "ddpm"}
+FORMS = {"without": (r"D_{KL}", r"\mathcal{L}"), "must_contain": (r"\mathbb{E}",)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "words"),
+    [
+        (
+            r"\frac{q(x_{t-1} \mid x_t)\, q(x_t)}{q(x_{t-1})}",
+            STEP,
+            r"it holds, but without q(x_{t-1} \mid x_t, x_0) it does not answer the question.",
+        ),
+        (r"q(x_t)", STEP, r"q(x_{t-1} \mid x_t, x_0) is not in it."),
+        (
+            r"-\mathbb{E}_{q(x_0)} \bigl[ \mathcal{L}(x_0) \bigr] - H(q)",
+            GAP,
+            "it holds, but is the left side, arranged differently.",
+        ),
+        (r"D_{KL}(q(x_{0:T}) \Vert p_\theta(x_{0:T}))", GAP | FORMS, r"it is to be written without D_{KL}."),
+    ],
+)
+def test_a_line_that_dodges_the_question_is_not_right(answer, asked, words, capsys):
+    assert check_line(answer, **asked) is None
+    assert capsys.readouterr().out == f"Not yet: {words}\n"
+
+
+def test_a_line_that_answers_it_is_right(capsys):
+    assert check_line(r"\frac{q(x_{t-1} \mid x_t, x_0) q(x_t \mid x_0)}{q(x_{t-1} \mid x_0)}", **STEP)
+    path = r"\mathbb{E}_q \bigl[ \log q(x_0) + \log q(x_{1:T} \mid x_0) - \log p_\theta(x_{0:T}) \bigr]"
+    assert check_line(path, **GAP | FORMS)
+    assert capsys.readouterr().out == "Right.\nRight.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "hint"),
+    [
+        (
+            r"\frac{q(x_{t-1} \mid x_t, x_0)\, q(x_t)}{q(x_{t-1} \mid x_0)}",
+            STEP,
+            "a condition is missing in one of the densities.",
+        ),
+        (r"x_t + x_0", {"left": r"x_t - x_0", "chapter": "ddpm"}, "one sign in it is wrong."),
+        (r"x_0 - x_t", {"left": r"x_t - x_0", "chapter": "ddpm"}, "the whole of it has the wrong sign."),
+        (r"\bar\alpha_{t-1} \alpha_t / 2", {"left": r"\bar\alpha_t", "chapter": "ddpm"}, "a factor is missing"),
+        (r"\bar\alpha_{t-1} \alpha_{t-1}", {"left": r"\bar\alpha_t", "chapter": "ddpm"}, "one index in it is wrong."),
+        (r"x_t", {"left": r"\tilde\mu_t", "chapter": "ddpm"}, "the two sides differ."),
+    ],
+)
+def test_a_hint_comes_before_the_counterexample(answer, asked, hint, capsys):
+    report = check_line(answer, **asked)
+    assert capsys.readouterr().out.startswith(f"Not yet: {hint}")
+    assert "in one world" in str(report)
+    assert "in one world" not in repr(report)
+    folded = report._repr_markdown_()
+    assert folded.startswith("<details>\n<summary>")
+    assert folded.index("</summary>\n\n") < folded.index("in one world")
+
+
+def test_every_kind_of_change_has_its_hint():
+    assert {kind for kind, _, _ in exercises.CHANGES} == set(exercises.REPAIRS)
+
+
+# A question in the page
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would store with the cell."""
+    shown = []
+    monkeypatch.setattr(exercises, "get_ipython", object)
+    monkeypatch.setattr(exercises, "display", lambda output: shown.append(output.data))
+    return shown
+
+
+def test_a_question_is_stored_for_the_page_and_does_not_show_its_answer(told, shown):
+    assert (
+        told(..., 0.123, 0.01, question="How much < is it?") == "Replace ... by your answer and run the cell again.\n"
+    )
+    (html,) = shown
+    assert html.startswith("<form data-question=")
+    assert " hidden>" in html
+    assert "<p>How much &lt; is it?</p>" in html
+    assert "0.123" not in html
+    hidden = re.search('data-question="(.*?)"', html)[1]
+    assert json.loads(base64.b64decode(hidden)) == {"expected": [0.123], "tolerance": 0.01, "relative": False}
+
+
+def test_several_numbers_have_names(told, shown):
+    told(..., table[0], question="Which?", entries=("mean", "variance"))
+    assert shown[0].count("<span>") == 2
+
+
+def test_without_a_question_or_a_kernel_nothing_is_stored(told, shown, monkeypatch):
+    told(..., 0.5)
+    monkeypatch.setattr(exercises, "get_ipython", lambda: None)
+    told(..., 0.5, question="Which?")
+    assert shown == []
+
+
+def test_a_question_has_few_numbers_and_a_name_for_each():
+    with pytest.raises(ValueError, match="question must have at most 6 numbers as its answer, got 7"):
+        check(..., torch.ones(7), question="Which?")
+    with pytest.raises(ValueError, match="entries must be one for each of 2 numbers, got 1"):
+        check(..., torch.ones(2), question="Which?", entries=("mean",))
