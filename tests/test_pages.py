@@ -17,7 +17,7 @@ from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, ope
 from fontTools.ttLib import TTFont
 from notebooks import NOTEBOOKS, markdown
 
-TAGS = {path.stem: re.findall(r"\\tag\{(\w+)\}", markdown(path)) for path in NOTEBOOKS}
+TAGS = {path.stem: re.findall(r"\\tag\{([\w.]+)\}", markdown(path)) for path in NOTEBOOKS}
 MOVED = {
     "intro": ["particles"],
     "vae": ["gap"],
@@ -176,10 +176,11 @@ def test_paper_is_light_whole_and_without_sidebars(page):
     assert page.locator("h1").first.is_visible()
     for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".prev-next-footer"):
         assert not page.locator(part).locator("visible=true").count()
-    assert not page.locator("details:not([open])").count()
+    assert not page.locator("details:not([open], .code)").count()
+    assert not page.locator("details.code:not([open])").locator("visible=true").count()
     page.emulate_media(color_scheme="dark", media="screen")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-    assert not page.locator("article details[open]").count()
+    assert not page.locator("article details[open]:not(.code)").count()
     page.emulate_media(color_scheme="light", media="null")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
 

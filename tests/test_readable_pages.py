@@ -65,7 +65,7 @@ def test_a_printed_page_is_what_paper_shows(visit):
     page = visit("vae", color_scheme="dark")
     page.evaluate(
         """window.seen = []; new MutationObserver(() => seen.push(
-             [document.documentElement.dataset.theme, document.querySelectorAll("details:not([open])").length]))
+             [document.documentElement.dataset.theme, document.querySelectorAll("details:not([open], .code)").length]))
            .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] })"""
     )
     assert len(page.pdf()) > 100_000
@@ -100,6 +100,7 @@ def test_the_sidebars_open_on_a_phone(visit):
 
 def test_code_can_be_copied(visit, server):
     page = visit("vae", server.url, permissions=["clipboard-read", "clipboard-write"])
+    page.locator("details.code > summary").first.click()
     page.locator("div.highlight").first.hover()
     page.locator("button.copybtn").first.click()
     assert "import torch" in page.evaluate("navigator.clipboard.readText()")

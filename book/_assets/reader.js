@@ -1,5 +1,5 @@
 // A box that scrolls sideways can be reached with the keyboard; one that does not is no stop on the way.
-const boxes = document.querySelectorAll("div.math, .bd-article table, dt.sig");
+const boxes = document.querySelectorAll("div.math, .bd-article :is(table, .pst-scrollable-table-container), dt.sig");
 const update = () => {
   const wide = [...boxes].map((box) => box.scrollWidth > box.clientWidth);
   boxes.forEach((box, i) => (wide[i] ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex")));
@@ -13,12 +13,12 @@ addEventListener("load", later);
 addEventListener("resize", later);
 addEventListener("toggle", later, true); // what was folded away had no width
 
-// On paper everything is light, and nothing is folded away.
+// On paper everything is light, and nothing is folded away but code, which is left out.
 const root = document.documentElement;
 let folded = [], theme;
 matchMedia("print").addEventListener("change", ({ matches: printing }) => {
   if (printing) {
-    folded = [...document.querySelectorAll("details:not([open])")];
+    folded = [...document.querySelectorAll("details:not([open], .code)")];
     theme = root.dataset.theme;
   }
   folded.forEach((details) => (details.open = printing));

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from cycler import cycler
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -132,8 +133,23 @@ def _values(name: str, x: Tensor) -> Tensor:
     return x
 
 
+class _Source:
+    """Source code: text for the regression test, and a highlighted block under a heading where Markdown is shown."""
+
+    def __init__(self, name: str, code: str) -> None:
+        self.name = name
+        self.code = code
+
+    def __repr__(self) -> str:
+        return self.code
+
+    def _repr_markdown_(self) -> str:
+        """The page of the book folds away what begins like this."""
+        return f"Source of `{self.name}`\n\n```python\n{self.code}\n```"
+
+
 def show_source(function: Callable) -> None:
-    """Print a function as it stands in the package, without its docstring: the page never has a copy of it."""
+    """Show a function as it stands in the package, without its docstring: the page never has a copy of it."""
     if not (inspect.isroutine(function) or inspect.isclass(function)) or inspect.isbuiltin(function):
         raise TypeError(f"function must be one written in Python, got {describe(function)}")
     if getattr(function, "__name__", "") == "<lambda>":  # its lines are a part of something else
@@ -142,4 +158,5 @@ def show_source(function: Callable) -> None:
     definition = ast.parse("\n".join(lines)).body[0]
     if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(definition):
         del lines[definition.body[0].lineno - 1 : definition.body[0].end_lineno]
-    print("\n".join(lines))
+    name = getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
+    display(_Source(name, "\n".join(lines)))

@@ -1,0 +1,199 @@
+"""Code cells as a reader wants them: the code folded away under what it computes, and what it shows with a caption.
+
+A cell's first line is a comment, the label of its fold. What it prints as plain text is folded away with the code;
+its figures, explorables and tables stay, and get a number and a caption from the cell's metadata, ``mystnb.figure``.
+A cell tagged ``open`` or ``exercise`` stands open; of one tagged ``show-output`` only the code is folded away.
+"""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.writers.html5 import HTML5Translator
+
+LOGGER = logging.getLogger(__name__)
+OPEN = {"open", "exercise"}
+SOURCE = "Source of "  # how the output of show_source begins
+
+
+class Fold(nodes.General, nodes.Element):
+    """What can be folded away, ``<details>``; it is ``open`` or not."""
+
+
+class FoldLabel(nodes.General, nodes.TextElement):
+    """What is seen of it then, ``<summary>``."""
+
+
+class TableFigure(nodes.figure):
+    """A table with a caption; tables have numbers of their own."""
+
+
+def visit_fold(self: HTML5Translator, node: Fold) -> None:
+    is_open = {"open": "open"} if node["open"] else {}
+    self.body.append(self.starttag(node, "details", CLASS="code", **is_open))
+
+
+def depart_fold(self: HTML5Translator, node: Fold) -> None:
+    self.body.append("</details>\n")
+
+
+def visit_label(self: HTML5Translator, node: FoldLabel) -> None:
+    self.body.append(self.starttag(node, "summary", ""))
+
+
+def depart_label(self: HTML5Translator, node: FoldLabel) -> None:
+    self.body.append("</summary>\n")
+
+
+def visit_table_figure(self: HTML5Translator, node: TableFigure) -> None:
+    self.visit_figure(node)
+
+
+def depart_table_figure(self: HTML5Translator, node: TableFigure) -> None:
+    self.depart_figure(node)
+
+
+def is_element(node: nodes.Node, kind: str) -> bool:
+    """Whether a node is what myst-nb calls so."""
+    return isinstance(node, nodes.container) and node.get("nb_element") == kind
+
+
+def fold(label: list[nodes.Node], contents: list[nodes.Node], is_open: bool) -> Fold:
+    """Contents that can be folded away under a label."""
+    return Fold("", FoldLabel("", "", *label), *contents, open=is_open)
+
+
+def split_label(code: str) -> tuple[str, str]:
+    """The label that a cell's first line is, or nothing, and the code without it."""
+    first, _, rest = code.partition("\n")
+    if not first.startswith("# "):
+        return "", code
+    return first.removeprefix("# ").strip(), rest.lstrip("\n")
+
+
+def contents_of(bundle: nodes.container) -> dict[str, nodes.container]:
+    """An output in all its forms, by their MIME types."""
+    return {form["mime_type"]: form for form in bundle if isinstance(form, nodes.container)}
+
+
+def bundle_in(output: nodes.Node) -> nodes.container | None:
+    """What a cell has displayed, in all its forms; a caption may already be around it."""
+    if is_element(output, "mime_bundle"):
+        return output
+    if isinstance(output, nodes.figure):
+        return next((child for child in output if is_element(child, "mime_bundle")), None)
+    return None
+
+
+def is_plain_text(output: nodes.Node) -> bool:
+    """Whether a cell has printed this, or it has no other form than text."""
+    bundle = bundle_in(output)
+    return isinstance(output, nodes.literal_block) if bundle is None else set(contents_of(bundle)) == {"text/plain"}
+
+
+def listing(output: nodes.Node) -> list[nodes.Node] | None:
+    """The heading and the code that ``show_source`` displays; of anything else nothing."""
+    bundle = bundle_in(output)
+    forms = contents_of(bundle) if bundle is not None else {}
+    parts = list(forms.get("text/markdown", ()))
+    if len(parts) == 2 and parts[0].astext().startswith(SOURCE) and isinstance(parts[1], nodes.literal_block):
+        return parts
+    return None
+
+
+class FoldCells(SphinxTransform):
+    """Fold the code of all cells, and what it prints."""
+
+    default_priority = 850  # before links are resolved: a figure is something to link to
+
+    def apply(self, **kwargs: object) -> None:
+        """Fold those of this document."""
+        for cell in list(self.document.findall(lambda node: is_element(node, "cell_code"))):
+            self.fold(cell)
+
+    def fold(self, cell: nodes.container) -> None:
+        """Put code and printed text into a fold, each listing into another, and leave the rest below."""
+        tags = set(cell["cell_metadata"].get("tags", ()))
+        is_open = bool(tags & OPEN)
+        source = [child for child in cell if is_element(child, "cell_code_source")]
+        outputs = [output for child in cell if is_element(child, "cell_code_output") for output in child]
+        listings = [parts for output in outputs if (parts := listing(output))]
+        printed = [output for output in outputs if is_plain_text(output)]
+        shown = [output for output in outputs if not is_plain_text(output) and not listing(output)]
+        if "show-output" in tags:
+            printed, shown = [], [output for output in outputs if not listing(output)]
+        label = self.take_label(cell, source)
+        if listings and not printed and not shown:
+            source = []  # nothing but calls of show_source: what is read is what they show
+        printed = [nodes.container("", *printed, classes=["cell_output"])] if printed else []
+        shown = [nodes.container("", *shown, classes=["cell_output"])] if shown else []
+        cell.clear()
+        if source or printed:
+            cell += fold([nodes.Text(label)], [*source, *printed], is_open)
+        for heading, code in listings:
+            code["language"] = "ipython3"
+            cell += fold(heading.children, [nodes.container("", code, classes=["cell_input"])], is_open)
+        cell += shown
+
+    def take_label(self, cell: nodes.container, source: list[nodes.container]) -> str:
+        """The label of a cell, which is then not in its code any more."""
+        for block in (block for part in source for block in part.findall(nodes.literal_block)):
+            label, code = split_label(block.astext())
+            if label:
+                block.rawsource = code
+                block.children = [nodes.Text(code)]
+                block[0].parent = block
+                return label
+        return "Code"
+
+
+class Captions(SphinxTransform):
+    """Give what has a caption its kind, and let pages link to it."""
+
+    default_priority = 860  # after the folds, before links are resolved
+
+    def apply(self, **kwargs: object) -> None:
+        """Find those of this document."""
+        slugs = dict(getattr(self.document, "myst_slugs", {}))
+        for cell in self.document.findall(lambda node: is_element(node, "cell_code")):
+            for figure in list(cell.findall(nodes.figure)):
+                if (bundle := bundle_in(figure)) is None:
+                    continue
+                figure = self.of_its_kind(figure, bundle)
+                for name in figure["ids"]:
+                    slugs[name] = (figure.line or 0, name, figure[-1].astext())
+        self.document.myst_slugs = slugs  # type: ignore[attr-defined]  # MyST's own
+        self.env.metadata[self.env.docname]["myst_slugs"] = slugs
+
+    def of_its_kind(self, figure: nodes.figure, bundle: nodes.container) -> nodes.figure:
+        """A table's figure becomes one that is counted among tables; others stay."""
+        forms = contents_of(bundle)
+        if not list(forms.get("text/markdown", nodes.container()).findall(nodes.table)):
+            figure["classes"].append("explorable" if "text/html" in forms else "picture")
+            return figure
+        figure["classes"].append("table-figure")
+        table = TableFigure("", *figure.children, **figure.attributes)
+        table.source, table.line = figure.source, figure.line
+        figure.replace_self(table)
+        for name in table["ids"]:
+            self.document.ids[name] = table
+        return table
+
+
+def title_of(node: TableFigure) -> str | None:
+    """The caption of a table, as Sphinx wants to know it."""
+    return next((child.astext() for child in node if isinstance(child, nodes.caption)), None)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Add all this to Sphinx."""
+    app.add_node(Fold, html=(visit_fold, depart_fold))
+    app.add_node(FoldLabel, html=(visit_label, depart_label))
+    app.add_enumerable_node(TableFigure, "table", title_of, html=(visit_table_figure, depart_table_figure))
+    app.add_transform(FoldCells)
+    app.add_transform(Captions)
+    app.add_css_file("cells.css")
+    app.add_js_file("cells.js", loading_method="defer")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
