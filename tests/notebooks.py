@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import nbformat
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+
+
+def chapter_numbers() -> dict[str, str]:
+    """The number of each chapter, a letter for an appendix, by the name of its notebook: as the book counts them."""
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+    counted = {"numerical": count(1), "alphaupper": iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
+    return {
+        chapter["file"].removeprefix("book/"): str(next(counted[part.get("style", "numerical")]))
+        for part in parts
+        if part.get("numbered")
+        for chapter in part["chapters"]
+    }
+
+
+NUMBERS = chapter_numbers()
 
 
 def read(path: Path) -> nbformat.NotebookNode:

@@ -8,12 +8,18 @@ import sys
 
 import nbformat
 import pytest
-from notebooks import NOTEBOOKS, ROOT, code_cells, markdown, printed, read
+from notebooks import NOTEBOOKS, NUMBERS, ROOT, code_cells, markdown, printed, read
 
 NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
 # Numbers that are no results: indices, exponents and the dimension of the plane. Years and the
 # numbers of equations are recognised by where they stand.
 STRUCTURE = {"0", "1", "2"}
+
+
+def is_of_the_second_edition(path) -> bool:
+    """Whether its equations carry the number of their chapter."""
+    return bool(re.search(r"\\tag\{\w+\.", markdown(path)))
+
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -24,7 +30,9 @@ def prose(text: str) -> str:
     text = re.sub(r"```.*?```|`[^`]*`", " ", text, flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", " ", text)
     text = re.sub(r"\]\([^)]*\)", "]", text)
-    text = re.sub(r"\[?[Ee]quations? \(\d+\)|^### Exercise \d+$", " ", text, flags=re.MULTILINE)
+    ours = r"\(\w+\.\d+\)"  # of a chapter; those of a paper have one number
+    text = re.sub(rf"[Ee]quations? (?:\(\d+\)|{ours}(?:(?:,|,? and| to) {ours})*)", " ", text)
+    text = re.sub(r"^### Exercise \d+$", " ", text, flags=re.MULTILINE)
     text = re.sub(r"\((19|20)\d\d\)|, (19|20)\d\d(?=[\])])", " ", text)
     return re.sub(r"\\t?frac\{?\w+\}?\{?\w+\}?|\\[a-zA-Z]+", " ", text)
 
@@ -37,8 +45,11 @@ def unprinted(text: str, output: str) -> set[str]:
 
 @each_notebook
 def test_every_number_in_the_prose_is_printed_by_a_cell(path):
-    alts = [c.metadata["mystnb"]["image"]["alt"] for c in code_cells(path) if "mystnb" in c.metadata]
-    assert unprinted("\n\n".join([markdown(path), *alts]), printed(path)) == set()
+    shown = [cell.metadata.get("mystnb", {}) for cell in code_cells(path)]
+    words = [
+        each[kind][key] for kind, key in (("image", "alt"), ("figure", "caption")) for each in shown if kind in each
+    ]
+    assert unprinted("\n\n".join([markdown(path), *words]), printed(path)) == set()
 
 
 def test_the_search_for_numbers_finds_them():
@@ -47,6 +58,7 @@ def test_the_search_for_numbers_finds_them():
     assert unprinted(text, "50, 0.6123, 1234, 10") == {"0.61"}
     assert unprinted("It fell by 0.5 to 3.25.", "0.55 3.2") == {"0.5", "3.25"}
     assert unprinted("[See 5](#six6) and 4x", "") == {"5"}
+    assert unprinted("Equations (2.3), (2.4) and (A.1), [equation (7.12)](#eq-7-12) and 8.5", "") == {"8.5"}
 
 
 @each_notebook
@@ -93,19 +105,64 @@ def test_it_reads_well_raw(path):
 
 @each_notebook
 def test_equations_are_numbered_in_order_and_can_be_linked_to(path):
-    """Where some carry the numbers of the post, the others carry letters; each kind is in order."""
-    pattern = r'<a id="eq-(\w+)"></a>\n\n\$\$(?:(?!\$\$).)*?\\tag\{(\w+)\}\n?\$\$'
+    """The number of the chapter, and then 1, 2, 3."""
+    pattern = r'<a id="eq-([\w-]+)"></a>\n\n\$\$(?:(?!\$\$).)*?\\tag\{([\w.]+)\}\n?\$\$'
     tagged = re.findall(pattern, markdown(path), re.DOTALL)
     assert len(tagged) == markdown(path).count(r"\tag{")
-    assert all(anchor == tag for anchor, tag in tagged)
+    assert all(anchor == tag.replace(".", "-") for anchor, tag in tagged)
+    for text, anchor in re.findall(r"\[([^\]]*)\]\([\w.]*#eq-([\w-]+)\)", markdown(path)):
+        name = f"equation ({anchor.replace('-', '.')})"
+        assert name.lower() in text.lower()  # the anchor is dead on Colab, so the words must do
+    if not is_of_the_second_edition(path):
+        return check_numbers_of_the_first_edition(tagged)
+    assert [tag for _, tag in tagged] == [f"{NUMBERS[path.stem]}.{i}" for i in range(1, len(tagged) + 1)]
+
+
+def check_numbers_of_the_first_edition(tagged: list[tuple[str, str]]) -> None:
     numbers = [int(tag) for _, tag in tagged if tag.isdigit()]
     letters = [tag for _, tag in tagged if not tag.isdigit()]
     first = numbers[0] if numbers else 1  # the page of measurements has no equation
     assert numbers == list(range(first, first + len(numbers)))
     assert first == 1 or letters
     assert letters == list("abcdefghijklmnopqrstuvwxyz"[: len(letters)])
-    for text, tag in re.findall(r"\[([^\]]*)\]\([\w.]*#eq-(\w+)\)", markdown(path)):
-        assert f"equation ({tag})" in text.lower()  # the anchor is dead on Colab, so the words must do
+
+
+def displayed(cell) -> set[str]:
+    """What a cell shows beside printed text: the MIME types of its pictures, explorables and tables."""
+    kinds = {"image/png", "image/svg+xml", "text/html", "text/markdown"}
+    return kinds & {kind for output in cell.outputs for kind in output.get("data", ())}
+
+
+LABEL = re.compile(r"# \S.{0,68}[^.]")
+
+
+@each_notebook
+def test_every_cell_says_what_it_computes(path):
+    """In its first line, which is the label of its fold."""
+    if not is_of_the_second_edition(path):
+        return
+    cells = code_cells(path)[1:]
+    assert cells[0].source.startswith("# Imports\n")
+    assert [cell.id for cell in cells if not LABEL.fullmatch(cell.source.split("\n")[0])] == []
+
+
+@each_notebook
+def test_every_figure_and_table_has_a_caption_and_a_name(path):
+    if not is_of_the_second_edition(path):
+        return
+    names = []
+    for cell in code_cells(path):
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        listings = [o for o in cell.outputs if o.get("data", {}).get("text/markdown", "").startswith("Source of ")]
+        verdicts = [
+            o for o in cell.outputs if "equations.check" in cell.source and "text/markdown" in o.get("data", {})
+        ]
+        if displayed(cell) and not listings and not verdicts and "remove-output" not in cell.metadata.get("tags", ()):
+            kind = "tab" if "text/markdown" in displayed(cell) else "fig"
+            assert re.fullmatch(rf"{kind}(-[a-z0-9]+)+", figure["name"]), cell.id
+            assert figure["caption"].strip().endswith("."), cell.id
+            names.append(figure["name"])
+    assert len(names) == len(set(names))
 
 
 @each_notebook
