@@ -86,6 +86,8 @@ MORE = {
     "schedule.log_snr_levels": lambda x, t: schedule.log_snr_levels(10),
     "data.Clusters": lambda x, t: data.Clusters(),
     "data.Clusters.expect": lambda x, t: data.Clusters().expect(torch.sin),
+    "data.Peaks": lambda x, t: data.Peaks(),
+    "data.Peaks.expect": lambda x, t: data.Peaks().expect(torch.sin),
     "ladder.LadderChain": lambda x, t: ladder.LadderChain(RUNG, schedule.Schedule.linear(3)),
     "ladder.Rung": lambda x, t: ladder.Rung(),
     "networks.TimestepMLP": lambda x, t: networks.TimestepMLP(Schedule_10, 2, 4),
@@ -128,6 +130,7 @@ MORE = {
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT),
+    "explorables.TwoPeaks": lambda x, t: explorables.TwoPeaks(200, 0.1),
     "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, invented.SWITCHES),
     "hierarchical_vae.HierarchicalVAE": lambda x, t: hierarchical_vae.HierarchicalVAE([2, 1], std=0.1),
     "chains.Affine": lambda x, t: chains.Affine(torch.eye(2), torch.zeros(2), torch.tensor(0.5)),
@@ -378,6 +381,8 @@ def test_numbers_of_numpy_are_as_good(name, parameter):
 
 # Numbers of which zero, or what is negative, are good.
 ZERO = {
+    ("data.Peaks.diffuse", "alpha_bar"), ("data.Peaks.expected_noise", "alpha_bar"),
+    ("data.Peaks.posterior", "alpha_bar"),
     ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("measured.memorised", "samples"),
     ("measured.scores", "seed"), ("measured.true_samples", "samples"), ("experiment.ladder_runs.train_rung", "seed"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
@@ -392,6 +397,7 @@ ANY_SIGN = {
     ("chains.Affine.scalar", "weight"), ("chains.Affine.scalar", "bias"),
     ("notebook.exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
     ("explorables.Gap", "x"), ("explorables.Layers", "a"), ("explorables.Layers", "x"),
+    ("explorables.TwoPeaks", "xt"),
 }  # fmt: skip
 NUMBERS = [(n, p) for n, p in EVERY if kinds(n, p) & {"int", "float"}]
 
@@ -417,6 +423,10 @@ TOO_LARGE = {
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
     ("explorables.Layers", "a"): 1.0, ("explorables.Layers", "x"): 3.01, ("fitting.train", "decay"): 1.0,
     ("swiss_roll.SwissRoll", "scale"): 0.51, ("data.Clusters", "noise"): 0.1,
+    ("data.Peaks", "noise"): 1.0, ("data.Peaks", "share"): 1.0, ("data.Peaks.diffuse", "alpha_bar"): 1.01,
+    ("data.Peaks.expected_noise", "alpha_bar"): 1.01, ("data.Peaks.posterior", "alpha_bar"): 1.01,
+    ("data.Peaks.posterior", "earlier"): 1.01, ("explorables.TwoPeaks", "t"): 1001,
+    ("explorables.TwoPeaks", "xt"): 2.51,
     ("ladder.Rung", "latent"): 3,
     ("data.Clusters.diffuse", "alpha_bar"): 1.01, ("schedule.best_schedule", "layers"): 11,
     ("schedule.log_snr_levels", "first"): 1.0, ("schedule.log_snr_levels", "last"): 1.0,
@@ -589,6 +599,8 @@ RETURNS = {
     "ddpm.DDPM.walk": same("xT"),
     "schedule.mmse": lambda a: a.levels.shape,
     "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
+    "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
+    "data.Peaks.expected_noise": same("xt"), "data.Peaks.posterior": same("xt"),
     "data.Clusters.distance": each("x"), "swiss_roll.SwissRoll.distance": each("x"),
     "swiss_roll.SwissRoll.across": each("x"), "ladder.LadderChain.step": same("xt"),
     "measured.memorised": lambda a: (a.samples, 2),
@@ -643,7 +655,7 @@ NO_SHAPE = {
     "data.Clusters.cells", "swiss_roll.SwissRoll.cells", "measured.scores", "measured.true_samples",
     "metrics.kl_from_counts",
     "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
-    "fitting.train",
+    "fitting.train", "data.Peaks.diffuse",
 }  # fmt: skip
 
 
@@ -755,7 +767,8 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 # These are called inside loops, where looking would synchronise with the device every time. What is not a number shows
 # in the result.
 IN_LOOPS = {
-    "data.Clusters.log_prob", "data.Clusters.score", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
+    "data.Clusters.log_prob", "data.Clusters.score", "data.Peaks.log_prob", "data.Peaks.score",
+    "data.Peaks.expected_noise", "data.Peaks.posterior", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
     "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
     "chains.elbo", "ddpm.DDPM.generate", "ddpm.DDPM.infer", "ddpm.DDPM.loss", "ddpm.DDPM.step",
     "diffusion.ForwardProcess.marginal", "diffusion.ForwardProcess.posterior", "diffusion.ForwardProcess.step",

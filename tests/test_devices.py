@@ -270,6 +270,11 @@ CALLS = {
     "data.Clusters.sample": lambda x, t: data.Clusters().sample(3, device=x.device),
     "data.Clusters.cells": lambda x, t: data.Clusters().cells(x),
     "data.Clusters.distance": lambda x, t: data.Clusters().distance(x),
+    "data.Peaks.diffuse": lambda x, t: data.Peaks().diffuse(0.5).log_prob(x[:, :1]),
+    "data.Peaks.log_prob": lambda x, t: data.Peaks().log_prob(x[:, :1]),
+    "data.Peaks.score": lambda x, t: data.Peaks().score(x[:, :1]),
+    "data.Peaks.expected_noise": lambda x, t: data.Peaks().expected_noise(x[:, :1], 0.5),
+    "data.Peaks.posterior": lambda x, t: data.Peaks().posterior(x[:, :1], 0.5, 0.75).mean,
     "measured.memorised": lambda x, t: measured.memorised(x, 3, torch.Generator(x.device)),
     "measured.scores": lambda x, t: measured.scores(x),
     "measured.true_samples": lambda x, t: measured.true_samples(x, 3, torch.Generator(x.device)),
@@ -339,7 +344,8 @@ TAKE_NO_TENSOR = {
     "data.KnownDistribution.expect",
     "schedule.best_bound", "schedule.best_schedule", "schedule.mmse",  # tables, on the CPU by design
     "schedule.log_snr_levels", "networks.timestep_embedding",  # tables, on the CPU by design
-    "data.Clusters", "data.Clusters.expect", "data.Clusters.entropy", "networks.TimestepMLP",
+    "data.Clusters", "data.Clusters.expect", "data.Clusters.entropy", "data.Peaks", "data.Peaks.expect",
+    "networks.TimestepMLP",
     "networks.TimestepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
     "experiment.ladder_runs.BUDGETS", "experiment.ladder_runs.DATA", "experiment.ladder_runs.LADDER",
     "experiment.ladder_runs.LEARNING_RATE", "experiment.ladder_runs.RUNGS", "experiment.ladder_runs.train_rung",

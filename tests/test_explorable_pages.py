@@ -27,6 +27,7 @@ from diffusion_notes.explorables import (
     Layers,
     Reverse,
     Rungs,
+    TwoPeaks,
 )
 from diffusion_notes.hierarchical_vae import splits
 from diffusion_notes.metrics import stray_share
@@ -53,6 +54,7 @@ ALL = {
     "layers": Layers,
     "reverse": lambda: Reverse(NETWORK),
     "rungs": lambda: Rungs(made_runs(), SWITCHES),
+    "two_peaks": TwoPeaks,
 }
 
 WORDS_OF_ITS_OWN = {"bound_bars", "field"}  # the still picture shows less than the live one

@@ -2,6 +2,7 @@
 
 from diffusion_notes.data.clusters import Clusters
 from diffusion_notes.data.known import Band, KnownDistribution, Reference
+from diffusion_notes.data.peaks import Peaks
 from diffusion_notes.data.quadrature import integrate_plane, unit_interval
 
-__all__ = ["Band", "Clusters", "KnownDistribution", "Reference", "integrate_plane", "unit_interval"]
+__all__ = ["Band", "Clusters", "KnownDistribution", "Peaks", "Reference", "integrate_plane", "unit_interval"]

@@ -16,6 +16,7 @@ from diffusion_notes.explorables.layers import Layers
 from diffusion_notes.explorables.particles import Particles
 from diffusion_notes.explorables.reverse import Reverse
 from diffusion_notes.explorables.rungs import Rungs
+from diffusion_notes.explorables.two_peaks import TwoPeaks
 
 __all__ = [
     "BoundBars",
@@ -28,4 +29,5 @@ __all__ = [
     "Particles",
     "Reverse",
     "Rungs",
+    "TwoPeaks",
 ]
