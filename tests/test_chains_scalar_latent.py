@@ -284,3 +284,16 @@ X = torch.zeros(3, 2, **float64)
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_the_slopes_of_the_search_are_those_of_the_bound():
+    """By autograd through the bound itself."""
+    line = ScalarLatent(Humps(), nodes=801)
+    x = torch.tensor([[1.0], [0.3]], dtype=torch.float64)
+    joint = line.log_joint(x)
+    mean = torch.tensor([[1.1], [-0.4]], dtype=torch.float64, requires_grad=True)
+    log_std = torch.tensor([[-1.5], [-0.7]], dtype=torch.float64, requires_grad=True)
+    line._elbo(joint, line.grid(x), gaussian(mean, log_std.exp())).sum().backward()
+    with torch.no_grad():
+        found = line._slopes(joint, line.grid(x).squeeze(-1), mean, log_std.exp())
+    torch.testing.assert_close(found, (mean.grad, log_std.grad), rtol=1e-9, atol=1e-9)
