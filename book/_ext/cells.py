@@ -7,6 +7,8 @@ A cell tagged ``open`` or ``exercise`` stands open; of one tagged ``show-output`
 
 from __future__ import annotations
 
+import ast
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -55,6 +57,16 @@ def depart_table_figure(self: HTML5Translator, node: TableFigure) -> None:
     self.depart_figure(node)
 
 
+def depart_caption(self: HTML5Translator, node: nodes.caption) -> None:
+    if not isinstance(node.parent, nodes.figure):
+        HTML5Translator.depart_caption(self, node)
+        return
+    self.body.append("</span>")
+    kind = "table" if isinstance(node.parent, TableFigure) else "figure"  # all are images to Sphinx
+    self.add_permalink_ref(node.parent, f"Link to this {kind}")
+    self.body.append("</p>\n")
+
+
 def is_element(node: nodes.Node, kind: str) -> bool:
     """Whether a node is what myst-nb calls so."""
     return isinstance(node, nodes.container) and node.get("nb_element") == kind
@@ -71,6 +83,16 @@ def split_label(code: str) -> tuple[str, str]:
     if not first.startswith("# "):
         return "", code
     return first.removeprefix("# ").strip(), rest.lstrip("\n")
+
+
+def only_shows_sources(code: str) -> bool:
+    """Whether there is nothing to read in a cell but what ``show_source`` displays."""
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError:  # a magic
+        return False
+    called = [{node.id for node in ast.walk(each) if isinstance(node, ast.Name)} for each in statements]
+    return bool(called) and all("show_source" in names for names in called)
 
 
 def contents_of(bundle: nodes.container) -> dict[str, nodes.container]:
@@ -125,8 +147,8 @@ class FoldCells(SphinxTransform):
         if "show-output" in tags:
             printed, shown = [], [output for output in outputs if not listing(output)]
         label = self.take_label(cell, source)
-        if listings and not printed and not shown:
-            source = []  # nothing but calls of show_source: what is read is what they show
+        if listings and only_shows_sources("".join(part.astext() for part in source)):
+            source = []
         printed = [nodes.container("", *printed, classes=["cell_output"])] if printed else []
         shown = [nodes.container("", *shown, classes=["cell_output"])] if shown else []
         cell.clear()
@@ -171,7 +193,8 @@ class Captions(SphinxTransform):
         """A table's figure becomes one that is counted among tables; others stay."""
         forms = contents_of(bundle)
         if not list(forms.get("text/markdown", nodes.container()).findall(nodes.table)):
-            figure["classes"].append("explorable" if "text/html" in forms else "picture")
+            html = forms.get("text/html", nodes.container()).astext()
+            figure["classes"].append("explorable" if "data-explorable" in html else "picture")
             return figure
         figure["classes"].append("table-figure")
         table = TableFigure("", *figure.children, **figure.attributes)
@@ -192,6 +215,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(Fold, html=(visit_fold, depart_fold))
     app.add_node(FoldLabel, html=(visit_label, depart_label))
     app.add_enumerable_node(TableFigure, "table", title_of, html=(visit_table_figure, depart_table_figure))
+    app.add_node(nodes.caption, override=True, html=(HTML5Translator.visit_caption, depart_caption))
     app.add_transform(FoldCells)
     app.add_transform(Captions)
     app.add_css_file("cells.css")
