@@ -86,6 +86,7 @@ MORE = {
     "schedule.log_snr_levels": lambda x, t: schedule.log_snr_levels(10),
     "data.Clusters": lambda x, t: data.Clusters(),
     "data.Clusters.expect": lambda x, t: data.Clusters().expect(torch.sin),
+    "data.KernelDensity.leave_one_out": lambda x, t: data.KernelDensity(x, 0.1).leave_one_out(0.2),
     "data.Peaks": lambda x, t: data.Peaks(),
     "data.Peaks.expect": lambda x, t: data.Peaks().expect(torch.sin),
     "ladder.LadderChain": lambda x, t: ladder.LadderChain(RUNG, schedule.Schedule.linear(3)),
@@ -383,7 +384,8 @@ def test_numbers_of_numpy_are_as_good(name, parameter):
 ZERO = {
     ("data.Peaks.diffuse", "alpha_bar"), ("data.Peaks.expected_noise", "alpha_bar"),
     ("data.Peaks.posterior", "alpha_bar"),
-    ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("measured.memorised", "samples"),
+    ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("data.KernelDensity.sample", "n"),
+    ("measured.memorised", "samples"),
     ("measured.scores", "seed"), ("measured.true_samples", "samples"), ("experiment.ladder_runs.train_rung", "seed"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
@@ -599,7 +601,7 @@ RETURNS = {
     "ddpm.DDPM.walk": same("xT"),
     "schedule.mmse": lambda a: a.levels.shape,
     "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
-    "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
+    "data.KernelDensity.log_prob": each("x"), "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
     "data.Peaks.expected_noise": same("xt"), "data.Peaks.posterior": same("xt"),
     "data.Clusters.distance": each("x"), "swiss_roll.SwissRoll.distance": each("x"),
     "swiss_roll.SwissRoll.across": each("x"), "ladder.LadderChain.step": same("xt"),
@@ -655,7 +657,7 @@ NO_SHAPE = {
     "data.Clusters.cells", "swiss_roll.SwissRoll.cells", "measured.scores", "measured.true_samples",
     "metrics.kl_from_counts",
     "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
-    "fitting.train", "data.Peaks.diffuse",
+    "fitting.train", "data.Peaks.diffuse", "data.KernelDensity",
 }  # fmt: skip
 
 

@@ -270,6 +270,9 @@ CALLS = {
     "data.Clusters.sample": lambda x, t: data.Clusters().sample(3, device=x.device),
     "data.Clusters.cells": lambda x, t: data.Clusters().cells(x),
     "data.Clusters.distance": lambda x, t: data.Clusters().distance(x),
+    "data.KernelDensity": lambda x, t: data.KernelDensity(x, 0.1).points,
+    "data.KernelDensity.log_prob": lambda x, t: data.KernelDensity(x, 0.1).log_prob(x),
+    "data.KernelDensity.sample": lambda x, t: data.KernelDensity(x, 0.1).sample(len(x)),
     "data.Peaks.diffuse": lambda x, t: data.Peaks().diffuse(0.5).log_prob(x[:, :1]),
     "data.Peaks.log_prob": lambda x, t: data.Peaks().log_prob(x[:, :1]),
     "data.Peaks.score": lambda x, t: data.Peaks().score(x[:, :1]),
@@ -344,6 +347,7 @@ TAKE_NO_TENSOR = {
     "data.KnownDistribution.expect",
     "schedule.best_bound", "schedule.best_schedule", "schedule.mmse",  # tables, on the CPU by design
     "schedule.log_snr_levels", "networks.timestep_embedding",  # tables, on the CPU by design
+    "data.KernelDensity.leave_one_out",
     "data.Clusters", "data.Clusters.expect", "data.Clusters.entropy", "data.Peaks", "data.Peaks.expect",
     "networks.TimestepMLP",
     "networks.TimestepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
