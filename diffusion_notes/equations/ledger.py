@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from diffusion_notes.equations.pages import Equation, judge_page
 
-__all__ = ["ledger"]
+__all__ = ["entry_anchor", "ledger"]
 
 TAG = re.compile(r"\s*\\tag\{[^}]*\}")
 
@@ -19,18 +19,32 @@ def _shown(latex: str) -> str:
     return f"$$\n{TAG.sub('', latex).strip()}\n$$"
 
 
+def entry_anchor(path: Path, anchor: str) -> str:
+    """The anchor of an equation's entry in the ledger.
+
+    Args:
+        path: The file of its chapter.
+        anchor: Its own anchor there.
+    """
+    return f"checked-{path.stem}-{anchor}"
+
+
 def _title(path: Path, equation: Equation) -> str:
     tag = next((verdict.tag for verdict in equation.verdicts if verdict.tag), "")
     if not equation.anchor:
         return "No number"
-    return f"[Equation ({tag})]({path.name}#{equation.anchor})"
+    here = f'<a id="{entry_anchor(path, equation.anchor)}"></a>'
+    return f"{here}[Equation ({tag})]({path.name}#{equation.anchor})"
 
 
-def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
+def ledger(
+    pages: Sequence[tuple[str, Path]], judge: Callable[[Path], list[Equation]] | None = None
+) -> tuple[str, list[str]]:
     """The ledger as Markdown, and what does not hold.
 
     Args:
         pages: The title and the file of each chapter. One without displays is left out.
+        judge: What judges a page, if not `judge_page`: one that remembers, for instance.
 
     Returns:
         The text, and a line for each relation that may not stand in the book.
@@ -39,7 +53,7 @@ def ledger(pages: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
     bad: list[str] = []
     parts: list[str] = []
     for title, path in pages:
-        equations = judge_page(path)
+        equations = (judge or judge_page)(path)
         if equations:
             parts.append(f"**{title}**")
         for equation in equations:
