@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise, product
+from itertools import count, pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, opened, tab_kept, violations
+from bs4 import BeautifulSoup, Tag
 from fontTools.ttLib import TTFont
-from notebooks import NOTEBOOKS, markdown
+from notebooks import NOTEBOOKS, NUMBERS, ROOT, code_cells, markdown
 
 TAGS = {path.stem: re.findall(r"\\tag\{([\w.]+)\}", markdown(path)) for path in NOTEBOOKS}
 MOVED = {
@@ -323,3 +325,55 @@ def test_a_page_names_no_other_host_to_load_from(built, name):
     html = (HTML / ("" if name in THEMES else "book") / f"{name}.html").read_text(encoding="utf-8")
     loads = re.findall(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](https?:)?//""", html)
     assert loads == []
+
+
+@pytest.fixture(scope="module", params=NUMBERS)
+def chapter(request, built) -> SimpleNamespace:
+    """A chapter as it is built: its name, and its page, read."""
+    html = (HTML / "book" / f"{request.param}.html").read_text(encoding="utf-8")
+    return SimpleNamespace(name=request.param, number=NUMBERS[request.param], article=article_of(html))
+
+
+def article_of(html: str) -> Tag:
+    """The page without what the theme has around it."""
+    return BeautifulSoup(html, "html.parser").select_one("article")
+
+
+def test_a_chapter_has_its_number_and_its_sections_have_none(chapter):
+    assert [number.text for number in chapter.article.select(".section-number")] == [f"{chapter.number} "]
+    assert chapter.article.h1.select(".section-number")
+
+
+def test_figures_and_tables_are_numbered_and_can_be_linked_to(chapter):
+    """Each for itself, in each chapter; all that their cells name are there."""
+    counted = {"Figure": count(1), "Table": count(1)}
+    figures = chapter.article.select("figure:has(figcaption)")
+    for figure in figures:
+        kind = "Table" if figure.select("table") and not figure.select("[data-explorable]") else "Figure"
+        label = figure.select_one("figcaption .caption-number").text.strip()
+        assert label == f"{kind} {chapter.number}.{next(counted[kind])}"
+        assert figure.select_one("figcaption .caption-text").text.strip()
+        assert figure.select_one("figcaption a.headerlink")["href"] == f"#{figure['id']}"
+    cells = code_cells(ROOT / "book" / f"{chapter.name}.ipynb")
+    named = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
+    assert [figure["id"] for figure in figures] == list(filter(None, named))
+
+
+def open_code(article: Tag) -> list[str]:
+    """The lines of code of a page that are seen without opening anything."""
+    blocks = article.select("pre:not(.output pre):not(details:not([open]) pre)")
+    return [line for block in blocks for line in block.text.splitlines() if line.strip()]
+
+
+def test_what_counts_as_open_code():
+    page = """<article><details class="code"><summary>A</summary><pre>folded</pre></details>
+      <details class="code" open><pre>a\n\nb\n</pre><div class="output"><pre>printed</pre></div></details>
+      <details open><details><pre>inner</pre></details></details><pre>c</pre></article>"""
+    assert open_code(article_of(page)) == ["a", "b", "c"]
+
+
+def test_little_code_stands_open(built):
+    """All the rest is one click away, or one key."""
+    pages = {name: article_of((HTML / "book" / f"{name}.html").read_text(encoding="utf-8")) for name in NUMBERS}
+    lines = {name: len(open_code(page)) for name, page in pages.items()}
+    assert sum(lines.values()) <= 500, lines
