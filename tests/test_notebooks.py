@@ -130,7 +130,8 @@ def check_numbers_of_the_first_edition(tagged: list[tuple[str, str]]) -> None:
 def displayed(cell) -> set[str]:
     """What a cell shows beside printed text: the MIME types of its pictures, explorables and tables."""
     kinds = {"image/png", "image/svg+xml", "text/html", "text/markdown"}
-    return kinds & {kind for output in cell.outputs for kind in output.get("data", ())}
+    data = [output.get("data", {}) for output in cell.outputs]
+    return kinds & {kind for each in data if "<form data-question" not in each.get("text/html", "") for kind in each}
 
 
 LABEL = re.compile(r"# \S.{0,68}[^.]")
