@@ -272,13 +272,13 @@ def posterior_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
 
 
 def discretised_log_prob(p: Independent, x: Tensor, width: float) -> Tensor:
-    r"""The log probability, not density, of the box of side ``width`` around each point of ``(n, D)``.
+    r"""The log probability, not density, of the box of side a, the ``width``, around each point of ``(n, D)``.
 
-    .. math:: \sum_{i=1}^{D} \log \int_{x^i - w/2}^{x^i + w/2} \mathcal N(u;\ \mu^i, \sigma^2)\, du
+    .. math:: \sum_{i=1}^{D} \log \int_{x^i - a/2}^{x^i + a/2} \mathcal N(u;\ \mu^i, \sigma^2)\, du
 
     Ho et al. 2020, equation 13, without the open boxes at the ends of a range of pixels. A probability is
     at most one, so this is at most zero; a log density is not. For a narrow box it is
-    :math:`\log p(x) + D \log w`.
+    :math:`\log p(x) + D \log a`.
 
     Raises:
         TypeError: ``p`` is not a Gaussian of this package, or ``x`` is not a floating-point tensor.
