@@ -243,6 +243,10 @@ def test_chapters_have_numbers_and_sections_have_none(book):
 
 
 MISTAKES = {
+    "a cell without a label": (
+        [new_markdown_cell("# A"), new_code_cell("x = 1")],
+        "a code cell begins with no comment",
+    ),
     "a link to no figure": ([new_markdown_cell("# A\n\n[it](#fig-nowhere)")], "fig-nowhere"),
     "two figures of a name": ([CELLS[0], *CELLS[6:9], CELLS[6]], "fig-first-line"),
 }

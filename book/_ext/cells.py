@@ -168,6 +168,8 @@ class FoldCells(SphinxTransform):
                 block.children = [nodes.Text(code)]
                 block[0].parent = block
                 return label
+        if self.config.cells_need_labels:
+            LOGGER.warning("a code cell begins with no comment that says what it computes", location=cell)
         return "Code"
 
 
@@ -212,6 +214,7 @@ def title_of(node: TableFigure) -> str | None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add all this to Sphinx."""
+    app.add_config_value("cells_need_labels", True, "env", bool)
     app.add_node(Fold, html=(visit_fold, depart_fold))
     app.add_node(FoldLabel, html=(visit_label, depart_label))
     app.add_enumerable_node(TableFigure, "table", title_of, html=(visit_table_figure, depart_table_figure))
