@@ -329,9 +329,10 @@ def test_without_scripts_code_opens_and_no_button_is_dead(first):
 @pytest.mark.parametrize("scripts", [True, False])
 def test_paper_has_the_open_code_only_and_what_the_code_shows(first, scripts):
     page = first(java_script_enabled=scripts)
+    folds = [(fold, fold.get_attribute("open") is not None) for fold in page.locator("details.code").all()]
     page.emulate_media(media="print")
-    for fold in page.locator("details.code").all():
-        is_open = fold.get_attribute("open") is not None
+    page.wait_for_timeout(100)
+    for fold, is_open in folds:
         assert fold.is_visible() == is_open
         assert [block.is_visible() for block in fold.locator("pre").all()] == [is_open] * fold.locator("pre").count()
     for seen in ("figure img", "figure table", "figure figcaption >> nth=0"):
