@@ -50,7 +50,7 @@ from diffusion_notes import (
     swiss_roll,
     vae,
 )
-from diffusion_notes.experiment import ladder_runs, results
+from diffusion_notes.experiment import comparisons, ladder_runs, results
 from diffusion_notes.notebook import diagrams, exercises, plotting, tables
 
 FLAT = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2)
@@ -75,6 +75,8 @@ def table(x):
 LEVELS = schedule.log_snr_levels(10)
 MMSES = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
+STORED = results.load_results("ladder")["runs"]
+OF_VAE, OF_DDPM = (comparisons.runs_of(STORED, name) for name in ("VAE", "DDPM"))
 MADE = invented.made_runs(seeds=2)
 
 
@@ -99,6 +101,9 @@ MORE = {
     ),
     "experiment.ladder_runs.schedule_of": lambda x, t: ladder_runs.schedule_of(RUNG, "clusters"),
     "experiment.ladder_runs.steps_and_width": lambda x, t: ladder_runs.steps_and_width(RUNG),
+    "experiment.comparisons.average": lambda x, t: comparisons.average(OF_VAE),
+    "experiment.comparisons.bought": lambda x, t: comparisons.bought(OF_VAE, OF_DDPM),
+    "experiment.comparisons.runs_of": lambda x, t: comparisons.runs_of(STORED, "VAE"),
     "experiment.results.provenance": lambda x, t: results.provenance("make ladder"),
     "experiment.results.load_results": lambda x, t: results.load_results("levels"),
     "fitting.Checkpoint": lambda x, t: fitting.Checkpoint("run", {"steps": 3}),
@@ -464,6 +469,8 @@ WRONG = {
     ("ladder.Rung", "last"): ["first"], ("ladder.Rung", "networks"): ["none"], ("ladder.Rung", "latent"): [1],
     ("metrics.kl_from_counts", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
     ("experiment.ladder_runs.train_rung", "data"): ["moons"],
+    ("experiment.comparisons.runs_of", "rung"): ["moons"], ("experiment.comparisons.runs_of", "data"): ["moons"],
+    ("experiment.comparisons.runs_of", "budget"): ["none"], ("experiment.comparisons.average", "key"): ["moons"],
     ("experiment.ladder_runs.train_rung", "budget"): ["none"],
     ("experiment.ladder_runs.measure", "data"): ["moons"],
     ("experiment.ladder_runs.schedule_of", "data"): ["moons"],

@@ -354,6 +354,7 @@ TAKE_NO_TENSOR = {
     "experiment.ladder_runs.BUDGETS", "experiment.ladder_runs.DATA", "experiment.ladder_runs.LADDER",
     "experiment.ladder_runs.LEARNING_RATE", "experiment.ladder_runs.RUNGS", "experiment.ladder_runs.train_rung",
     "experiment.ladder_runs.measure", "experiment.ladder_runs.schedule_of", "experiment.ladder_runs.steps_and_width",
+    "experiment.comparisons.average", "experiment.comparisons.bought", "experiment.comparisons.runs_of",
     "experiment.results.STORED", "experiment.results.provenance", "experiment.results.load_results",
     "parameterisations.best_variance", "parameterisations.variational_constant",  # tables, on the CPU by design
     "parameterisations.variational_weight",
