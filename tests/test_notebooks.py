@@ -205,7 +205,7 @@ def test_the_solution_of_an_exercise_passes_its_check_and_dots_do_not(path, numb
 
 def test_a_chapter_has_exercises():
     for path in NOTEBOOKS:
-        assert len(exercises(path)) >= 3 or path.stem in ("swiss_roll", "measured")
+        assert len(exercises(path)) >= 2 or path.stem in ("swiss_roll", "measured")
 
 
 @each_notebook
@@ -250,6 +250,7 @@ def test_beside_every_picture_stands_something_that_is_compared(path):
         if instead.endswith(".py"):
             assert (ROOT / instead).is_file()
         else:
-            text = "".join(output.get("text", "") for output in cells[instead].outputs)
+            outputs = cells[instead].outputs
+            text = "".join(each.get("text", "") or each.get("data", {}).get("text/plain", "") for each in outputs)
             assert re.search(r"\d", text), f"{instead} prints no number"
             assert not {"nbval-ignore-output", "nbval-skip"} & set(cells[instead].metadata.get("tags", ()))
