@@ -29,7 +29,7 @@ judged = cache(judge_page)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_displayed_equation_of_the_book_holds(path):
     equations = judged(path)
-    assert equations or path.stem == "measured"  # a page of measurements
+    assert equations or path.stem in ("measured", "ladder_details")  # pages of measurements
     bad = [f"{v.kind}: {v.latex}: {v.detail}" for e in equations for v in e.verdicts if not v.good]
     assert not bad
 
