@@ -24,3 +24,15 @@ matchMedia("print").addEventListener("change", ({ matches: printing }) => {
   folded.forEach((details) => (details.open = printing));
   root.dataset.theme = printing ? "light" : theme;
 });
+
+// A note in the margin stands where the contents of the page do; these step back while it is in sight.
+const contents = document.querySelector(".bd-sidebar-secondary");
+const notes = [...document.querySelectorAll(".bd-article aside:not(.footnote, .sidebar, .topic)")];
+if (contents && notes.length) {
+  const inSight = new Set();
+  const observer = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) inSight[isIntersecting ? "add" : "delete"](target);
+    contents.classList.toggle("aside-is-here", inSight.size > 0);
+  });
+  notes.forEach((note) => observer.observe(note));
+}

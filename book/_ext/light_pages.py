@@ -6,6 +6,8 @@ Without the fonts and the figures made smaller here, the heaviest page would wei
 from __future__ import annotations
 
 import re
+import shutil
+from itertools import product
 from pathlib import Path
 
 import pydata_sphinx_theme
@@ -14,7 +16,9 @@ from docutils import nodes
 from fontTools import subset
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
+SERIF = Path(__file__).resolve().parents[2] / "node_modules" / "@fontsource" / "source-serif-4"
 TEMPLATES = Path(__file__).parent / "templates"
 PYDATA, BOOK = (Path(theme.__file__).parent for theme in (pydata_sphinx_theme, sphinx_book_theme))
 STATIC = PYDATA / "theme" / "pydata_sphinx_theme" / "static"
@@ -84,6 +88,22 @@ def stage_icons(app: Sphinx) -> None:
     app.config.html_static_path.append(str(staged))
 
 
+def stage_text_font(app: Sphinx) -> None:
+    """Put the font of the text where Sphinx copies it from: two weights and their italics, and the Greek letters apart.
+
+    A browser asks for the files of what it shows only.
+    """
+    if not SERIF.is_dir():
+        raise ExtensionError("The font of the text is missing: run `make setup`")
+    staged = Path(app.outdir).parent / "serif"
+    folder = staged / "serif"
+    folder.mkdir(parents=True, exist_ok=True)
+    for script, weight, style in product(("latin", "latin-ext", "greek"), (400, 600), ("normal", "italic")):
+        shutil.copy(SERIF / "files" / f"source-serif-4-{script}-{weight}-{style}.woff2", folder)
+    shutil.copy(SERIF / "LICENSE", folder)
+    app.config.html_static_path.append(str(staged))
+
+
 def is_of_live_cells(file: object) -> bool:
     """Whether a script belongs to sphinx-thebe, by its name or by its text."""
     return "thebe" in f"{file} {getattr(file, 'attributes', '')}".lower()
@@ -136,6 +156,7 @@ def use_templates(app: Sphinx, config: object) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", use_templates)
     app.connect("builder-inited", stage_icons)
+    app.connect("builder-inited", stage_text_font)
     app.connect("html-page-context", protect, priority=900)
     app.connect("build-finished", begin_in_the_light)
     app.connect("build-finished", reduce_colours)
