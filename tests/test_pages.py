@@ -35,10 +35,12 @@ STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *,
     if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX) && box.tagName !== "HTML") return false;
   return true;
 }).map((e) => e.outerHTML.slice(0, 80))"""
-# how far the number of an equation is from the equation
-GAPS = """[...document.querySelectorAll(".katex-html:has(> .tag)")].map((e) =>
-  e.querySelector(":scope > .tag").getBoundingClientRect().left
-  - Math.max(...[...e.querySelectorAll(":scope > .base")].map((b) => b.getBoundingClientRect().right)))"""
+# how far the number of an equation is from what stands in its row; on a phone an equation may have several
+GAPS = """[...document.querySelectorAll(".katex-html:has(> .tag)")].map((e) => {
+  const tag = e.querySelector(":scope > .tag").getBoundingClientRect();
+  const parts = [...e.querySelectorAll(":scope > .base")].map((b) => b.getBoundingClientRect());
+  return tag.left - Math.max(0, ...parts.filter((b) => b.top < tag.bottom && b.bottom > tag.top).map((b) => b.right));
+})"""
 THEME = "document.documentElement.dataset.theme"
 
 

@@ -4,10 +4,26 @@ const update = () => {
   const wide = [...boxes].map((box) => box.scrollWidth > box.clientWidth);
   boxes.forEach((box, i) => (wide[i] ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex")));
 };
+// On a phone an equation with rows of its own, which cannot be broken, gets smaller until it fits, down to three quarters.
+const equations = [...document.querySelectorAll("div.math .katex-html")];
+const phone = matchMedia("(max-width: 600px)");
+const fit = () => {
+  for (const equation of equations) equation.classList.remove("fitted");
+  if (!phone.matches) return;
+  const fits = equations.map((equation) => {
+    const box = equation.closest("div.math");
+    return box.clientWidth / Math.max(...[...equation.children].map((part) => part.offsetWidth));
+  });
+  equations.forEach((equation, i) => {
+    if (!(fits[i] < 1)) return;
+    equation.style.setProperty("--fit", `${Math.max(0.74, 0.99 * fits[i])}em`);
+    equation.classList.add("fitted");
+  });
+};
 let timer;
 const later = () => {
   clearTimeout(timer);
-  timer = setTimeout(update, 300); // to measure is to lay out the whole page: what the reader sees comes first
+  timer = setTimeout(() => { fit(); update(); }, 300); // to measure is to lay out the whole page: what the reader sees comes first
 };
 addEventListener("load", later);
 addEventListener("resize", later);
