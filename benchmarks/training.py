@@ -152,7 +152,8 @@ def key(found: dict) -> tuple[str, int, int]:
 
 def gather() -> dict:
     """All the runs of the plan that have ended, and what has to be known to read them."""
-    before = load_results("training")["runs"] if (STORED / "training.json").exists() else []
+    stored = load_results("training") if (STORED / "training.json").exists() else {"runs": []}
+    before = stored["runs"]
     runs = [each for one in planned(SEEDS) for each in noted(*one, before)]
     smallest = SwissRoll().noise_mmse(SCHEDULE.alpha_bar[TIMES]).tolist()
     wanted = (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8")
@@ -163,7 +164,7 @@ def gather() -> dict:
         "times": TIMES,
         "smallest loss at": smallest,
         "smallest loss": over_all_times(smallest, TIMES),
-        "steps": Runs(RUNS).get("steps", {}),
+        "steps": Runs(RUNS).get("steps", stored.get("steps", {})),
         "runs": runs,
     }
 

@@ -2,7 +2,7 @@ r"""What samples of the swiss roll are measured by, and whom they are measured b
 
 Four numbers, and each has a floor, that of true samples. Two need the roll: the divergence over 500 cells of equal
 probability, and the share of strays. Two compare with as many true samples, at most 10,000, and know nothing of a
-spiral. The baseline is who has learned the training points by heart.
+spiral. The baselines are who has learned the training points by heart, and who blurs them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from torch import Generator, Tensor
 
 from diffusion_notes._arguments.tensors import check_generator, check_points, check_samples
 from diffusion_notes._arguments.values import check_integer
+from diffusion_notes.data import KernelDensity
 from diffusion_notes.metrics import binned_kl, energy_distance, sliced_distance, stray_share
 from diffusion_notes.swiss_roll import SwissRoll
 
-__all__ = ["REFERENCES", "memorised", "scores", "true_samples"]
+__all__ = ["REFERENCES", "memorised", "scores", "smoothed", "true_samples"]
 
 
 def scores(samples: Tensor, seed: int = 0) -> dict[str, float]:
@@ -58,4 +59,12 @@ def memorised(points: Tensor, samples: int, generator: Generator | None) -> Tens
     return points[torch.randint(len(points), (samples,), generator=generator, device=points.device)]
 
 
-REFERENCES = {"true samples": true_samples, "training points": memorised}
+def smoothed(points: Tensor, samples: int, generator: Generator | None) -> Tensor:
+    """Draws from a kernel density estimate of the training points: who has learned how wide to blur them."""
+    check_points("points", points, dim=2, least=2, finite=True)
+    samples = check_integer("samples", samples, least=0)
+    estimate = KernelDensity(points.double())
+    return estimate.sample(samples, generator).to(points.dtype)
+
+
+REFERENCES = {"true samples": true_samples, "training points": memorised, "kernel density": smoothed}

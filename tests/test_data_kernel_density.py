@@ -76,3 +76,8 @@ def test_on_the_roll_it_is_nearer_than_a_memoriser_and_strays_more():
     assert 0.0045 < stray_share(x, roll) < 0.0085
     fresh = roll.sample(4000, generator, dtype=torch.float64)
     assert 0.015 < (roll.log_prob(fresh) - estimate.log_prob(fresh)).mean().item() < 0.035
+
+
+def test_points_that_are_all_the_same_have_no_width():
+    with pytest.raises(ValueError, match="points must differ, got 3 that are all the same"):
+        KernelDensity(torch.zeros(3, 2))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from diffusion_notes import measured
+from diffusion_notes.data import KernelDensity
 from diffusion_notes.swiss_roll import SwissRoll
 
 
@@ -23,3 +24,13 @@ def test_who_has_learned_the_points_by_heart_draws_all_of_them_and_nothing_else(
     points = SwissRoll().sample(10, torch.Generator().manual_seed(3))
     copied = measured.memorised(points, 100, torch.Generator())
     assert {tuple(point) for point in copied.tolist()} == {tuple(point) for point in points.tolist()}
+
+
+def test_who_blurs_the_points_draws_from_their_kernel_density():
+    points = SwissRoll().sample(500, torch.Generator().manual_seed(3))
+    blurred = measured.smoothed(points, 4000, torch.Generator().manual_seed(4))
+    estimate = KernelDensity(points.double())
+    assert blurred.dtype == points.dtype
+    apart = torch.cdist(blurred.double(), points.double()).min(1).values
+    assert 0.3 * estimate.width < apart.mean() < 1.2 * estimate.width
+    assert measured.REFERENCES["kernel density"] is measured.smoothed

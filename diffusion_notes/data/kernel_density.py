@@ -17,7 +17,13 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes._arguments.tensors import check_generator, check_points, check_precise, check_same_dtype_and_device
+from diffusion_notes._arguments.tensors import (
+    check_generator,
+    check_has_values,
+    check_points,
+    check_precise,
+    check_same_dtype_and_device,
+)
 from diffusion_notes._arguments.values import check_integer, check_positive
 
 __all__ = ["KernelDensity"]
@@ -95,7 +101,10 @@ class KernelDensity:
 
     def _best_width(self) -> float:
         """By golden sections of its logarithm, over which the likelihood has one peak."""
+        check_has_values("points", self.points)
         scale = self.points.std().item()
+        if scale == 0:
+            raise ValueError(f"points must differ, got {len(self.points)} that are all the same")
         low, high = math.log(_NARROWEST * scale), math.log(_WIDEST * scale)
         ratio = (math.sqrt(5) - 1) / 2
         inner = [high - ratio * (high - low), low + ratio * (high - low)]
