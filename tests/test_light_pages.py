@@ -33,3 +33,31 @@ def test_the_search_finds_and_stays_light(visit, server, place):
     links.first.click()
     page.wait_for_url(lambda url: "search.html" not in url)
     assert "entropy" in page.locator("article").text_content().lower()
+
+
+QUERIES = {
+    "posterior": {"vae.html#posterior-collapse", "ddpm.html#the-forward-posterior"},
+    "KL": {"vae.html#the-gap-is-a-kl-divergence", "hierarchical_vae.html#the-trap-one-kl-per-layer"},
+    "cosine schedule": {"swiss_roll.html#why-the-end-must-be-pure-noise", "training.html"},
+}
+
+
+@each_place
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_search_finds_sections_of_chapters_first_and_the_package_last(tabs, server, place, query):
+    base = server.url if place == "server" else HTML.as_uri()
+    page = tabs.open(f"{base}/search.html?q={query}")
+    found = page.locator("#search-results li")
+    found.first.wait_for()
+    links = [link.get_attribute("href") for link in page.locator("#search-results li > a").all()]
+    sections = {link.removeprefix("book/") for link in links[:3]}
+    assert any(section.startswith(right) for section in sections for right in QUERIES[query]), links[:5]
+    of_package = ["api.html" in link for link in links]
+    assert of_package == sorted(of_package)
+    assert found.first.locator(".context mark").count() > 0
+    assert page.complaints == []
+
+
+def test_what_is_not_in_the_book_is_not_found(tabs, built):
+    page = tabs.open(f"{HTML.as_uri()}/search.html?q=xylophone")
+    assert page.get_by_role("status").inner_text() == "Nothing in the book has all of these words."
