@@ -25,7 +25,7 @@ MOVED = {
     "vae": ["gap"],
     "hierarchical_vae": ["layers"],
     "ddpm": ["forward_posterior", "field", "bound_bars"],
-    "swiss_roll": ["forward", "particles", "reverse", "particles"],
+    "swiss_roll": ["forward", "two_peaks"],
     "ladder": ["rungs"],
 }
 # what reaches over the right edge, and no box of its own scrolls
