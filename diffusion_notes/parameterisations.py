@@ -144,7 +144,7 @@ def best_variance(schedule: Schedule, loss: Tensor, dim: int) -> Tensor:
 
     .. math:: \tilde\beta_t + \frac{\beta_t^2}{\alpha_t(1-\bar\alpha_t)} \cdot \frac{\ell_t}{D}
 
-    (Bao et al. 2022; equation (d) of the DDPM chapter.)
+    (Bao et al. 2022; equation (5.12) of the book.)
 
     Arguments:
         schedule: the variances of the forward process.

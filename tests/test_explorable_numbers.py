@@ -136,6 +136,12 @@ def test_the_areas_of_the_bars_are_their_values():
     assert (whole, few) == pytest.approx((values[2:].sum().item(), values[2:11].sum().item()))
 
 
+@pytest.mark.parametrize("top", [0.7, 1.0, 1.6, 3.2, 9.9, 42.0])
+def test_the_axis_of_the_bars_has_a_few_round_numbers(top):
+    step = run("return heightStep(top)", "maths", "drawing", "bound_bars", top=top)
+    assert 2 <= top / step <= 5
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [

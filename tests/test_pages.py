@@ -24,7 +24,7 @@ MOVED = {
     "intro": ["particles"],
     "vae": ["gap"],
     "hierarchical_vae": ["layers"],
-    "ddpm": ["forward_posterior", "field", "bound_bars"],
+    "ddpm": ["field", "forward_posterior", "bound_bars"],
     "swiss_roll": ["forward", "two_peaks"],
     "ladder": ["rungs"],
 }

@@ -2,7 +2,7 @@
 
 // For each t: the weight w_t, the constant C_t, and the cost in nats of the smallest loss and of the network's own error.
 // Index t is that of L_{t−1}; t = 1 is L_0. `loss` and `own` hold T + 1 values, of which the first is not used.
-// The best variance is that of equation (d) of the chapter, for a perfect network.
+// The best variance is that of equation (5.12), for a perfect network.
 function boundTerms(schedule, loss, own, kind, D = 2) {
   const { T, beta, betaTilde, noise } = schedule;
   const scale = (t) => beta[t] ** 2 / ((1 - beta[t]) * noise[t]);
@@ -28,6 +28,11 @@ function barTops(values) {
     ys.push(values[t] / (right - left), values[t] / (right - left));
   }
   return { xs, ys };
+}
+
+// The distance of the numbers on the axis of heights: at most five of them below the top.
+function heightStep(top) {
+  return [0.2, 0.5, 1, 2, 5, 10, 20].find((step) => top / step <= 5) ?? top;
 }
 
 const KINDS = {
@@ -91,6 +96,12 @@ function render({ model, el }) {
     const [left, right, top] = [Math.log(T) - 1.1, Math.log(T) - 0.1, areas.range[3]];
     areas.line([left, right, right, left, left], [top - 0.5, top - 0.5, top, top, top - 0.5], { width: 1 });
     areas.text("½ nat", right, top - 0.5, { align: "right", dy: 16 });
+    // a bar is as wide as its step of ln t, so its height is nats for each unit of ln t
+    const step = heightStep(top);
+    for (let height = 0; height < top; height += step) {
+      areas.text(digits(height, step < 1 ? 1 : 0), 0, height, { align: "right", dx: -6, dy: 4 });
+    }
+    areas.text("nats for each unit of ln t", 0, top, { dx: 4, dy: 8 });
     mark(areas);
   }
 
