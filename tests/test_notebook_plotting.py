@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.colors import to_rgb
 
 from diffusion_notes.diffusion import ForwardProcess
+from diffusion_notes.notebook import plotting
 from diffusion_notes.notebook.plotting import plane, scatter, show_arrows, show_density, show_source, use_style
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -70,3 +75,60 @@ def test_source_of_what_has_none_is_an_error():
         show_source(len)
     with pytest.raises(TypeError, match="function must have been defined by def or class, got function <function"):
         show_source(lambda: 3)
+
+
+# What is seen without red or without green, of linear light (Machado, Oliveira and Fernandes 2009, severity 1), and the
+# way from linear light to Oklab (Ottosson 2020), where equal distances look about equally different.
+SEEN = {
+    "all": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+CONES = [
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+]
+OKLAB = [
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+]
+# hue-rotate(180deg), of colours as they are written
+TURNED = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]]
+LUMINANCE = [0.2126, 0.7152, 0.0722]
+
+
+def written(colour: str) -> np.ndarray:
+    return np.array(to_rgb(colour))
+
+
+def linear(colour: np.ndarray) -> np.ndarray:
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def in_the_dark(colour: np.ndarray) -> np.ndarray:
+    """What book.css makes of a figure's colour: invert(0.93) hue-rotate(180deg)."""
+    return np.clip(TURNED @ (0.93 - 0.86 * colour), 0, 1)
+
+
+def contrast(one: np.ndarray, other: np.ndarray) -> float:
+    low, high = sorted(LUMINANCE @ linear(colour) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", plotting.COLOURS)
+def test_a_colour_is_seen_on_white_and_in_the_dark(name):
+    colour = written(plotting.COLOURS[name])
+    white = np.ones(3)
+    assert contrast(colour, white) >= 3
+    assert contrast(in_the_dark(colour), in_the_dark(white)) >= 3
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+@pytest.mark.parametrize("ground", [np.asarray, in_the_dark])
+def test_colours_are_told_apart_by_all_eyes(eyes, ground):
+    """Okabe and Ito's orange and a brown, which did not pass, are 0.02 from each other."""
+    light = [np.clip(SEEN[eyes] @ linear(ground(written(colour))), 0, 1) for colour in plotting.COLOURS.values()]
+    places = [OKLAB @ np.cbrt(CONES @ of_one) for of_one in light]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(places, 2)) > 0.05

@@ -29,17 +29,17 @@ from diffusion_notes._arguments.values import check_kind, check_positive, descri
 
 __all__ = ["COLOURS", "plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
 
-# one colour for one thing, in all chapters; Okabe and Ito's, which are told apart without red or without green too
+# one colour for one thing, in all chapters: told apart without red or without green too, on white and in the dark
 COLOURS = {
     "data": "#0072B2",
     "model": "#D55E00",
     "exact": "#222222",
     "posterior": "#009E73",
-    "prior": "#7A7A7A",
-    "bound": "#CC79A7",
-    "noise": "#56B4E9",
-    "baseline": "#8C6D1F",
-    "wrong": "#B2182B",
+    "prior": "#505252",
+    "bound": "#58146E",
+    "noise": "#249ACC",
+    "baseline": "#643601",
+    "wrong": "#F2556E",
 }
 
 _STYLE: dict[Any, object] = {
