@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -40,6 +40,9 @@ $(BOOK): $(READY) $(SOURCES)
 	@rm -f $@
 	$(BIN)/jupyter-book build --quiet -n -W --keep-going --all . >_build.log 2>&1 || { cat _build.log; exit 1; }
 	@mv _build.log _build/book.log && touch $@
+
+pdf: book ## print the built book into one PDF, which its pages then offer (a minute; it needs Chromium)
+	$(BIN)/python tools/pdf.py
 
 serve: book ## build the book and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
