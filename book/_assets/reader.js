@@ -4,15 +4,16 @@ const update = () => {
   const wide = [...boxes].map((box) => box.scrollWidth > box.clientWidth);
   boxes.forEach((box, i) => (wide[i] ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex")));
 };
-// On a phone an equation with rows of its own, which cannot be broken, gets smaller until it fits, down to three quarters.
+// An equation that is too wide gets smaller until it fits, down to three quarters. On a phone it goes on in a second line,
+// so that only what has rows of its own, and cannot be broken, is too wide.
 const equations = [...document.querySelectorAll("div.math .katex-html")];
 const phone = matchMedia("(max-width: 600px)");
 const fit = () => {
   for (const equation of equations) equation.classList.remove("fitted");
-  if (!phone.matches) return;
+  const widest = (widths) => (phone.matches ? Math.max(...widths) : widths.reduce((sum, width) => sum + width, 0));
   const fits = equations.map((equation) => {
     const box = equation.closest("div.math");
-    return box.clientWidth / Math.max(...[...equation.children].map((part) => part.offsetWidth));
+    return box.clientWidth / widest([...equation.children].map((part) => part.offsetWidth));
   });
   equations.forEach((equation, i) => {
     if (!(fits[i] < 1)) return;
