@@ -181,6 +181,23 @@ def test_a_link_shows_what_it_leads_to_while_the_mouse_is_on_it_or_on_the_box(pa
     assert page.complaints == []
 
 
+def test_a_figure_shows_its_caption_and_a_mark_of_a_heading_nothing(visit):
+    """By a link that the test adds: where the chapters have some changes with their text."""
+    page = visit("diffusion")
+    name = page.locator("figure[id]").first.get_attribute("id")
+    page.evaluate(f"document.querySelector('article p').innerHTML += '<a href=\"#{name}\">the figure</a>'")
+    page.get_by_role("link", name="the figure", exact=True).hover()
+    page.locator(BOX).wait_for()
+    caption = page.locator(f"#{name} .caption-text").text_content()
+    assert caption.strip() in page.locator(BOX).text_content()
+    assert page.locator("#preview .headerlink").count() == 0
+    page.mouse.move(2, 2)
+    page.locator(BOX).wait_for(state="hidden")
+    page.locator("figure .headerlink").first.dispatch_event("pointerover")
+    page.wait_for_timeout(300)
+    assert page.locator(BOX).count() == 0
+
+
 def test_by_keyboard_it_opens_with_the_focus_and_escape_closes_it(page):
     link = page.locator(OTHERS).first
     link.focus()

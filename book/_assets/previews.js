@@ -97,7 +97,7 @@
 
   const linkAt = (target) => {
     const link = target instanceof Element ? target.closest("a[href]") : null;
-    return link && article.contains(link) && !box.contains(link) ? link : null;
+    return link && article.contains(link) && !box.contains(link) && !link.matches(".headerlink") ? link : null;
   };
 
   if (article && box.showPopover) {
