@@ -361,6 +361,27 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show_walking):
     assert page.complaints == []
 
 
+LOW = {"width": 800, "height": 60}  # the picture is below
+
+
+def test_the_reverse_process_computes_nothing_before_it_is_seen(show_walking):
+    page = show_walking(Reverse(NETWORK), viewport=LOW)
+    root = page.locator("[data-explorable]")
+    page.wait_for_timeout(500)
+    assert root.get_attribute("data-evaluations") == "0"
+    root.locator("canvas").scroll_into_view_if_needed()
+    page.wait_for_function("root => root.dataset.evaluations > 3", arg=root.element_handle())
+
+
+def test_the_reverse_process_computes_when_it_is_played_unseen(show_walking):
+    page = show_walking(Reverse(NETWORK), viewport=LOW)
+    root = page.locator("[data-explorable]")
+    assert root.get_attribute("data-evaluations") == "0"
+    page.evaluate("document.querySelector('[data-explorable] button').click()")
+    page.wait_for_function("root => root.dataset.evaluations > 3", arg=root.element_handle())
+    assert page.evaluate("scrollY") == 0
+
+
 def test_the_reverse_process_plays_in_the_dark(show_walking):
     page = show_walking(Reverse(NETWORK), "dark")
     page.get_by_role("combobox", name="Number of steps").select_option("20")

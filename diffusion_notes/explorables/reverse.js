@@ -88,6 +88,7 @@ function render({ model, el }) {
   const worker = new Worker(url);
   worker.onerror = (event) => console.error(event.message);
   let [frames, hues, id, seed, place] = [[], [], 0, 1, [0.5, -0.5]];
+  let [wanted, waiting, known] = [false, null, false]; // nothing is computed before somebody looks or plays
 
   worker.onmessage = ({ data }) => {
     if (data.id !== id) return;
@@ -109,9 +110,19 @@ function render({ model, el }) {
     }
     at.input.max = steps();
     const task = { id: ++id, steps: steps(), variance: variance.value, seed: seed + 1000, points };
-    worker.postMessage(id === 1 ? { ...task, weights, settings } : task);
     el.dataset.evaluations = 0;
+    waiting = task;
+    if (wanted) compute();
     player.moveTo(0);
+  }
+
+  // The walk that was asked for last; the first task brings the network with it.
+  function compute() {
+    wanted = true;
+    seen.disconnect();
+    if (waiting) worker.postMessage(known ? waiting : { ...waiting, weights, settings });
+    known ||= waiting !== null;
+    waiting = null;
   }
 
   function draw() {
@@ -137,6 +148,7 @@ function render({ model, el }) {
 
   function show() {
     const { place: position, playing } = player;
+    if (playing && !wanted) compute();
     picture.redraw();
     at.value = Math.floor(position);
     says.ariaLive = playing ? "off" : "polite";
@@ -158,7 +170,7 @@ function render({ model, el }) {
   const count = choice("Number of steps", Object.fromEntries(model.get("steps").map((n) => [n, String(n)])), "", begin);
   count.value = String(Math.max(...model.get("steps")));
   const at = slider("Step", { min: 0, max: 1, step: 1, value: 0, format: (i) => `t = ${time(i)}` }, (i) => player.moveTo(i));
-  const variance = choice("Noise of a step, σ²", { tilde: "β̃", beta: "β", none: "none" }, "tilde", begin);
+  const variance = choice("Noise of a step, σ²", { tilde: "β̃", beta: "β", none: "none, the mean only" }, "tilde", begin);
   const start = choice("Start", NAMES, "normal", () => {
     places.forEach((control) => (control.node.hidden = start.value !== "one"));
     picture.canvas.classList.toggle("drag", start.value === "one");
@@ -186,10 +198,13 @@ function render({ model, el }) {
   );
   picture.canvas.classList.remove("drag"); // until there is something to drag
   const says = saying();
+  const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && compute());
   const controls = [player.button, at, count, variance, start, ...places, again];
   const stop = assemble(el, "reverse", { hint: model.get("hint"), pictures: [picture], controls, says });
   begin();
+  seen.observe(picture.canvas);
   return () => {
+    seen.disconnect();
     player.set(false);
     worker.terminate();
     URL.revokeObjectURL(url);

@@ -18,7 +18,8 @@ class Reverse(Explorable):
     r"""Two thousand points find the swiss roll: ancestral sampling, in the page.
 
     The number of steps, the :math:`\sigma_t^2` and the start can be chosen. A walk of fewer steps visits some of the
-    noise levels only, and its :math:`\beta_t` are those of the shorter chain.
+    noise levels only, and its :math:`\beta_t` are those of the shorter chain. Without noise it follows the mean of the
+    ancestral step, which is not the deterministic step of DDIM. Nothing is computed before it is seen, or played.
 
     Arguments:
         network: a :class:`~diffusion_notes.networks.NoiseMLP`, trained on the roll with a linear schedule.
@@ -35,7 +36,7 @@ class Reverse(Explorable):
     settings = traitlets.Dict().tag(sync=True, state=True)
     steps = traitlets.List(traitlets.Int()).tag(sync=True, state=True)
     hint = traitlets.Unicode(
-        "Press play. How few steps are enough? What happens without noise? "
+        "Press play. How few steps are enough? What happens without noise, where only the mean of each step is taken? "
         "And if all points start at one place, where do they end?"
     ).tag(sync=True, state=True)
     alt = traitlets.Unicode(
