@@ -34,7 +34,7 @@ $$ x_0 = 1 \\tag{1} $$
 
 See [equation (1)](#eq-1), and [equation (1) of the other page](other.md#eq-1).
 
-```{explorable} swiss_roll.ipynb there-and-back
+```{explorable} training.ipynb there-and-back
 ```
 """
 LEDGER = """# A ledger
@@ -59,9 +59,9 @@ $$ x_1 = 2 \\tag{1} $$
 MISTAKES = {
     "missing": ("(#eq-1)", "(#eq-2)", "eq-2"),
     "elsewhere": ("other.md#eq-1", "other.md#eq-7", "eq-7"),
-    "nowhere": ("there-and-back", "there-and-nowhere", "no cell of swiss_roll.ipynb is tagged 'there-and-nowhere'"),
+    "nowhere": ("there-and-back", "there-and-nowhere", "no cell of training.ipynb is tagged 'there-and-nowhere'"),
     "unknown": (
-        "```{explorable} swiss_roll.ipynb there-and-back\n```",
+        "```{explorable} training.ipynb there-and-back\n```",
         '<div data-explorable="nothing"></div>',
         "there is no explorable of the name 'nothing'",
     ),
@@ -79,7 +79,7 @@ def build_strictly(folder: Path, **pages: str) -> tuple[int, str]:
     (folder / "other.md").write_text(OTHER)
     chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in CHAPTER])
     nbformat.write(chapter, folder / "ddpm.ipynb")
-    (folder / "swiss_roll.ipynb").write_bytes((ROOT / "book" / "swiss_roll.ipynb").read_bytes())
+    (folder / "training.ipynb").write_bytes((ROOT / "book" / "training.ipynb").read_bytes())
     return build(folder, *STRICT)
 
 
@@ -102,7 +102,7 @@ def test_a_page_without_mistakes_is_built(tmp_path):
     # the ledger has the notebook of the table of contents, and not the one that lies beside it
     ledger = (built / "ledger.html").read_text()
     assert 'href="ddpm.html#eq-1"' in ledger
-    assert "swiss_roll" not in ledger
+    assert "training" not in ledger
 
 
 def loaded(html: str) -> list[str]:

@@ -36,9 +36,9 @@ def check_contrast(page) -> None:
 
 @each_scheme
 def test_the_film_plays_pauses_and_plays_again(visit, scheme):
-    page = visit("swiss_roll", color_scheme=scheme)
+    page = visit("training", color_scheme=scheme)
     check_contrast(page)
-    film = page.locator('[data-explorable="particles"]').first
+    film = page.locator('[data-explorable="particles"]').last
     film.scroll_into_view_if_needed()
     button, slider, label = film.locator("button"), film.get_by_role("slider"), film.locator("output")
     assert (button.inner_text(), label.inner_text()) == ("Play", "t = 1000")
@@ -60,8 +60,8 @@ def test_the_film_plays_pauses_and_plays_again(visit, scheme):
 
 
 def test_the_film_is_operated_by_keyboard(visit):
-    page = visit("swiss_roll")
-    film = page.locator('[data-explorable="particles"]').first
+    page = visit("training")
+    film = page.locator('[data-explorable="particles"]').last
     slider = film.get_by_role("slider", name="Backward in time")
     slider.focus()
     start, before = slider.get_attribute("aria-valuetext"), picture(film)
@@ -115,8 +115,8 @@ def test_in_print_a_picture_stands_in_its_place(visit):
 
 def test_the_film_shows_what_the_notebook_computed(visit):
     """The picture's points, read back from the pixels, are where the stored frame has them."""
-    page = visit("swiss_roll", device_scale_factor=2)
-    film = page.locator('[data-explorable="particles"]').first
+    page = visit("training", device_scale_factor=2)
+    film = page.locator('[data-explorable="particles"]').last
     worst = film.evaluate(
         """el => {
           const state = JSON.parse(el.querySelector('script').textContent);

@@ -10,7 +10,7 @@ each_place = pytest.mark.parametrize("place", ["file", "server"])
 
 @each_place
 def test_the_worker_runs_under_the_policy(visit, server, place):
-    page = visit("swiss_roll", server.url if place == "server" else HTML.as_uri(), own_context=True)
+    page = visit("training", server.url if place == "server" else HTML.as_uri(), own_context=True)
     reverse = page.locator('[data-explorable="reverse"]')
     reverse.get_by_role("button").first.click()
     page.wait_for_function("root => root.dataset.evaluations > 3", arg=reverse.element_handle())

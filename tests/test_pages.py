@@ -27,6 +27,7 @@ MOVED = {
     "ddpm": ["field", "forward_posterior", "bound_bars"],
     "swiss_roll": ["forward", "two_peaks"],
     "ladder": ["rungs"],
+    "training": ["particles", "particles", "reverse"],
 }
 # what reaches over the right edge, and no box of its own scrolls
 STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *, .katex *)")].filter((e) => {

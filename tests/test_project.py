@@ -125,7 +125,7 @@ def test_the_picture_in_the_readme_is_the_notebooks():
     spec = importlib.util.spec_from_file_location("tool", ROOT / "tools" / "notebooks.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    assert tool.PICTURE.read_text() == tool.picture(read(ROOT / "book" / "swiss_roll.ipynb"))
+    assert tool.PICTURE.read_text() == tool.picture(read(ROOT / "book" / "training.ipynb"))
     assert "book/_assets/there_and_back.svg" in (ROOT / "README.md").read_text()
 
 

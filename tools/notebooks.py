@@ -49,7 +49,7 @@ def run(path: Path) -> None:
     nbformat.write(notebook, path)
     keep = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "metadata.language_info.version"]
     subprocess.run([sys.executable, "-m", "nbstripout", *keep, str(path)], check=True)
-    if path.name == "swiss_roll.ipynb":
+    if path.name == "training.ipynb":
         PICTURE.write_text(picture(notebook), encoding="utf-8")
     print("done")
 

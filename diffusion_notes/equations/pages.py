@@ -13,7 +13,7 @@ __all__ = ["Equation", "chapter", "displays", "judge_page"]
 
 STEMS = {
     "vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion",
-    "ladder": "ddpm", "ladder_details": "ddpm", "measured": "diffusion",
+    "training": "ddpm", "ladder": "ddpm", "ladder_details": "ddpm", "measured": "diffusion",
 }  # fmt: skip
 TITLES = {
     "hvae": r"hvae|hierarch|two layers|several layers",
