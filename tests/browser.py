@@ -36,7 +36,7 @@ PAGE = """<!doctype html><html lang="en" data-theme="{scheme}"><head><meta chars
 MOUNTED = "() => [...document.querySelectorAll('[data-explorable]')].every((e) => e.querySelector('output'))"
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 COLOURS = {"light": "background: #fff; color: #222", "dark": "background: #14181e; color: #ddd"}
-# The network of the reverse process runs for a minute once it is seen, which a test of the rest of a page does not need.
+# The network of the reverse process runs for a minute once it is seen; tests of the rest of a page do without.
 ASLEEP = "Worker.prototype.postMessage = () => {}"
 # axe-core's rules that see a difference between light and dark
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
