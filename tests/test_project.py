@@ -60,7 +60,7 @@ def test_hooks_run_the_pinned_tools():
     assert revisions == {"ruff-pre-commit": PINS["ruff"], "nbstripout": PINS["nbstripout"]}
 
 
-# pages about what other modules hold: the loop of the room `fitting` and the sampler of `ddpm`; the runs of `experiment`
+# pages about what the rooms hold: the loop of `fitting` and the sampler of `ddpm`, the runs of `experiment`
 WITHOUT_MODULE = {"training", "ladder_details"}
 
 
