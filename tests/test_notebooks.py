@@ -16,11 +16,6 @@ NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
 STRUCTURE = {"0", "1", "2"}
 
 
-def is_of_the_second_edition(path) -> bool:
-    """Whether its equations carry the number of their chapter."""
-    return bool(re.search(r"\\tag\{\w+\.", markdown(path)))
-
-
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -113,18 +108,7 @@ def test_equations_are_numbered_in_order_and_can_be_linked_to(path):
     for text, anchor in re.findall(r"\[([^\]]*)\]\([\w.]*#eq-([\w-]+)\)", markdown(path)):
         name = f"equation ({anchor.replace('-', '.')})"
         assert name.lower() in text.lower()  # the anchor is dead on Colab, so the words must do
-    if not is_of_the_second_edition(path):
-        return check_numbers_of_the_first_edition(tagged)
     assert [tag for _, tag in tagged] == [f"{NUMBERS[path.stem]}.{i}" for i in range(1, len(tagged) + 1)]
-
-
-def check_numbers_of_the_first_edition(tagged: list[tuple[str, str]]) -> None:
-    numbers = [int(tag) for _, tag in tagged if tag.isdigit()]
-    letters = [tag for _, tag in tagged if not tag.isdigit()]
-    first = numbers[0] if numbers else 1  # the page of measurements has no equation
-    assert numbers == list(range(first, first + len(numbers)))
-    assert first == 1 or letters
-    assert letters == list("abcdefghijklmnopqrstuvwxyz"[: len(letters)])
 
 
 def displayed(cell) -> set[str]:
@@ -145,8 +129,6 @@ LABEL = re.compile(r"# \S.{0,68}[^.]")
 @each_notebook
 def test_every_cell_says_what_it_computes(path):
     """In its first line, which is the label of its fold."""
-    if not is_of_the_second_edition(path):
-        return
     cells = code_cells(path)[1:]
     assert cells[0].source.startswith("# Imports\n")
     assert [cell.id for cell in cells if not LABEL.fullmatch(cell.source.split("\n")[0])] == []
@@ -154,8 +136,6 @@ def test_every_cell_says_what_it_computes(path):
 
 @each_notebook
 def test_every_figure_and_table_has_a_caption_and_a_name(path):
-    if not is_of_the_second_edition(path):
-        return
     names = []
     for cell in code_cells(path):
         figure = cell.metadata.get("mystnb", {}).get("figure")
