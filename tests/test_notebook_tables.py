@@ -31,6 +31,7 @@ def test_markdown_is_a_table_of_the_same_entries():
         ([1], None, TypeError, "columns must be a dictionary"),
         ({"a": [1]}, ".2f", TypeError, "formats must be a dictionary"),
         ({}, None, ValueError, "columns must be at least one"),
+        ({" ": [1]}, None, ValueError, "columns must have headings"),
         ({"a": [1], "b": [1, 2]}, None, ValueError, "of one length"),
         ({"a": [1]}, {"b": ".2f"}, ValueError, "formats must be of columns, got one of 'b'"),
         ({"a": [1]}, {"a": "z"}, ValueError, "formats must suit the entries, got 'z' for int 1 of 'a'"),

@@ -21,8 +21,8 @@ class Table:
 
     Raises:
         TypeError: an argument is of another kind.
-        ValueError: there is no column, they differ in length, a format is of no column, or a number cannot be
-            written so.
+        ValueError: there is no column, one has no heading, they differ in length, a format is of no column, or a number
+            cannot be written so.
 
     >>> Table({"t": [1, 10], "loss": [1.96112, 1.56228]}, {"loss": ".2f"})
      t   loss
@@ -36,6 +36,8 @@ class Table:
         check_kind("formats", formats, Mapping, "a dictionary of formats")
         if unknown := [name for name in formats if name not in columns]:
             raise ValueError(f"formats must be of columns, got one of {unknown[0]!r}")
+        if not all(name.strip() for name in columns):  # a reader who hears the table would not know what follows
+            raise ValueError("columns must have headings, got one of ''")
         self.headings = list(columns)
         entries = {
             name: list(values.tolist() if isinstance(values, Tensor) else values) for name, values in columns.items()
