@@ -126,7 +126,7 @@ RECIPES = {
 
 @torch.no_grad()
 def fitted_variance(ddpm: DDPM, points: Tensor, generator: Generator, draws: int = 500) -> Tensor:
-    """The best σ_t² for a network, equation (d) of the DDPM chapter, from its loss on some points at each t."""
+    """The best σ_t² for a network, equation (5.12) of the book, from its loss on some points at each t."""
     loss = torch.ones(SCHEDULE.T + 1, dtype=torch.float64)
     for t in range(1, SCHEDULE.T + 1):
         x0 = points[torch.randint(len(points), (draws,), generator=generator)]
@@ -142,7 +142,7 @@ def exact_noise(xt: Tensor, t: int) -> Tensor:
 
 
 def variance_of_exact_noise() -> Tensor:
-    """The best σ_t² for it, equation (d) of the DDPM chapter, with the smallest loss."""
+    """The best σ_t² for it, equation (5.12) of the book, with the smallest loss."""
     loss = torch.ones(SCHEDULE.T + 1, dtype=torch.float64)
     loss[1:] = ROLL.noise_mmse(SCHEDULE.alpha_bar[1:])
     return best_variance(SCHEDULE, loss, 2)
