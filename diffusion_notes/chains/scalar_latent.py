@@ -141,6 +141,7 @@ class ScalarLatent:
         several modes, it is the best one near the highest.
         """
         steps = check_integer("steps", steps, least=1)
+        check_points("x", x, least=1, finite=True)
         z = self.grid(x)
         # the points know nothing of each other, and a few at a time stay in the processor's cache
         found = [self._best_gaussian(self.log_joint(chunk).detach(), z, steps) for chunk in x.split(32)]
