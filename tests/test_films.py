@@ -16,7 +16,7 @@ def test_the_book_opens_with_the_film(visit):
     order = page.evaluate(
         "[...document.querySelectorAll('article h1, article [data-explorable], article p')].map(e => e.tagName)"
     )
-    assert order[:3] == ["H1", "DIV", "P"]
+    assert order[:3] == ["H1", "P", "DIV"]  # the title, one sentence, the film
 
 
 def check_contrast(page) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from itertools import count, pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, ope
 from bs4 import BeautifulSoup, Tag
 from fontTools.ttLib import TTFont
 from notebooks import NOTEBOOKS, NUMBERS, ROOT, code_cells, markdown
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 TAGS = {path.stem: re.findall(r"\\tag\{([\w.]+)\}", markdown(path)) for path in NOTEBOOKS}
 MOVED = {
@@ -279,11 +281,13 @@ def test_a_page_is_whole_on_a_phone_too(phone):
 
 def test_boxes_that_scroll_can_be_reached_by_keyboard(phone):
     """A script sees to it, a moment after the page is there."""
-    unreachable = """[...document.querySelectorAll("main *")].filter((e) =>
+    unreachable = """() => [...document.querySelectorAll("main *")].filter((e) =>
              e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
              && e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, input"))
            .map((e) => e.outerHTML.slice(0, 80))"""
     phone.wait_for_timeout(400)
+    with suppress(PlaywrightTimeoutError):  # it looks again when a font has come
+        phone.wait_for_function(f"() => !({unreachable})().length", timeout=5000)
     assert phone.evaluate(unreachable) == []
 
 

@@ -29,6 +29,7 @@ const later = () => {
 addEventListener("load", later);
 addEventListener("resize", later);
 addEventListener("toggle", later, true); // what was folded away had no width
+document.fonts.addEventListener("loadingdone", later); // a fallback has other widths
 
 // On paper everything is light, and nothing is folded away but code, which is left out.
 const root = document.documentElement;
