@@ -240,7 +240,7 @@ def is_near(colour: list[int], other: tuple[int, int, int]) -> bool:
     return colour[3] == 255 and max(abs(a - b) for a, b in zip(colour, other, strict=False)) < 8
 
 
-BLUE, ORANGE, GREEN = (41, 129, 224), (227, 114, 18), (39, 155, 97)
+DATA, NOISE, POSTERIOR = (0, 114, 178), (36, 154, 204), (0, 158, 115)
 
 
 @each_scheme
@@ -255,9 +255,9 @@ def test_it_is_whole_and_readable(show, scheme):
             assert box["height"] >= 44
             assert box["x"] + box["width"] <= width
         check_whole(page, scheme)
-        assert is_near(colour_at(page, widget.x0), BLUE)
-        assert is_near(colour_at(page, widget.xt), ORANGE)
-        assert is_near(colour_at(page, truth(10, 4, widget.x0, widget.xt)["mean"]), GREEN)
+        assert is_near(colour_at(page, widget.x0), DATA)
+        assert is_near(colour_at(page, widget.xt), NOISE)
+        assert is_near(colour_at(page, truth(10, 4, widget.x0, widget.xt)["mean"]), POSTERIOR)
         assert is_near(colour_at(page, [0.0, 0.0]), ink)
 
 
@@ -283,7 +283,7 @@ def test_the_mean_goes_from_one_point_to_the_other(show, T):
     early = check_sentence(page, T, 2)
     assert late["fromX0"] < 0.02
     assert early["fromX0"] > 0.5
-    assert is_near(colour_at(page, early["mean"]), GREEN)
+    assert is_near(colour_at(page, early["mean"]), POSTERIOR)
 
 
 def test_the_number_of_steps_is_chosen_by_keyboard(show):
@@ -341,8 +341,8 @@ def test_both_points_are_dragged(show, scheme, one, to):
     assert places(page)[one] == pytest.approx(to, abs=0.02)
     assert places(page)[1 - one] == start[1 - one]
     expected = check_sentence(page, 10, 4)
-    assert is_near(colour_at(page, expected["mean"]), GREEN)
-    assert is_near(colour_at(page, places(page)[one]), (BLUE, ORANGE)[one])
+    assert is_near(colour_at(page, expected["mean"]), POSTERIOR)
+    assert is_near(colour_at(page, places(page)[one]), (DATA, NOISE)[one])
     page.mouse.move(box["x"] - 100, box["y"] - 5)  # beyond the border
     assert places(page)[one] == [-3, 2.4]
     page.mouse.up()

@@ -20,8 +20,9 @@ from IPython.core.formatters import DisplayFormatter
 from notebooks import NOTEBOOKS, ROOT
 
 from diffusion_notes import explorables
-from diffusion_notes.explorables import Explorable, Forward, Gap, Layers, Particles
+from diffusion_notes.explorables import Explorable, Forward, Gap, Layers, Particles, still_pictures
 from diffusion_notes.explorables.base import json_in_script, module_script
+from diffusion_notes.notebook import plotting
 
 
 def particles(**kwargs) -> Particles:
@@ -47,6 +48,18 @@ def decode(state: dict, frames: int) -> np.ndarray:
 def test_it_imports_without_torch():
     code = "import sys, diffusion_notes.explorables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_thing_has_one_colour_in_figures_stills_scripts_and_pages():
+    script = (ROOT / "diffusion_notes" / "explorables" / "drawing.js").read_text()
+    face = (ROOT / "book" / "_assets" / "face.css").read_text()
+    names = ("bound", "data", "model", "noise", "posterior", "wrong")
+    figures = {name: plotting.COLOURS[name].lower() for name in names}
+    assert {name: getattr(still_pictures, name.upper()).lower() for name in names} == figures
+    in_script = re.findall(r'^const ([A-Z]+) = "(#\w{6})"', script, re.M)
+    assert {name.lower(): colour.lower() for name, colour in in_script} == figures
+    styled = {name: figures[name] for name in ("data", "posterior", "wrong")}
+    assert dict(re.findall(r"--(data|posterior|wrong): (#\w{6})", face)) == styled
 
 
 def test_the_output_is_the_same_to_the_byte():

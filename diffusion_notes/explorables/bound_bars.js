@@ -36,9 +36,9 @@ function heightStep(top) {
 }
 
 const KINDS = {
-  floor: { words: "wₜ × smallest loss", colour: BLUE },
-  constant: { words: "Cₜ", colour: GREEN },
-  extra: { words: "wₜ × the network's own error", colour: ORANGE },
+  floor: { words: "wₜ × smallest loss", colour: NOISE },
+  constant: { words: "Cₜ", colour: POSTERIOR },
+  extra: { words: "wₜ × the network's own error", colour: MODEL },
 };
 const subscript = (n) => String(n).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
@@ -113,8 +113,8 @@ function render({ model, el }) {
     }
     running.line([0, Math.log(T)], [entropy, entropy], { width: 1 });
     running.text("the entropy of the data", 0, entropy, { dx: 4, dy: -6 });
-    running.line(all.map(Math.log), all.map((t) => sums[t]), { colour: BLUE, width: 3 });
-    running.dot(Math.log(times[time.value]), sums[times[time.value]], { colour: BLUE, ring: true });
+    running.line(all.map(Math.log), all.map((t) => sums[t]), { colour: BOUND, width: 3 });
+    running.dot(Math.log(times[time.value]), sums[times[time.value]], { colour: BOUND, ring: true });
     mark(running);
   }
 

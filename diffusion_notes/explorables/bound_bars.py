@@ -12,7 +12,7 @@ from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.linear_schedule import linear_ends
-from diffusion_notes.explorables.still_pictures import BLUE, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import BOUND, line, scaled, svg, words
 
 __all__ = ["BoundBars"]
 
@@ -88,4 +88,4 @@ class BoundBars(Explorable):
             "What even a perfect network pays at each t from 2 on, without the constants, on a logarithmic axis, so "
             "that areas are nats. Most of it is below a few hundred."
         )
-        return svg(alt, (600, 300), line(across, up, BLUE), *ticks)
+        return svg(alt, (600, 300), line(across, up, BOUND), *ticks)

@@ -229,7 +229,12 @@ function saying() {
   return element("output", { className: "says", ariaLive: "polite" });
 }
 
-const BLUE = "hsl(212, 75%, 52%)";
-const ORANGE = "hsl(28, 85%, 48%)";
-const GREEN = "hsl(150, 60%, 38%)";
+// One colour for one thing, as in the figures, and seen on a light page and on a dark one; what is exact has the ink's.
+const DATA = "#0072B2";
+const MODEL = "#D55E00";
+const POSTERIOR = "#009E73";
+const NOISE = "#249ACC";
+const BOUND = "#8363DB";
+const WRONG = "#F2556E";
+const faint = (colour, opacity) => colour + Math.round(255 * opacity).toString(16).padStart(2, "0");
 const hue = (share) => `hsl(${200 + 200 * share}, 75%, 52%)`;

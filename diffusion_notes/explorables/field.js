@@ -44,7 +44,7 @@ function render({ model, el }) {
   function draw() {
     const t = step(time.value);
     const root = Math.sqrt(alphaBar[t]);
-    const colour = { trained: ORANGE, exact: BLUE, difference: GREEN }[which.value];
+    const colour = { trained: MODEL, exact: picture.ink, difference: WRONG }[which.value];
     for (let k = 0; k < PLACES.length; k += 2) {
       const scale = -Math.min(SCALE, LONGEST / Math.hypot(field[k], field[k + 1])); // towards the data: against the noise
       picture.arrow(PLACES[k], PLACES[k + 1], scale * field[k], scale * field[k + 1], { colour, width: 1.5 });
@@ -52,15 +52,15 @@ function render({ model, el }) {
     const likely = now.share.map((share, k) => share / roll.weights[k]).reduce((a, b) => Math.max(a, b));
     now.share.forEach((share, k) => {
       const strength = share / roll.weights[k] / likely;
-      const colour = `hsla(212, 75%, 52%, ${0.12 + 0.88 * strength})`;
+      const colour = faint(DATA, 0.12 + 0.88 * strength);
       picture.dot(roll.x[k], roll.y[k], { colour, radius: 1.5 + 3.5 * strength });
     });
     const place = [x.value, y.value];
     const ends = [now.exact, now.trained].map((e) => place.map((p, k) => (p - Math.sqrt(noise[t]) * e[k]) / root));
-    picture.line([place[0], ends[0][0]], [place[1], ends[0][1]], { colour: BLUE, width: 3 });
-    picture.line([place[0], ends[1][0]], [place[1], ends[1][1]], { colour: ORANGE, width: 3, dash: [6, 6] });
-    picture.dot(...ends[0], { colour: BLUE, radius: 5, ring: true });
-    picture.dot(...place, { colour: ORANGE, radius: 8, ring: true });
+    picture.line([place[0], ends[0][0]], [place[1], ends[0][1]], { width: 3 });
+    picture.line([place[0], ends[1][0]], [place[1], ends[1][1]], { colour: MODEL, width: 3, dash: [6, 6] });
+    picture.dot(...ends[0], { radius: 5 });
+    picture.dot(...place, { colour: MODEL, radius: 8, ring: true });
     picture.name("xₜ", ...place);
   }
 

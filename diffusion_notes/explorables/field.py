@@ -10,7 +10,7 @@ import traitlets
 from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.network_state import network_state
-from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, dots, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import DATA, MODEL, dots, line, scaled, svg, words
 
 __all__ = ["Field"]
 
@@ -61,8 +61,8 @@ class Field(Explorable):
         return svg(
             alt,
             (400, 400),
-            dots(place[0], height[0], BLUE),
-            line(place[1], height[1], ORANGE),
-            dots(place[1][:1], height[1][:1], ORANGE, 14),
+            dots(place[0], height[0], DATA),
+            line(place[1], height[1], MODEL),
+            dots(place[1][:1], height[1][:1], MODEL, 14),
             words(place[1][0] + 24, height[1][0] - 8, "xₜ"),
         )

@@ -5,9 +5,9 @@ const SECONDS = 8;
 
 function schedules() {
   return [
-    { name: "linear, T = 1000", colour: BLUE, dash: [], border: "solid", schedule: Schedule.linear(1000) },
-    { name: "cosine, T = 1000", colour: ORANGE, dash: [9, 4], border: "dashed", schedule: Schedule.cosine(1000) },
-    { name: "linear, T = 50", colour: GREEN, dash: [2, 4], border: "dotted", schedule: Schedule.linear(50) },
+    { name: "linear, T = 1000", colour: DATA, dash: [], border: "solid", schedule: Schedule.linear(1000) },
+    { name: "cosine, T = 1000", colour: MODEL, dash: [9, 4], border: "dashed", schedule: Schedule.cosine(1000) },
+    { name: "linear, T = 50", colour: POSTERIOR, dash: [2, 4], border: "dotted", schedule: Schedule.linear(50) },
   ];
 }
 

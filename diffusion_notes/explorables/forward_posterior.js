@@ -43,9 +43,9 @@ function nearestStop(t, from, to) {
 
 // What the lines are: how each is drawn, and what it shows.
 const KEY = [
-  [`3px solid ${GREEN}`, "q(x<sub>t−1</sub> | x<sub>t</sub>, x₀): its mean, one and two standard deviations"],
-  [`2px dashed ${BLUE}`, "q(x<sub>t−1</sub> | x₀): its mean, one standard deviation"],
-  [`2px dashed ${ORANGE}`, "q(x<sub>t</sub> | x<sub>t−1</sub>), the same, as a function of x<sub>t−1</sub>"],
+  [`3px solid ${POSTERIOR}`, "q(x<sub>t−1</sub> | x<sub>t</sub>, x₀): its mean, one and two standard deviations"],
+  [`2px dashed ${DATA}`, "q(x<sub>t−1</sub> | x₀): its mean, one standard deviation"],
+  [`2px dashed ${NOISE}`, "q(x<sub>t</sub> | x<sub>t−1</sub>), the same, as a function of x<sub>t−1</sub>"],
   ["2px dotted", "between those two means: here the mean always lies"],
 ];
 
@@ -95,20 +95,20 @@ function render({ model, el }) {
   function draw() {
     const line = (a, b, options) => picture.line([a[0], b[0]], [a[1], b[1]], options);
     const { context } = picture;
-    circle(now.known.mean, now.known.std, { colour: BLUE, width: 1.5, dash: [5, 5] });
-    circle(now.step.mean, now.step.std, { colour: ORANGE, width: 1.5, dash: [5, 5] });
+    circle(now.known.mean, now.known.std, { colour: DATA, width: 1.5, dash: [5, 5] });
+    circle(now.step.mean, now.step.std, { colour: NOISE, width: 1.5, dash: [5, 5] });
     context.globalAlpha = 0.5;
     line(x0.place, xt.place, { width: 1.5 });
     context.globalAlpha = 1;
     line(now.known.mean, now.step.mean, { width: 1.5, dash: [2, 4] });
-    circle(now.mean, 2 * now.std, { colour: GREEN, width: 1, fill: "hsla(150, 60%, 38%, 0.15)" });
-    circle(now.mean, now.std, { colour: GREEN, width: 2, fill: "hsla(150, 60%, 38%, 0.25)" });
+    circle(now.mean, 2 * now.std, { colour: POSTERIOR, width: 1, fill: faint(POSTERIOR, 0.15) });
+    circle(now.mean, now.std, { colour: POSTERIOR, width: 2, fill: faint(POSTERIOR, 0.25) });
     picture.dot(0, 0, { radius: 2 });
     picture.text("0", 0, 0, { dx: 5, dy: 14 });
-    picture.dot(...now.known.mean, { colour: BLUE, radius: 3 });
-    picture.dot(...now.step.mean, { colour: ORANGE, radius: 3 });
+    picture.dot(...now.known.mean, { colour: DATA, radius: 3 });
+    picture.dot(...now.step.mean, { colour: NOISE, radius: 3 });
     for (const { place, colour } of [x0, xt]) picture.dot(...place, { colour, radius: 8, ring: true });
-    picture.dot(...now.mean, { colour: GREEN, radius: 4, ring: true });
+    picture.dot(...now.mean, { colour: POSTERIOR, radius: 4, ring: true });
     for (const { place, words } of [x0, xt]) picture.name(words, ...place);
   }
 
@@ -131,8 +131,8 @@ function render({ model, el }) {
     };
   }
 
-  const x0 = group("x₀", BLUE, model.get("x0"));
-  const xt = group("xₜ", ORANGE, model.get("xt"));
+  const x0 = group("x₀", DATA, model.get("x0"));
+  const xt = group("xₜ", NOISE, model.get("xt"));
   const format = (place) => String(stops(T)[place]);
   const first = nearestStop(model.get("t"), T, T);
   const time = slider("t", { min: 0, max: stops(T).length - 1, step: 1, value: stops(T).indexOf(first), format }, update);

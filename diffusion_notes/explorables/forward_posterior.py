@@ -11,7 +11,7 @@ import traitlets
 from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import BLUE, GREEN, ORANGE, dots, line, svg, words
+from diffusion_notes.explorables.still_pictures import DATA, NOISE, POSTERIOR, dots, faint, line, svg, words
 
 __all__ = ["ForwardPosterior"]
 
@@ -85,7 +85,7 @@ class ForwardPosterior(Explorable):
             x, y = pixels(mean)
             return (
                 f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{count * std * wide / 2 / _REACH[0]:.0f}" '
-                f'stroke="{GREEN}" stroke-width="{width:g}" fill="hsla(150,60%,38%,{fill:g})"/>'
+                f'stroke="{POSTERIOR}" stroke-width="{width:g}" fill="{faint(POSTERIOR, fill)}"/>'
             )
 
         def label(point: np.ndarray, text: str) -> str:
@@ -98,8 +98,8 @@ class ForwardPosterior(Explorable):
             line(*pixels(np.stack((x0, xt))), width=1.5),
             circle(2, 1, 0.15),
             circle(1, 2, 0.25),
-            *(dots(*pixels(x[None]), colour, 16) for x, colour in ((x0, BLUE), (xt, ORANGE))),
-            dots(*pixels(mean[None]), GREEN, 8),
+            *(dots(*pixels(x[None]), colour, 16) for x, colour in ((x0, DATA), (xt, NOISE))),
+            dots(*pixels(mean[None]), POSTERIOR, 8),
             label(x0, "x₀"),
             label(xt, "xₜ"),
             words(wide / 2, high - 12, f"t = {self.t} of {self.T}"),

@@ -42,11 +42,11 @@ function render({ model, el }) {
     picture.range[3] = highest * 1.05;
     const seen = [...NODES.keys()].filter((i) => Math.abs(NODES[i]) <= 3);
     const at = (values) => seen.map((i) => values[i]);
-    picture.line(at(NODES), at(now.posterior), { colour: BLUE, fill: "hsla(212, 75%, 52%, 0.25)" });
-    picture.line(at(NODES), at(q), { colour: ORANGE, width: 3 });
+    picture.line(at(NODES), at(now.posterior), { colour: POSTERIOR, fill: faint(POSTERIOR, 0.25) });
+    picture.line(at(NODES), at(q), { colour: BOUND, width: 3 });
     picture.axis([-3, -2, -1, 0, 1, 2, 3], "z");
-    picture.text("the posterior p(z | x)", -3, highest, { colour: BLUE, dx: 6, dy: 12 });
-    picture.text("q(z)", -3, highest, { colour: ORANGE, dx: 6, dy: 32 });
+    picture.text("the posterior p(z | x)", -3, highest, { colour: POSTERIOR, dx: 6, dy: 12 });
+    picture.text("q(z)", -3, highest, { colour: BOUND, dx: 6, dy: 32 });
   });
   const bars = new Picture(
     "A scale in nats, with the bound left of log p(x) and the gap between them.",
@@ -55,11 +55,11 @@ function render({ model, el }) {
       const right = Math.ceil(now.evidence) + 1; // the scale follows log p(x)
       bars.range = [right - 8, right, 0, 1];
       const low = Math.max(right - 7.6, now.bound);
-      bars.line([low, now.evidence], [0.5, 0.5], { colour: ORANGE, width: 10 });
-      bars.line([now.evidence, now.evidence], [0, 1], { colour: BLUE, width: 4 });
-      bars.text("log p(x)", now.evidence, 1, { align: "center", colour: BLUE, dy: -4 });
-      if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 1, { align: "center", colour: ORANGE, dy: 8 });
-      if (now.bound < low) bars.text("◀ further left", low, 1, { colour: ORANGE, dy: -2 });
+      bars.line([low, now.evidence], [0.5, 0.5], { colour: BOUND, width: 10 });
+      bars.line([now.evidence, now.evidence], [0, 1], { width: 4 });
+      bars.text("log p(x)", now.evidence, 1, { align: "center", dy: -4 });
+      if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 1, { align: "center", colour: BOUND, dy: 8 });
+      if (now.bound < low) bars.text("◀ further left", low, 1, { colour: BOUND, dy: -2 });
       bars.axis([-8, -6, -4, -2, 0].map((step) => right + step), "nats");
     },
   );

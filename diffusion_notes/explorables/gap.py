@@ -9,7 +9,7 @@ import traitlets
 
 from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import BOUND, POSTERIOR, faint, line, scaled, svg, words
 
 __all__ = ["Gap"]
 
@@ -55,8 +55,8 @@ class Gap(Explorable):
         return svg(
             self.alt,
             (600, 300),
-            line(across, up[0], BLUE, fill="hsla(212,75%,52%,0.25)"),
-            line(across, up[1], ORANGE),
-            words(500, 120, "posterior", BLUE),
-            words(80, 180, "q", ORANGE),
+            line(across, up[0], POSTERIOR, fill=faint(POSTERIOR, 0.25)),
+            line(across, up[1], BOUND),
+            words(500, 120, "posterior", POSTERIOR),
+            words(80, 180, "q", BOUND),
         )

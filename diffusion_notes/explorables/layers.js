@@ -27,10 +27,10 @@ function splits(x, a, c) {
 }
 
 const LINES = {
-  printed: { words: "printed", colour: ORANGE, dash: [10, 4] },
-  repaired: { words: "repaired", colour: GREEN, dash: [3, 4] },
-  bound: { words: "the bound", colour: BLUE, width: 5 },
-  turned: { words: "turned around", colour: "hsl(285, 60%, 62%)", dash: [8, 8] },
+  printed: { words: "printed", colour: WRONG, dash: [10, 4] },
+  repaired: { words: "repaired", colour: POSTERIOR, dash: [3, 4] },
+  bound: { words: "the bound", colour: BOUND, width: 5 },
+  turned: { words: "turned around", colour: NOISE, dash: [8, 8] },
 };
 
 function render({ model, el }) {

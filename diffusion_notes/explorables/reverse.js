@@ -142,7 +142,7 @@ function render({ model, el }) {
         context.fillRect(picture.x(x) - size / 2, picture.y(y) - size / 2, size, size);
       }
     });
-    if (start.value === "one" && position === 0) picture.dot(...place, { colour: ORANGE, ring: true });
+    if (start.value === "one" && position === 0) picture.dot(...place, { colour: MODEL, ring: true });
     el.dataset.frames = Number(el.dataset.frames ?? 0) + 1;
   }
 

@@ -15,7 +15,7 @@ import traitlets
 from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, check_number, describe
 from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import BLUE, ORANGE, dots, svg, words
+from diffusion_notes.explorables.still_pictures import DATA, MODEL, dots, svg, words
 
 __all__ = ["Rungs"]
 
@@ -87,7 +87,7 @@ class Rungs(Explorable):
     def still_picture(self) -> str:
         """The samples of the two, and what their bounds cost."""
         shapes = []
-        for name, left, colour in ((self.a, 0, BLUE), (self.b, 300, ORANGE)):
+        for name, left, colour in ((self.a, 0, DATA), (self.b, 300, MODEL)):
             named = [each for each in self.rungs if (each["data"], each["name"]) == (self.data, name)]
             rung = next(each for each in named if self.budget in each["budgets"])
             points = np.frombuffer(base64.b64decode(rung["samples"]), "<i2").reshape(-1, 2) / 100

@@ -1,7 +1,7 @@
 // What is drawn of two rungs, A and B: their samples, and bars for what their bounds cost.
 
 const REACH = 1.8; // the coordinate at the border of a panel
-const COLOURS = { A: BLUE, B: ORANGE };
+const COLOURS = { A: DATA, B: MODEL };
 
 // Points that a page holds as text, in hundredths.
 function hundredths(base64) {

@@ -7,11 +7,20 @@ import html
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["BLUE", "GREEN", "ORANGE", "dots", "line", "scaled", "svg", "words"]
+__all__ = ["BOUND", "DATA", "MODEL", "NOISE", "POSTERIOR", "WRONG", "dots", "faint", "line", "scaled", "svg", "words"]
 
-BLUE = "hsl(212,75%,52%)"
-ORANGE = "hsl(28,85%,48%)"
-GREEN = "hsl(150,60%,38%)"
+# one colour for one thing, as in the figures and in drawing.js
+DATA = "#0072B2"
+MODEL = "#D55E00"
+POSTERIOR = "#009E73"
+NOISE = "#249ACC"
+BOUND = "#8363DB"
+WRONG = "#F2556E"
+
+
+def faint(colour: str, opacity: float) -> str:
+    """A colour that one sees through."""
+    return f"{colour}{round(255 * opacity):02x}"
 
 
 def svg(alt: str, size: tuple[int, int], *shapes: str) -> str:

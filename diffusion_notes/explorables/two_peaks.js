@@ -75,9 +75,9 @@ function render({ model, el }) {
       `A Gaussian in place of the green curve is ${digits(now.off, 4)} nats off.` +
       (empty ? " The best guess is where there are no data." : "");
     const words = legend([
-      { words: s === 0 ? "q(x₀), the data" : `q(x), at step ${s}`, colour: BLUE },
-      { words: "what it may have been, given xₜ", colour: GREEN },
-      { words: "the best guess, and the Gaussian around it", colour: ORANGE },
+      { words: s === 0 ? "q(x₀), the data" : `q(x), at step ${s}`, colour: DATA },
+      { words: "what it may have been, given xₜ", colour: POSTERIOR },
+      { words: "the best guess, and the Gaussian around it", colour: MODEL },
     ]);
     key.replaceWith(words);
     key = words;
@@ -95,14 +95,14 @@ function render({ model, el }) {
 
   function draw() {
     picture.clip();
-    hump(picture, now.before, { colour: BLUE, width: 2, fill: "hsla(212, 75%, 52%, 0.2)" });
-    hump(picture, now.posterior, { colour: GREEN, width: 3, fill: "hsla(150, 60%, 38%, 0.25)" });
+    hump(picture, now.before, { colour: DATA, width: 2, fill: faint(DATA, 0.2) });
+    hump(picture, now.posterior, { colour: POSTERIOR, width: 3, fill: faint(POSTERIOR, 0.25) });
     const around = { weights: [0.5, 0.5], means: [now.mean, now.mean], variance: now.std ** 2 };
-    hump(picture, around, { colour: ORANGE, width: 2, dash: [6, 5] });
-    picture.line([now.mean, now.mean], [0, 1.1], { colour: ORANGE, width: 2 });
+    hump(picture, around, { colour: MODEL, width: 2, dash: [6, 5] });
+    picture.line([now.mean, now.mean], [0, 1.1], { colour: MODEL, width: 2 });
     picture.context.restore();
     picture.axis([-2, -1, 0, 1, 2], s === 0 ? "x₀, the number without noise" : `the number at step ${s}`);
-    picture.dot(now.mean, 0, { colour: ORANGE, radius: 7, ring: true });
+    picture.dot(now.mean, 0, { colour: MODEL, radius: 7, ring: true });
   }
 
   function drawBelow() {

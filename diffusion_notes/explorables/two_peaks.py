@@ -9,7 +9,7 @@ import traitlets
 
 from diffusion_notes._arguments.values import check_integer, check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import BLUE, GREEN, ORANGE, dots, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import DATA, MODEL, POSTERIOR, dots, faint, line, scaled, svg, words
 
 __all__ = ["TwoPeaks"]
 
@@ -80,13 +80,13 @@ class TwoPeaks(Explorable):
         return svg(
             self.alt,
             (600, 400),
-            line(across, scaled(data, 0, 1, (220, 30)), BLUE, 2, fill="hsla(212,75%,52%,0.2)"),
-            line(across, scaled(posterior, 0, 1, (220, 30)), GREEN, fill="hsla(150,60%,38%,0.25)"),
-            line(at_mean, np.array([220, 30]), ORANGE, 2),
-            dots(at_mean[:1], np.array([220]), ORANGE, 14),
-            words(at_mean[0], 248, "best guess of x₀", ORANGE),
-            words(80, 60, "the data", BLUE),
-            words(80, 84, "given xₜ", GREEN),
+            line(across, scaled(data, 0, 1, (220, 30)), DATA, 2, fill=faint(DATA, 0.2)),
+            line(across, scaled(posterior, 0, 1, (220, 30)), POSTERIOR, fill=faint(POSTERIOR, 0.25)),
+            line(at_mean, np.array([220, 30]), MODEL, 2),
+            dots(at_mean[:1], np.array([220]), MODEL, 14),
+            words(at_mean[0], 248, "best guess of x₀", MODEL),
+            words(80, 60, "the data", DATA),
+            words(80, 84, "given xₜ", POSTERIOR),
             line(across, scaled(noisy, 0, 1, (370, 270)), width=2),
             dots(at_xt, scaled([here], 0, 1, (370, 270)), width=14),
             words(300, 394, f"xₜ = {self.xt:g}, at t = {self.t}"),

@@ -36,7 +36,7 @@ COLOURS = {
     "exact": "#222222",
     "posterior": "#009E73",
     "prior": "#505252",
-    "bound": "#58146E",
+    "bound": "#8363DB",
     "noise": "#249ACC",
     "baseline": "#643601",
     "wrong": "#F2556E",
