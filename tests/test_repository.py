@@ -15,11 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 from notebooks import NOTEBOOKS, ROOT, code_cells
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from project_copies import commit
 from small_books import build, extensions_from
 
 import diffusion_notes
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ONE, OTHER = "https://github.com/owner/name", "https://github.com/somebody-else/other.name"
 NAMES = ["_config.yml", "_toc.yml", "CITATION.cff", "pyproject.toml", "README.md", "diffusion_notes/__init__.py"]
 
@@ -138,7 +141,8 @@ def test_a_chapter_has_a_launch_button_if_there_is_an_address(copy, url):
     tool.write(copy, url)
     config = yaml.safe_load((copy / "_config.yml").read_text())
     small = {key: config[key] for key in ("title", "execute", "launch_buttons", "repository") if key in config}
-    small |= {"only_build_toc_files": True, "sphinx": {"local_extensions": {"diffusion_book": extensions_from(copy)}}}
+    extensions = dict.fromkeys(("diffusion_book", "downloads"), extensions_from(copy))
+    small |= {"only_build_toc_files": True, "sphinx": {"local_extensions": extensions}}
     (copy / "_config.yml").write_text(yaml.safe_dump(small))
     (copy / "_toc.yml").write_text("format: jb-book\nroot: book/swiss_roll\n")
     status, log = build(copy, "-q")
@@ -150,6 +154,9 @@ def test_a_chapter_has_a_launch_button_if_there_is_an_address(copy, url):
     )
     assert buttons == ([opened] if url else [])
     assert "google.colab" not in page
+    handed_out = (copy / "_build" / "html" / "_sources" / "book" / "swiss_roll.ipynb").read_text()
+    assert ("](https://owner.github.io/name/book/vae.html" in handed_out) == bool(url)
+    assert "](vae.ipynb" not in handed_out
 
 
 def first_cell(folder: Path, *, colab: bool, url: str = "", package: bool = False, git: str = "") -> dict:
@@ -193,21 +200,28 @@ def released(tmp_path) -> str:
 NOTHING = {"calls": 0, "added": [], "error": None}
 
 
+@pytest.mark.parametrize("colab", [True, False])
 @pytest.mark.parametrize("url", ["", ONE])
-def test_elsewhere_the_first_cell_does_nothing(tmp_path, url):
-    assert first_cell(tmp_path, colab=False, url=url) == NOTHING | {"version": None}
+def test_a_package_that_is_there_is_used(tmp_path, url, colab):
+    assert first_cell(tmp_path, colab=colab, url=url, package=True) == NOTHING | {"version": "here"}
 
 
-@pytest.mark.parametrize("url", ["", ONE])
-def test_on_colab_a_package_that_is_there_is_used(tmp_path, url):
-    assert first_cell(tmp_path, colab=True, url=url, package=True) == NOTHING | {"version": "here"}
+@pytest.mark.parametrize(
+    ("url", "package"),
+    [("", "FOLDER[notebooks]"), (ONE, f"diffusion-notes[notebooks] @ git+{ONE}@v1.2.3")],
+)
+def test_elsewhere_it_says_what_to_install_and_fetches_nothing(tmp_path, url, package):
+    done = first_cell(tmp_path, colab=False, url=url)
+    assert (done["calls"], done["added"]) == (0, [])
+    assert done["error"].startswith(f'ModuleNotFoundError: the package behind the book. Run %pip install "{package}"')
+    assert canonicalize_name(Requirement(package.replace("FOLDER", PROJECT["name"])).name) == PROJECT["name"]
+    assert "notebooks" in PROJECT["optional-dependencies"]
 
 
 def test_on_colab_without_an_address_it_says_what_to_do_and_fetches_nothing(tmp_path):
     done = first_cell(tmp_path, colab=True)
     assert (done["calls"], done["added"]) == (0, [])
-    assert done["error"].startswith("ModuleNotFoundError: This copy of the book has no public address")
-    assert "run !unzip diffusion_notes.zip" in done["error"]
+    assert "upload the zip file and run !unzip diffusion_notes.zip" in done["error"]
 
 
 def test_on_colab_it_fetches_the_release_once(tmp_path, released):
