@@ -29,7 +29,7 @@ def told(capsys):
 
 @pytest.mark.parametrize("answer", [..., None])
 def test_without_an_answer_it_says_what_to_do(told, answer):
-    assert told(answer, 0.5) == "Replace ... by your answer and run the cell again.\n"
+    assert told(answer, 0.5) == "Replace ... with your answer and run the cell again.\n"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ RIGHT = r"\frac{1}{\sqrt{\alpha_t}} \Bigl( x_t - \frac{\beta_t}{\sqrt{1 - \bar\a
 @pytest.mark.parametrize("answer", [..., None])
 def test_without_a_line_nothing_is_judged(answer, capsys):
     assert check_line(answer, MEAN, "ddpm") is None
-    assert capsys.readouterr().out == "Replace ... by your answer and run the cell again.\n"
+    assert capsys.readouterr().out == "Replace ... with your answer and run the cell again.\n"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def shown(monkeypatch):
 
 def test_a_question_is_stored_for_the_page_and_does_not_show_its_answer(told, shown):
     assert (
-        told(..., 0.123, 0.01, question="How much < is it?") == "Replace ... by your answer and run the cell again.\n"
+        told(..., 0.123, 0.01, question="How much < is it?") == "Replace ... with your answer and run the cell again.\n"
     )
     (html,) = shown
     assert html.startswith("<form data-question=")

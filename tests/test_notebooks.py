@@ -181,7 +181,7 @@ def test_the_solution_of_an_exercise_passes_its_check_and_dots_do_not(path, numb
     imports = next(cell.source for cell in code_cells(path) if cell.id == "imports")
     answer, check = code.split("# the check: ")
     assert "..." in answer
-    for attempt, verdict in ((solution, "Right."), (answer, "Replace ... by your answer and run the cell again.")):
+    for attempt, verdict in ((solution, "Right."), (answer, "Replace ... with your answer and run the cell again.")):
         room: dict = {}
         exec(imports, room)
         exec(f"{attempt}\n# {check}", room)

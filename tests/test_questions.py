@@ -126,7 +126,7 @@ def small(tmp_path_factory) -> Path:
 def test_the_question_is_set_and_what_only_a_notebook_can_do_is_not_said(small):
     html = small.read_text()
     assert html.count("<form data-question=") == 2
-    assert html.count("Replace ... by your answer") == 1  # the cell without a question
+    assert html.count("Replace ... with your answer") == 1  # the cell without a question
     question = html[html.index("<p>How large") :][:3000]
     assert "katex" in question
     assert "$" not in question[: question.index("</p>")]

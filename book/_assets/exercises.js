@@ -91,7 +91,7 @@
       const missing = numbers.indexOf(null);
       inputs.forEach((input, i) => input.setAttribute("aria-invalid", numbers[i] === null));
       if (missing >= 0) inputs[missing].focus();
-      said.textContent = missing >= 0 ? "That is no number, such as 0.25, 1e-3 or 1/3." : judgeAnswer(numbers, about);
+      said.textContent = missing >= 0 ? "That is not a number; write something like 0.25, 1e-3 or 1/3." : judgeAnswer(numbers, about);
       form.classList.toggle("right", said.textContent === "Right.");
     });
   };

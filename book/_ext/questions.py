@@ -13,7 +13,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 FORM = "<form data-question="
 MATHS = re.compile(r"\$([^$]+)\$")
-UNANSWERED = "Replace ... by your answer and run the cell again."
+UNANSWERED = "Replace ... with your answer and run the cell again."
 
 
 def with_maths(text: str) -> str:

@@ -157,7 +157,7 @@ function render({ model, el }) {
   const hint =
     "Play to the end: which picture is not yet noise, and what does its L_T say? Then go back, and find for each schedule " +
     "the t at which the arms of the spiral run together. Is it the same t? The same ᾱₜ? " +
-    "(SNR, signal to noise, is ᾱₜ/(1 − ᾱₜ).)";
+    "(SNR, the signal-to-noise ratio, is ᾱₜ/(1 − ᾱₜ).)";
   const stopped = { canvas: grid, stop: () => panels.forEach(({ picture }) => picture.stop()) };
   const stop = assemble(el, "forward", { hint, pictures: [stopped, curve], controls: [player.button, at, kind], says });
   el.prepend(element("style", { textContent: GRID }));

@@ -46,7 +46,7 @@ const KEY = [
   [`3px solid ${POSTERIOR}`, "q(x<sub>t−1</sub> | x<sub>t</sub>, x₀): its mean, one and two standard deviations"],
   [`2px dashed ${DATA}`, "q(x<sub>t−1</sub> | x₀): its mean, one standard deviation"],
   [`2px dashed ${NOISE}`, "q(x<sub>t</sub> | x<sub>t−1</sub>), the same, as a function of x<sub>t−1</sub>"],
-  ["2px dotted", "between those two means: here the mean always lies"],
+  ["2px dotted", "the line between those two means, on which the mean always lies"],
 ];
 
 const GROUPS = `

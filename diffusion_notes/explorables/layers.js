@@ -80,7 +80,7 @@ function render({ model, el }) {
   const says = saying();
   const hint =
     "Move a. Which lines stay on the bound? Where does the printed form promise more than log p(x), and what becomes " +
-    "of the repaired one as the layers are coupled more closely? Then give the encoder a c with the other sign.";
+    "of the repaired one as the layers are coupled more closely? Then give the encoder a c of the opposite sign.";
   const stop = assemble(el, "layers", { hint, pictures: [picture], controls: [a, x, encoder, c], says });
   picture.canvas.after(legend(Object.values(LINES)));
   update();

@@ -116,7 +116,7 @@ function render({ model, el }) {
     const wanted = { ...now[side].switches, [name]: value };
     now[side] = nearest(here(), wanted, name);
     const others = differing(now[side].switches, wanted).map((other) => SWITCHES[other].toLowerCase());
-    update(others.length ? `No run differs in this alone, so this of ${side} changed too: ${others.join(", ")}.\n` : "");
+    update(others.length ? `No run differs in this switch alone, so ${side} changed here too: ${others.join(", ")}.\n` : "");
   }
 
   function move() {

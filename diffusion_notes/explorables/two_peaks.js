@@ -141,7 +141,7 @@ function render({ model, el }) {
   const says = saying();
   const hint =
     "Drag xₜ from left to right: when does the green curve change sides, and where is the best guess meanwhile? " +
-    "Move t: where is this flip sudden, and where slow? Then look back 10 steps only, and do it again.";
+    "Move t: where is this flip sudden, and where slow? Then look back only 10 steps, and do it again.";
   const stop = assemble(el, "two_peaks", { hint, pictures: [picture, below], controls: [xt, time, look, share], says });
   let key = legend([]);
   picture.canvas.after(key);

@@ -73,7 +73,7 @@ def check(
             numbers as its answer, or not as many as ``entries``.
 
     >>> check(..., 0.5)
-    Replace ... by your answer and run the cell again.
+    Replace ... with your answer and run the cell again.
     >>> check(-0.5, 0.5)
     Not yet: the size is right, the sign is not.
     >>> check(0.25, 0.5)
@@ -212,8 +212,8 @@ REPAIRS = {
     "index": "one index in it is wrong",
     "limit": "a limit of a sum is wrong",
     "letter": "one letter stands for another",
-    "law": "one density is taken of the wrong model, p for q or q for p",
-    "lost": "something in it is too much: a square, a factor, a condition, a logarithm or an expectation",
+    "law": "one density is that of the wrong model, p for q or q for p",
+    "lost": "there is something too many in it: a square, a factor, a condition, a logarithm or an expectation",
     "root": "there is a root too many",
     "relation": "a relation points the wrong way",
     "factor": "a factor is wrong",
@@ -280,7 +280,7 @@ def check_line(
         ValueError: there is no such chapter.
 
     >>> check_line(..., r"\bar\alpha_t", "ddpm")
-    Replace ... by your answer and run the cell again.
+    Replace ... with your answer and run the cell again.
     >>> check_line(r"\bar\alpha_t", r"\bar\alpha_t", "ddpm")
     Not yet: it is to be written without \bar\alpha_t.
     >>> check_line(r"\bar\alpha_{t-1} (1 + \beta_t)", r"\bar\alpha_t", "ddpm")
@@ -392,5 +392,5 @@ def _changed(latex: str, changes: Sequence[tuple[str, str]]) -> Iterator[str]:
 def _is_missing(answer: object) -> bool:
     missing = answer is None or answer is ...
     if missing:
-        print("Replace ... by your answer and run the cell again.")
+        print("Replace ... with your answer and run the cell again.")
     return missing
