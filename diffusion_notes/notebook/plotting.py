@@ -15,6 +15,7 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from diffusion_notes._arguments.tensors import (
@@ -27,7 +28,7 @@ from diffusion_notes._arguments.tensors import (
 )
 from diffusion_notes._arguments.values import check_kind, check_positive, describe
 
-__all__ = ["COLOURS", "plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
+__all__ = ["COLOURS", "HALO", "plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
 
 # one colour for one thing, in all chapters: told apart without red or without green too, on white and in the dark
 COLOURS = {
@@ -42,6 +43,9 @@ COLOURS = {
     "wrong": "#F2556E",
 }
 
+# for words on a picture, so that a line that passes behind them does not strike them through
+HALO = [withStroke(linewidth=3, foreground="white")]
+
 _STYLE: dict[Any, object] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -51,7 +55,7 @@ _STYLE: dict[Any, object] = {
     ),
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
-    "font.size": 11,
+    "font.size": 12,
     "savefig.dpi": 110,
 }
 
