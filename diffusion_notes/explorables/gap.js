@@ -36,7 +36,7 @@ function render({ model, el }) {
   const x = slider("x", { min: -2, max: 3, step: 0.05, value: model.get("x"), format: digits }, update);
   const m = slider("mean of q", { min: -3, max: 3, step: 0.01, value: 0, format: digits }, update);
   const r = slider("width of q", { min: -3, max: 0.7, step: 0.01, value: 0, format: (v) => three(Math.exp(v)) }, update);
-  const picture = new Picture(model.get("alt"), { aspect: 2.1, range: [-3, 3, 0, 1], margin: [8, 12, 36, 12] }, () => {
+  const picture = new Picture(model.get("alt"), { height: 210, range: [-3, 3, 0, 1], margin: [8, 12, 36, 12] }, () => {
     const q = NODES.map((z) => Math.exp(logNormal(z, m.value, Math.exp(2 * r.value))));
     const highest = Math.max(1.2, ...now.posterior, ...q);
     picture.range[3] = highest * 1.05;
@@ -45,21 +45,36 @@ function render({ model, el }) {
     picture.line(at(NODES), at(now.posterior), { colour: POSTERIOR, fill: faint(POSTERIOR, 0.25) });
     picture.line(at(NODES), at(q), { colour: BOUND, width: 3 });
     picture.axis([-3, -2, -1, 0, 1, 2, 3], "z");
-    picture.text("the posterior p(z | x)", -3, highest, { colour: POSTERIOR, dx: 6, dy: 12 });
-    picture.text("q(z)", -3, highest, { colour: BOUND, dx: 6, dy: 32 });
+    const modes = seen.filter((i) => now.posterior[i] > now.posterior[i - 1] && now.posterior[i] >= now.posterior[i + 1]);
+    const distance = (i) => Math.abs(NODES[i] - m.value);
+    const mode = modes.reduce((a, b) => (distance(b) > distance(a) ? b : a)); // the one that q does not cover
+    const side = NODES[mode] < m.value ? -1 : 1;
+    let half = mode;
+    while (now.posterior[half] > now.posterior[mode] / 2) half += side;
+    beside("posterior", NODES[half], now.posterior[half], side, POSTERIOR);
+    beside("q", m.value - side * 1.18 * Math.exp(r.value), Math.max(...q) / 2, -side, BOUND);
   });
+  // a curve's name, outside it at half its height, or inside where the edge of the picture is near
+  function beside(words, z, height, side, colour) {
+    const width = picture.context.measureText(words).width + 8;
+    const room = side > 0 ? picture.width - picture.x(z) : picture.x(z);
+    const outward = room > width ? side : -side;
+    picture.text(words, Math.max(-3, Math.min(3, z)), height, { colour, align: outward > 0 ? "left" : "right", dx: 8 * outward });
+  }
   const bars = new Picture(
     "A scale in nats, with the bound left of log p(x) and the gap between them.",
-    { height: 90, range: [-8, 0, 0, 1], margin: [20, 16, 34, 16] },
+    { height: 96, range: [-8, 0, 0, 1], margin: [22, 16, 38, 16] },
     () => {
       const right = Math.ceil(now.evidence) + 1; // the scale follows log p(x)
       bars.range = [right - 8, right, 0, 1];
       const low = Math.max(right - 7.6, now.bound);
-      bars.line([low, now.evidence], [0.5, 0.5], { colour: BOUND, width: 10 });
+      bars.line([low, now.evidence], [0.3, 0.3], { width: 1, dash: [4, 4] });
+      bars.line([low, low], [0, 1], { colour: BOUND, width: 4 });
       bars.line([now.evidence, now.evidence], [0, 1], { width: 4 });
-      bars.text("log p(x)", now.evidence, 1, { align: "center", dy: -4 });
-      if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 1, { align: "center", colour: BOUND, dy: 8 });
-      if (now.bound < low) bars.text("◀ further left", low, 1, { colour: BOUND, dy: -2 });
+      bars.text("log p(x)", now.evidence, 1, { dx: 3, dy: -6 });
+      const align = low < right - 6 ? "left" : "right"; // there is no room left of it, or log p(x) on its right
+      bars.text(now.bound < low ? "◀ the bound is further left" : "the bound", low, 1, { align, colour: BOUND, dx: -3, dy: -6 });
+      if (now.kl > 0.6) bars.text("gap", (low + now.evidence) / 2, 0.3, { align: "center", dy: -6 });
       bars.axis([-8, -6, -4, -2, 0].map((step) => right + step), "nats");
     },
   );
