@@ -84,9 +84,10 @@ def test_the_search_finds_what_is_bound_anew(cells, faults):
 
 
 def texts(cell: nbformat.NotebookNode) -> list[str]:
-    """What a cell has printed and returned, as nbval compares it."""
-    shown = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
-    return [text for text in shown if text]
+    """What a cell has printed and returned, as nbval compares it: what it printed in pieces is joined."""
+    printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+    returned = [output.data.get("text/plain", "") for output in cell.outputs if "data" in output]
+    return [text for text in (printed, *returned) if text]
 
 
 @pytest.mark.nightly
