@@ -188,6 +188,12 @@ class DDPM(nn.Module):
             raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {describe(noise)}")
         return noise
 
+    def predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
+        r""":math:`\varepsilon_\theta(x_t, t)`, of the shape of ``xt``; arguments and errors as of :meth:`step`."""
+        check_last_axis("xt", xt)
+        self.schedule.check_t(t, xt)
+        return self._predict(xt, t)
+
     def step(self, xt: Tensor, t: int | Tensor) -> Independent:
         r""":math:`p_\theta(x_{t-1} \mid x_t)`, for t from 1 to T.
 

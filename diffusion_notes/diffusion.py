@@ -16,7 +16,8 @@ The inference model is a chain of Gaussians that forgets where it started,
     \underbrace{- \mathbb E_q \log p_\theta(x_0|x_1)}_{L_0}
 
 (Ho et al. 2020, equation 5). On every single path the two agree, see :func:`forward_form` and :func:`posterior_form`.
-Everything here holds for any chain whose q is a :class:`ForwardProcess`.
+Everything here holds for any chain whose q is a :class:`ForwardProcess`; and what needs of q only the two Gaussians in
+the bound, for any :class:`DiffusionProcess`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ from diffusion_notes._arguments.tensors import (
     check_same_dtype_and_device,
 )
 from diffusion_notes._arguments.values import check_kind, check_positive, describe
-from diffusion_notes.chains import Chain
 from diffusion_notes.distributions import draw, gaussian
 from diffusion_notes.parameterisations import variational_constant
 from diffusion_notes.schedule import Schedule
@@ -49,6 +49,7 @@ from diffusion_notes.schedule import Schedule
 __all__ = [
     "BoundTerms",
     "DiffusionChain",
+    "DiffusionProcess",
     "FixedVarianceChain",
     "ForwardProcess",
     "bound_terms",
@@ -122,13 +123,38 @@ class ForwardProcess:
 
 
 @runtime_checkable
-class DiffusionChain(Chain, Protocol):
-    r"""A :class:`~diffusion_notes.chains.protocol.Chain` whose q is a forward process, without parameters.
+class DiffusionProcess(Protocol):
+    """What the bound needs of q: two Gaussians, without parameters. A :class:`ForwardProcess` has them, and steps.
+
+    DDIM's q has the same marginals, other posteriors, and no steps that would not ask where they began.
+    """
+
+    @property
+    def schedule(self) -> Schedule:
+        """The variances."""
+
+    def marginal(self, x0: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`q(x_t \mid x_0)`, for t from 1 to T."""
+
+    def posterior(self, xt: Tensor, x0: Tensor, t: int | Tensor) -> Independent:
+        r""":math:`q(x_{t-1} \mid x_t, x_0)`, for t from 2 to T."""
+
+
+@runtime_checkable
+class DiffusionChain(Protocol):
+    r"""A chain, walked up or down, whose q has no parameters.
 
     That is its ``q``, of as many steps as the chain is long.
     """
 
-    q: ForwardProcess
+    length: int
+
+    @property
+    def q(self) -> DiffusionProcess:
+        """The inference model."""
+
+    def prior(self, like: Tensor) -> Independent:
+        r""":math:`p(x_T)`, for as many points as ``like`` has."""
 
     def step(self, xt: Tensor, t: int | Tensor) -> Independent:
         r""":math:`p_\theta(x_{t-1} \mid x_t)`, where each point may have a t of its own."""
@@ -136,7 +162,10 @@ class DiffusionChain(Chain, Protocol):
 
 @runtime_checkable
 class FixedVarianceChain(DiffusionChain, Protocol):
-    """A :class:`DiffusionChain` whose steps p have a variance that depends on t alone, as those of DDPM."""
+    """A :class:`DiffusionChain` whose steps p have a variance that depends on t alone, as those of DDPM.
+
+    Its q is a :class:`ForwardProcess`.
+    """
 
     @property
     def sigma_squared(self) -> Tensor:
@@ -246,8 +275,10 @@ def forward_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
         ValueError: ``path`` does not hold T + 1 of them, all of the same shape ``(n, D)``.
     """
     _check_path(chain, path)
+    q = chain.q
+    check_kind("chain", q, ForwardProcess, "a diffusion chain whose q goes up")
     rows = [
-        chain.q.step(path[t - 1], t).log_prob(path[t]) - chain.step(path[t], t).log_prob(path[t - 1])
+        q.step(path[t - 1], t).log_prob(path[t]) - chain.step(path[t], t).log_prob(path[t - 1])
         for t in range(1, chain.length + 1)
     ]
     return torch.stack([*rows, -chain.prior(path[-1]).log_prob(path[-1])])

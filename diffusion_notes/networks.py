@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -90,6 +91,27 @@ class NoiseMLP(nn.Module):
         _register_tables(self, time=timestep_embedding(schedule), **self._linear_answer())
         self.layers = _perceptron(dim + 2 * features + 1 + 2 * _TIME_WAVES, dim, width, depth)
         self.reset_parameters(generator)
+
+    def on(self, schedule: Schedule) -> NoiseMLP:
+        """The same network, with the same parameters, asked at the noise levels of another schedule.
+
+        It sees t as a noise level and nothing else, so any level will do.
+
+        Raises:
+            TypeError: ``schedule`` is no :class:`~diffusion_notes.schedule.Schedule`.
+
+        >>> network = NoiseMLP(Schedule.linear(T=1000))
+        >>> fewer = network.on(Schedule.through(network.schedule.alpha_bar[[1, 10, 100, 1000]]))
+        >>> x = torch.ones(1, 2)
+        >>> bool((fewer(x, 3) - network(x, 100)).abs().max() < 1e-6)
+        True
+        """
+        check_kind("schedule", schedule, Schedule)
+        shared = {id(parameter): parameter for parameter in self.parameters()}
+        other = copy.deepcopy(self, shared)
+        other.schedule = schedule
+        _register_tables(other, time=timestep_embedding(schedule), **other._linear_answer())
+        return other.to(self.frequency)
 
     def _linear_answer(self) -> dict[str, Tensor]:
         """The best prediction for Gaussian data, as a factor of the point, and the size of what is left over."""

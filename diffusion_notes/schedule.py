@@ -165,6 +165,22 @@ class Schedule:
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
         return cls(torch.cat((beta.new_zeros(1), beta)))
 
+    @classmethod
+    def through(cls, levels: Tensor) -> Schedule:
+        r"""The schedule whose :math:`\bar\alpha_1, \dots, \bar\alpha_T` are these.
+
+        Raises:
+            TypeError: ``levels`` is no floating-point tensor.
+            ValueError: they do not fall, or do not lie strictly between 0 and 1.
+
+        >>> Schedule.through(torch.tensor([0.5, 0.25])).beta
+        tensor([0.0000, 0.5000, 0.5000], dtype=torch.float64)
+        """
+        levels = _checked_levels(levels)
+        alpha_bar = torch.cat((levels.new_ones(1), levels))
+        beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
+        return cls(torch.cat((beta.new_zeros(1), beta)))
+
     @property
     def T(self) -> int:
         """The number of steps."""
@@ -192,6 +208,13 @@ class Schedule:
         It is finite for all other t, also where :math:`\bar\alpha_t` or :math:`1-\bar\alpha_t` is near 0.
         """
         return self._log_alpha_bar - self.one_minus_alpha_bar.log()
+
+    @property
+    def kappa(self) -> Tensor:
+        r""":math:`\kappa_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}`, how much noise there is in
+        :math:`x_t/\sqrt{\bar\alpha_t}`; 0 for t = 0.
+        """
+        return (-self.log_snr / 2).exp()
 
     @property
     def _log_alpha_bar(self) -> Tensor:
@@ -352,14 +375,7 @@ def best_schedule(
     visited = [end]
     for lower in reversed(nearest):
         visited.append(int(lower[visited[-1]]))
-    return _through(levels[visited[::-1]]), cost[end].item()
-
-
-def _through(alpha_bar: Tensor) -> Schedule:
-    r"""The schedule of the levels :math:`\bar\alpha_1, \dots, \bar\alpha_T`."""
-    alpha_bar = torch.cat((alpha_bar.new_ones(1), alpha_bar))
-    beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
-    return Schedule(torch.cat((beta.new_zeros(1), beta)))
+    return Schedule.through(levels[visited[::-1]]), cost[end].item()
 
 
 def best_bound(levels: Tensor, mmses: Tensor, second_moment: float) -> float:

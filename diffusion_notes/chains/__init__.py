@@ -2,7 +2,7 @@
 
 from diffusion_notes.chains.linear_gaussian import Affine, LinearGaussianChain
 from diffusion_notes.chains.neural import NeuralChain
-from diffusion_notes.chains.protocol import Bound, Chain, elbo, importance_bound, sample
+from diffusion_notes.chains.protocol import Bound, Chain, TopDownChain, elbo, importance_bound, infer_path, sample
 from diffusion_notes.chains.scalar_latent import FreePosterior, ScalarLatent
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "LinearGaussianChain",
     "NeuralChain",
     "ScalarLatent",
+    "TopDownChain",
     "elbo",
     "importance_bound",
+    "infer_path",
     "sample",
 ]
