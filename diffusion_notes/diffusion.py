@@ -276,7 +276,8 @@ def forward_form(chain: DiffusionChain, path: Sequence[Tensor]) -> Tensor:
     """
     _check_path(chain, path)
     q = chain.q
-    check_kind("chain", q, ForwardProcess, "a diffusion chain whose q goes up")
+    if not isinstance(q, ForwardProcess):
+        raise TypeError(f"chain must be a diffusion chain whose q goes up, got {describe(q)}")
     rows = [
         q.step(path[t - 1], t).log_prob(path[t]) - chain.step(path[t], t).log_prob(path[t - 1])
         for t in range(1, chain.length + 1)

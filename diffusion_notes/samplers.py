@@ -33,7 +33,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -47,6 +47,7 @@ from diffusion_notes._arguments.tensors import (
     check_has_values,
     check_last_axis,
     check_points,
+    check_precise,
     check_same_dtype_and_device,
     check_tensor,
 )
@@ -59,7 +60,7 @@ from diffusion_notes._arguments.values import (
     describe,
 )
 from diffusion_notes.data import KnownDistribution
-from diffusion_notes.ddpm import DDPM
+from diffusion_notes.ddpm import DDPM, Variance
 from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.distributions import gaussian, randn_like, standard_normal
 from diffusion_notes.parameterisations import Prediction
@@ -227,6 +228,7 @@ class DDIM:
 
     def infer_last(self, x: Tensor) -> Independent:
         r""":math:`q(x_T \mid x_0 = x)`."""
+        check_last_axis("x", x)
         return self.q.marginal(x, self.length)
 
     def infer_below(self, z: Tensor, x: Tensor, i: int) -> Independent:
@@ -278,6 +280,7 @@ class ExactNoise:
 
     def __call__(self, xt: Tensor, t: int | Tensor) -> Tensor:
         """The prediction for ``xt`` of shape ``(..., 2)``; ``t`` is an integer or a tensor of shape ``(...)``."""
+        level: Any  # data may know one level at a time, or many
         if isinstance(t, Tensor):
             level = self.schedule.at("alpha_bar", t, xt.new_empty(0, dtype=torch.float64)).squeeze(-1)
         else:
@@ -352,13 +355,14 @@ def choose_levels(
     if count == 1:
         return [highest]
     if spacing == "uniform":
-        wanted = torch.linspace(lowest, highest, count, dtype=torch.float64, device="cpu").round().long()
+        step = (highest - lowest) / (count - 1)
+        wanted = [round(lowest + k * step) for k in range(count)]
     else:
         wanted = _nearest(schedule, lowest, highest, math.inf if spacing == "log_snr" else rho, count)
-    return _apart(wanted.tolist(), highest)
+    return _apart(wanted, highest)
 
 
-def _nearest(schedule: Schedule, lowest: int, highest: int, rho: float, count: int) -> Tensor:
+def _nearest(schedule: Schedule, lowest: int, highest: int, rho: float, count: int) -> list[int]:
     """The steps nearest to levels that are evenly spaced in kappa to the power of 1 / rho, or in its logarithm."""
     log_kappa = -schedule.log_snr[1:] / 2
     first = log_kappa[lowest - 1].item()
@@ -367,7 +371,7 @@ def _nearest(schedule: Schedule, lowest: int, highest: int, rho: float, count: i
         wanted = torch.linspace(first, last, count, dtype=torch.float64, device="cpu")
     else:
         wanted = karras_levels(count, math.exp(first), math.exp(last), rho).log()
-    return 1 + (wanted[:, None] - log_kappa).abs().argmin(1)
+    return (1 + (wanted[:, None] - log_kappa).abs().argmin(1)).tolist()
 
 
 def _apart(t: list[int], highest: int) -> list[int]:
@@ -441,7 +445,7 @@ def on_levels(model: DDPM, kappa: Tensor) -> DDPM:
     if not hasattr(model.network, "on"):
         raise TypeError(f"model must have a network with on(schedule), got {describe(model.network)}")
     schedule = Schedule.through(1 / (1 + table.square()))
-    return DDPM(model.network.on(schedule), schedule, model.variance)
+    return DDPM(model.network.on(schedule), schedule, cast(Variance, model.variance))
 
 
 def start(
@@ -475,6 +479,7 @@ def start(
     """
     check_kind("schedule", schedule, Schedule)
     check_points("like", like)
+    check_precise("like", like)
     t = schedule.T if t is None else check_integer("t", t, least=1, most=schedule.T)
     noise = randn_like(like, generator)
     if points is None:
@@ -606,8 +611,8 @@ def _visited(model: DDPM, method: Method, calls: int, levels: Spacing | Sequence
         t = [check_integer("each of levels", each, least=1, most=T) for each in levels]
         if len(t) != count or any(below >= above for below, above in pairwise(t)):
             raise ValueError(f"levels must be {count} rising integers for {calls} calls of {method}, got {levels}")
-    kappa = model.schedule.kappa
-    return [_Level(each, kappa[each].item()) for each in reversed(t)] + [_Level(0, 0.0)]
+    kappa = model.schedule.kappa.tolist()
+    return [_Level(each, kappa[each]) for each in reversed(t)] + [_Level(0, 0.0)]
 
 
 def _ddim_noise(eta: float) -> _Noise:
@@ -629,11 +634,12 @@ def _ancestral_noise(model: DDPM, visited: list[_Level]) -> _Noise:
     variance = model.variance
     if isinstance(variance, Tensor) and len(visited) != model.schedule.T + 1:
         raise ValueError(f"model must have a variance with a name if levels are left out, got {describe(variance)}")
+    sigma = variance.sqrt().tolist() if isinstance(variance, Tensor) else []
 
     def noise(now: _Level, below: _Level) -> tuple[float, float]:
         old, new = _ddim_noise(1.0)(now, below)
-        if isinstance(variance, Tensor):
-            new = math.sqrt(variance[now.t].item()) / below.signal
+        if sigma:
+            new = sigma[now.t] / below.signal
         elif variance == "beta":
             new = math.sqrt(1 - (now.signal / below.signal) ** 2) / below.signal
         return old, new

@@ -46,6 +46,7 @@ from diffusion_notes import (
     networks,
     parameterisations,
     pretrained,
+    samplers,
     schedule,
     swiss_roll,
     vae,
@@ -120,6 +121,15 @@ MORE = {
     "diffusion.ForwardProcess": lambda x, t: diffusion.ForwardProcess(Schedule_10),
     "schedule.Schedule": lambda x, t: schedule.Schedule(torch.tensor([0.0, 0.1, 0.2])),
     "schedule.Schedule.cosine": lambda x, t: schedule.Schedule.cosine(10),
+    "schedule.Schedule.through": lambda x, t: schedule.Schedule.through(LEVELS),
+    "networks.NoiseMLP.on": lambda x, t: FLAT.on(Schedule_10),
+    "samplers.DDIM": lambda x, t: samplers.DDIM(ddpm.DDPM(FLAT, Schedule_10), 0.5),
+    "samplers.DDIMProcess": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5),
+    "samplers.ExactNoise.on": lambda x, t: samplers.ExactNoise(data.Clusters(), Schedule_10).on(Schedule_10),
+    "samplers.best_levels": lambda x, t: samplers.best_levels(Schedule_10, table(x), 3, 1.0),
+    "samplers.choose_levels": lambda x, t: samplers.choose_levels(Schedule_10, 3, "karras", 2, 9),
+    "samplers.karras_levels": lambda x, t: samplers.karras_levels(3, 0.1, 10.0),
+    "samplers.on_levels": lambda x, t: samplers.on_levels(ddpm.DDPM(FLAT, Schedule_10), x[:, 0].square().cumsum(0)),
     "schedule.Schedule.linear": lambda x, t: schedule.Schedule.linear(10),
     "equations.Page": lambda x, t: equations.Page("ddpm"),
     "equations.Page.judge": lambda x, t: equations.Page("ddpm").judge(r"1 = 1"),
@@ -173,7 +183,11 @@ NOT_CALLED = {
     "data.Band", "data.Band.across", "data.KnownDistribution", "data.KnownDistribution.diffuse",
     "data.KnownDistribution.expect", "data.KnownDistribution.score",
     "data.Reference", "data.Reference.cells", "data.Reference.distance",
-    "diffusion.DiffusionChain", "diffusion.DiffusionChain.step", "diffusion.FixedVarianceChain",
+    "diffusion.DiffusionChain", "diffusion.DiffusionChain.prior", "diffusion.DiffusionChain.step",
+    "diffusion.DiffusionProcess", "diffusion.DiffusionProcess.marginal", "diffusion.DiffusionProcess.posterior",
+    "diffusion.FixedVarianceChain",
+    "chains.TopDownChain", "chains.TopDownChain.generate", "chains.TopDownChain.infer_below",
+    "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
     "equations.Report", "equations.Verdict", "fitting.CheckpointError",
     "fitting.Checkpoint.load", "fitting.Checkpoint.save",  # which the training calls
     "chains.Chain", "chains.Chain.prior", "chains.Chain.infer", "chains.Chain.generate",
@@ -396,6 +410,7 @@ ZERO = {
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
+    ("samplers.sample", "eta"), ("samplers.walk", "eta"),
     ("schedule.Schedule.cosine", "s"), ("schedule.Schedule.check_t", "least"), ("schedule.DeviceTables.at", "t"),
     ("schedule.Schedule.at", "t"), ("fitting.train", "decay"), ("swiss_roll.SwissRoll.diffuse", "alpha_bar"),
     ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"), ("swiss_roll.SwissRoll.noise_mmse", "alpha_bar"),
@@ -425,6 +440,11 @@ def test_what_is_no_number_for_this_is_refused(name, parameter, data):
 # Numbers with an upper end: the first that is too large.
 TOO_LARGE = {
     ("schedule.Schedule.linear", "beta_1"): 1.0, ("schedule.Schedule.linear", "beta_T"): 1.0,
+    ("samplers.sample", "calls"): 11, ("samplers.walk", "calls"): 20, ("samplers.start", "t"): 11,
+    ("samplers.sample", "eta"): 1.01, ("samplers.walk", "eta"): 0.01, ("samplers.best_levels", "count"): 11,
+    ("samplers.DDIM", "eta"): 1.01, ("samplers.DDIMProcess", "eta"): 1.01, ("samplers.choose_levels", "count"): 9,
+    ("samplers.choose_levels", "lowest"): 10, ("samplers.choose_levels", "highest"): 11,
+    ("samplers.karras_levels", "smallest"): 10.0,
     ("schedule.Schedule.cosine", "s"): 1.01, ("schedule.Schedule.cosine", "largest"): 1.0,
     ("explorables.Field", "t"): 11, ("explorables.Forward", "position"): 1.01, ("explorables.Gap", "x"): 3.01,
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
@@ -443,7 +463,7 @@ TOO_LARGE = {
 } | {
     (n, p): 11 for n, p in EVERY if p == "t" and "times" in kinds(n, p)
 } | {
-    (n, p): 11 if n.startswith(("ddpm.", "ladder.")) else 3 for n, p in EVERY if p == "i"
+    (n, p): 11 if n.startswith(("ddpm.", "ladder.", "samplers.")) else 3 for n, p in EVERY if p == "i"
 }  # fmt: skip
 
 
@@ -455,6 +475,13 @@ def test_a_number_that_is_too_large_is_refused(name, parameter):
 BETA, ARRAY = Schedule_10.beta, np.ones(10)
 # Texts that are no choice, and other things wrong in ways of their own.
 WRONG = {
+    ("samplers.sample", "method"): ["euler"], ("samplers.walk", "method"): ["DDIM"],
+    ("samplers.sample", "levels"): ["evenly", [1, 2, 3], [1, 2, 2, 3], [0, 1, 2, 3], [1, 2, 3, 11], [4, 3, 2, 1]],
+    ("samplers.walk", "levels"): ["evenly", [1, 2], [1, 2.0, 3]], ("samplers.sample", "last"): ["none"],
+    ("samplers.choose_levels", "spacing"): ["evenly"], ("samplers.start", "points"): [torch.zeros(1, 2)],
+    ("samplers.on_levels", "kappa"): [torch.zeros(0), torch.ones(3), torch.tensor([2.0, 1.0]), torch.zeros(1)],
+    ("samplers.best_levels", "mmses"): [BETA * 0, BETA[1:], -BETA],
+    ("schedule.Schedule.through", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2],
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
     ("ddpm.DDPM", "t_sampling"): ["evenly", True, 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
@@ -605,7 +632,12 @@ RETURNS = {
     "chains.elbo": each("x", 3), "chains.importance_bound": each("x"), "chains.sample": many("like", 2),
     "ddpm.DDPM.generate": same("z"), "ddpm.DDPM.infer": same("z"), "ddpm.DDPM.loss": lambda a: (),
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
-    "ddpm.DDPM.walk": same("xT"),
+    "ddpm.DDPM.walk": same("xT"), "ddpm.DDPM.predict": same("xt"),
+    "samplers.sample": same("xT"), "samplers.start": same("like"),
+    "samplers.DDIMProcess.mean": same("xt"), "samplers.DDIMProcess.marginal": same("x0"),
+    "samplers.DDIMProcess.posterior": same("xt"), "samplers.DDIM.prior": same("like"),
+    "samplers.DDIM.infer_last": same("x"), "samplers.DDIM.infer_below": same("z"), "samplers.DDIM.step": same("xt"),
+    "samplers.DDIM.generate": same("z"),
     "schedule.mmse": lambda a: a.levels.shape,
     "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
     "data.KernelDensity.log_prob": each("x"), "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
@@ -657,7 +689,8 @@ DOUBLE = {
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
-    "schedule.best_bound", "schedule.best_schedule",
+    "schedule.best_bound", "schedule.best_schedule", "chains.infer_path", "samplers.best_levels", "samplers.on_levels",
+    "samplers.walk", "schedule.Schedule.through",
     "schedule.DeviceTables.whole",
     "fitting.fingerprint", "ddpm.DDPM", "schedule.Schedule", "schedule.Schedule.check_t", "notebook.exercises.check",
     "chains.Affine", "notebook.plotting.scatter", "pretrained.swiss_roll_ddpm", "swiss_roll.SwissRoll.nearest",
@@ -779,6 +812,10 @@ IN_LOOPS = {
     "data.Clusters.log_prob", "data.Clusters.score", "data.Peaks.log_prob", "data.Peaks.score",
     "data.Peaks.expected_noise", "data.Peaks.posterior", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
     "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
+    "ddpm.DDPM.predict", "samplers.DDIM.generate", "samplers.DDIM.infer_below", "samplers.DDIM.infer_last",
+    "samplers.DDIM.step", "samplers.DDIMProcess.marginal", "samplers.DDIMProcess.mean",
+    "samplers.DDIMProcess.posterior",
+    "chains.infer_path",
     "chains.elbo", "ddpm.DDPM.generate", "ddpm.DDPM.infer", "ddpm.DDPM.loss", "ddpm.DDPM.step",
     "diffusion.ForwardProcess.marginal", "diffusion.ForwardProcess.posterior", "diffusion.ForwardProcess.step",
     "diffusion.ForwardProcess.walk", "distributions.gaussian", "chains.LinearGaussianChain.generate",
@@ -796,7 +833,9 @@ ANY_VALUE = {
     ("fitting.fingerprint", "data"), ("measured.true_samples", "points"),
 } | {(n, p) for n, p in EVERY if p == "like"}  # fmt: skip
 # Of these tables, the first entry is not used.
-FROM_ONE = {"ddpm.DDPM"} | {name for name in NAMES if name.startswith("parameterisations.") and name in DOUBLE}
+FROM_ONE = {"ddpm.DDPM", "samplers.best_levels"} | {
+    name for name in NAMES if name.startswith("parameterisations.") and name in DOUBLE
+}
 
 
 @pytest.mark.parametrize(("name", "parameter"), [pair for pair in TENSORS_GIVEN if pair not in ANY_VALUE])

@@ -6,9 +6,19 @@ import pytest
 import torch
 from test_chains_linear_gaussian import random_chain
 
-from diffusion_notes.chains import Affine, Bound, Chain, LinearGaussianChain, elbo, importance_bound, sample
+from diffusion_notes.chains import (
+    Affine,
+    Bound,
+    Chain,
+    LinearGaussianChain,
+    TopDownChain,
+    elbo,
+    importance_bound,
+    infer_path,
+    sample,
+)
 from diffusion_notes.chains.protocol import check_chain
-from diffusion_notes.distributions import standard_normal
+from diffusion_notes.distributions import gaussian, standard_normal
 
 float64 = {"dtype": torch.float64}
 each_length = pytest.mark.parametrize("dims", [[2, 1], [2, 3, 1], [1, 2, 2, 3, 1, 2]], ids=len)
@@ -125,6 +135,61 @@ def test_a_length_may_be_asked_for():
             check_chain(torch.nn.Linear(1, 1), length)
 
 
+class TurnedAround:
+    """A chain of length 2 or 1 of single numbers, with the same p and the same q, which is walked from the top."""
+
+    def __init__(self, chain):
+        self.chain, self.length = chain, chain.length
+        self.prior, self.generate = chain.prior, chain.generate
+
+    def infer_last(self, x):
+        mean, variance = x, 0.0
+        for q in self.chain.inference:
+            mean, variance = q(mean).mean, q.weight.square() * variance + q.std**2
+        return gaussian(mean, variance.sqrt())
+
+    def infer_below(self, z, x, i):
+        """Of two Gaussians for z_1, the one that x gives and the one that z_2 gives, the product."""
+        assert i == 2
+        first, second = self.chain.inference
+        precision = 1 / first.std**2 + second.weight.square() / second.std**2
+        mean = (first(x).mean / first.std**2 + second.weight * (z - second.bias) / second.std**2) / precision
+        return gaussian(mean, precision.rsqrt())
+
+
+@pytest.mark.parametrize("dims", [[1, 1], [1, 1, 1]], ids=len)
+def test_a_q_may_be_walked_from_the_top(dims, generator):
+    """It is the same q, so on each path all terms together are the same; and so is the mean of the bound."""
+    chain, x = random_chain(dims, 3), points(dims)
+    turned, n = TurnedAround(chain), 50_000
+    assert isinstance(turned, TopDownChain)
+    assert not isinstance(chain, TopDownChain)
+    path, log_q = infer_path(turned, x.expand(n, -1), generator.manual_seed(1))
+    bound = elbo(turned, x.expand(n, -1), generator.manual_seed(1))
+    up = sum(chain.infer(path[i - 1], i).log_prob(path[i]) for i in range(1, len(dims)))
+    torch.testing.assert_close(sum(log_q), up)
+    p = sum(chain.generate(path[i], i).log_prob(path[i - 1]) for i in range(1, len(dims)))
+    torch.testing.assert_close(bound.total, p + chain.prior(path[-1]).log_prob(path[-1]) - up)
+    assert (bound.mean - chain.exact_elbo(x).total).abs() < 4.5 * bound.standard_error
+    weighted = importance_bound(turned, x.expand(n, -1), 4, generator)
+    assert bound.mean < weighted.mean() < chain.log_prob(x) + 4.5 * weighted.std() / n**0.5
+    like = torch.zeros(5, 1, **float64)
+    torch.testing.assert_close(
+        sample(turned, like, generator.manual_seed(1)), sample(chain, like, generator.manual_seed(1))
+    )
+
+
+@each_length
+def test_a_path_goes_up_from_the_data(dims):
+    chain, x = random_chain(dims, 1), points(dims, 4)
+    path, log_q = infer_path(chain, x, torch.Generator().manual_seed(1))
+    assert path[0] is x
+    assert [z.shape for z in path] == [(4, dim) for dim in dims]
+    assert torch.equal(log_q[0], torch.zeros(4, **float64))
+    for i in range(1, len(dims)):
+        torch.testing.assert_close(log_q[i], chain.infer(path[i - 1], i).log_prob(path[i]))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -134,6 +199,8 @@ def test_a_length_may_be_asked_for():
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 0), ValueError, "samples must be at least 1"),
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 1.5), TypeError, "samples must be an integer"),
         (lambda c: sample(c, [[0.0]]), TypeError, "like must be"),
+        (lambda c: infer_path("chain", torch.zeros(1, 2)), TypeError, "chain must have length, prior"),
+        (lambda c: elbo(TurnedAround, torch.zeros(1, 2)), TypeError, "chain must have length, prior"),
         (lambda c: sample("chain", torch.zeros(1, 2)), TypeError, "chain must have"),
     ],
 )

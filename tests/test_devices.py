@@ -39,6 +39,7 @@ from diffusion_notes import (
     networks,
     parameterisations,
     pretrained,
+    samplers,
     schedule,
     swiss_roll,
     vae,
@@ -115,6 +116,10 @@ def model_with_table(x) -> ddpm.DDPM:
     """The same with tables of variances and of how often t is drawn, and trained on the bound."""
     plain = model(x)
     return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational", plain.schedule.beta + 1)
+
+
+def ddim(x) -> samplers.DDIM:
+    return samplers.DDIM(model(x), 0.5)
 
 
 def both_models(x) -> tuple[ddpm.DDPM, ddpm.DDPM]:
@@ -209,6 +214,24 @@ CALLS = {
     "ddpm.DDPM.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), model),
     "ddpm.DDPM.walk": (lambda x, t, m: walk(x, m), model),
     "ddpm.DDPM.sample": (lambda x, t, m: m.sample(x), model),
+    "ddpm.DDPM.predict": (lambda x, t, m: m.predict(x, t), model),
+    "samplers.sample": (lambda x, t, m: samplers.sample(m, x, "ddim", 4, eta=0.5), model),
+    "samplers.walk": (
+        lambda x, t, m: list(samplers.walk(m, x, "heun", 4)) + list(samplers.walk(m, x, "dpmpp_2m", 4)),
+        model,
+    ),
+    "samplers.start": lambda x, t: samplers.start(Schedule_10, x, 2 * x),
+    "samplers.ExactNoise": lambda x, t: samplers.ExactNoise(data.Clusters(), Schedule_10)(x, 3),
+    "samplers.DDIMProcess.mean": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5).mean(x, x.sin(), t),
+    "samplers.DDIMProcess.marginal": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5).marginal(x, t).stddev,
+    "samplers.DDIMProcess.posterior": lambda x, t: (
+        samplers.DDIMProcess(Schedule_10, 0.5).posterior(x, x.sin(), t.clamp(min=2)).log_prob(x)
+    ),
+    "samplers.DDIM.prior": (lambda x, t, m: m.prior(x).log_prob(x), ddim),
+    "samplers.DDIM.infer_last": (lambda x, t, m: m.infer_last(x).log_prob(x), ddim),
+    "samplers.DDIM.infer_below": (lambda x, t, m: m.infer_below(x, x.sin(), 3).log_prob(x), ddim),
+    "samplers.DDIM.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), ddim),
+    "samplers.DDIM.step": (lambda x, t, m: m.step(x, t).log_prob(x), ddim),
     "diffusion.bound_terms": (lambda x, t, m: diffusion.bound_terms(m, x).total, model),
     "diffusion.one_step": (lambda x, t, m: diffusion.one_step(m, x).sum().backward(), model_with_table),
     "diffusion.forward_form": (lambda x, t, m: diffusion.forward_form(m, [x] * 11), model_with_table),
@@ -231,6 +254,7 @@ CALLS = {
     "fitting.train": (lambda x, t, m: train(x, m), model),
     "fitting.fingerprint": lambda x, t: fitting.fingerprint(x),
     "chains.elbo": (lambda x, t, c: chains.elbo(c, x).standard_error, linear_chain),
+    "chains.infer_path": (lambda x, t, c: chains.infer_path(c, x), linear_chain),
     "chains.importance_bound": (lambda x, t, c: chains.importance_bound(c, x, 3), linear_chain),
     "chains.sample": (lambda x, t, c: chains.sample(c, x), linear_chain),
     "chains.Affine.scalar": lambda x, t: chains.Affine.scalar(2, 0.5, device=x.device)(x[:, :1].double()),
@@ -332,7 +356,14 @@ NEEDS_VALUES = {
 # These take no tensor, or are there to make things where the caller says; what they make is tested elsewhere.
 TAKE_NO_TENSOR = {
     "data.Band", "data.Band.across", "data.Reference", "data.Reference.cells", "data.Reference.distance",
-    "diffusion.DiffusionChain", "diffusion.DiffusionChain.step", "diffusion.FixedVarianceChain", "measured.REFERENCES",
+    "diffusion.DiffusionChain", "diffusion.DiffusionChain.prior", "diffusion.DiffusionChain.step",
+    "diffusion.DiffusionProcess", "diffusion.DiffusionProcess.marginal", "diffusion.DiffusionProcess.posterior",
+    "diffusion.FixedVarianceChain", "measured.REFERENCES",
+    "chains.TopDownChain", "chains.TopDownChain.generate", "chains.TopDownChain.infer_below",
+    "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
+    "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
+    "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
+    "samplers.on_levels", "schedule.Schedule.through",
     "diffusion.BoundTerms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict",
     "equations.check", "equations.contains", "notebook.exercises.check_line",
     "chains.Bound", "chains.Chain", "chains.Chain.generate", "chains.Chain.infer", "chains.Chain.prior",

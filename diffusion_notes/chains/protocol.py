@@ -223,7 +223,7 @@ def sample(chain: Chain | TopDownChain, like: Tensor, generator: Generator | Non
     return z
 
 
-def check_chain(chain: Chain, length: int | None = None) -> None:
+def check_chain(chain: object, length: int | None = None) -> None:
     """Raise unless ``chain`` is a :class:`Chain` (TypeError), of that length if one is given (ValueError).
 
     >>> check_chain("a chain")
