@@ -64,8 +64,8 @@ test: writable lint book ## run all the tests: code, doctests, notebooks, built 
 	$(PYTEST) --nbval $(ACROSS) -m "not nightly"
 endif
 
-quick: writable $(READY) ## test all the code: no notebook, no page, no browser
-	$(PYTEST) -m "not browser and not built_book and not nightly" $(ACROSS) diffusion_notes tests
+quick: writable $(READY) ## test all the code: no notebook, no page, no browser, no command
+	$(PYTEST) -m "not browser and not built_book and not commands and not nightly" $(ACROSS) diffusion_notes tests
 
 test-colab: $(READY) $(COLAB)/.ready ## run the notebooks with Colab's versions, where only the first cell brings the package
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/play_colab.py

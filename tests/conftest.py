@@ -33,15 +33,21 @@ settings.load_profile("book")
 LONGEST = ["test_pages", "test_explorable_pages", "test_equations_verdicts", "test_readable_pages"]
 
 
+# what the project does beside its code: books of a page or two are built, commands carried out in processes of their own
+COMMANDS = {f"test_{name}" for name in ("build", "cells", "machines", "previews", "questions", "repository", "walk")}
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in the order in which the workers take them, and mark those that need a browser or the book."""
+    """Put the tests in the order in which the workers take them, and mark those that need more than the code."""
     for item in items:
         needs = set(getattr(item, "fixturenames", ()))
         if "browser" in needs:
             item.add_marker("browser")
         elif "built" in needs:
             item.add_marker("built_book")
+        if item.path.stem in COMMANDS:
+            item.add_marker("commands")
     rank = {name: place for place, name in enumerate(["book", *LONGEST])}
     items.sort(key=lambda item: rank.get("book" if item.path.suffix == ".ipynb" else item.path.stem, len(rank)))
 

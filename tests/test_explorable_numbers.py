@@ -354,7 +354,7 @@ def test_what_the_chapter_says_of_the_reverse_process():
     code = """
         const net = trainedNetwork(weights, settings);
         return walks.map(([start, variance, steps]) => {
-          const points = startingPoints(start, [0.5, -0.5], new Random(1)).slice(0, 1000);
+          const points = startingPoints(start, [0.5, -0.5], new Random(1)).slice(0, 400);
           const ends = [...walk(net, { steps, variance, seed: 1001, points })].at(-1);
           return { ...onSpiral(ends, new SwissRoll()), ends: Array.from(ends) };
         });"""
