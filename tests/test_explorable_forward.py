@@ -151,6 +151,13 @@ def test_it_starts_within_the_schedule(position, error):
         Forward(position)
 
 
+def test_it_has_symbols_or_has_none():
+    assert Forward().state() == {"alt": Forward().alt, "levels": False, "position": 0.1}
+    assert Forward(levels=True).levels
+    with pytest.raises(TypeError, match="levels must be True or False"):
+        Forward(levels=1)
+
+
 # The page
 
 
@@ -160,9 +167,25 @@ def same_digits(words: str, truth: float) -> bool:
     return words == f"{truth:.0f}" if truth >= 999.5 else f"{number(words):.2e}" == f"{truth:.2e}"
 
 
+def percent(value: float) -> str:
+    return f"{100 * value + 0:.1f}%"  # and no minus zero
+
+
 def captions(page) -> list[list[str]]:
     lines = "captions => captions.map((caption) => [...caption.querySelectorAll('span')].map((line) => line.innerText))"
     return page.locator(".caption").evaluate_all(lines)
+
+
+def check_words(page, place: int) -> None:
+    """A reader who has met no symbol yet is told the step and the two shares, and no more."""
+    said = page.locator("output").inner_text()
+    for lines, schedule in zip(captions(page), SCHEDULES, strict=True):
+        t = step_at(place, schedule)
+        signal, noise = schedule.alpha_bar[t].item(), schedule.one_minus_alpha_bar[t].item()
+        assert lines == [f"step {t:,} of {schedule.T:,}", f"data {percent(signal)}", f"noise {percent(noise)}"]
+        assert ", ".join(lines) in said
+    explorable = page.locator("[data-explorable]").inner_text()
+    assert not any(symbol in explorable for symbol in ("ᾱ", "SNR", "LT", "L_T", "t/T"))
 
 
 def check_numbers(page, place: int, prior_terms: list[float]) -> None:
@@ -175,9 +198,9 @@ def check_numbers(page, place: int, prior_terms: list[float]) -> None:
         assert step == str(t)
         assert same_digits(level, signal)
         assert same_digits(ratio, signal / noise if noise else math.inf)
-        assert cost == f"{prior:.5f} nats"
+        assert cost == f"{prior:.5f}"
         assert f"ᾱₜ = {level} at t = {t}" in said
-    assert ("The end: L_T is 0.00002, 0.00000, 0.61236 nats." in said) == (place == 1000)
+    assert ("The end: LT is 0.00002, 0.00000, 0.61236 nats." in said) == (place == 1000)
 
 
 def picture(page, k: int) -> str:
@@ -189,9 +212,10 @@ def time(page):
 
 
 @each_scheme
-def test_it_is_whole_and_readable(show, scheme):
-    page = show(Forward(), scheme, 320)
-    time(page).fill("1000")  # here the lines under the panels are longest
+@pytest.mark.parametrize("levels", [False, True])
+def test_it_is_whole_and_readable(show, scheme, levels):
+    page = show(Forward(levels=levels), scheme, 320)
+    page.get_by_role("slider").fill("1000")  # here the lines under the panels are longest
     assert page.locator(".panels canvas").count() == 3
     for width in (320, 390, 800):
         resize(page, width)
@@ -210,7 +234,7 @@ def test_it_is_whole_and_readable(show, scheme):
 
 
 def test_the_place_is_moved_by_keyboard(show, prior_terms):
-    page = show(Forward(0.1))
+    page = show(Forward(0.1, levels=True))
     slider = time(page)
     check_numbers(page, 100, prior_terms)
     before = [picture(page, k) for k in range(4)]
@@ -226,16 +250,26 @@ def test_the_place_is_moved_by_keyboard(show, prior_terms):
 
 
 def test_the_sentence_is_right_everywhere(show, prior_terms):
-    page = show(Forward())
+    page = show(Forward(levels=True))
     for place in PLACES:
         time(page).fill(str(place))
         check_numbers(page, place, prior_terms)
 
 
+def test_at_first_it_speaks_in_words(show):
+    page = show(Forward())
+    slider = page.get_by_role("slider", name="Steps")
+    assert page.get_by_role("combobox").count() == 0
+    for place in PLACES:
+        slider.fill(str(place))
+        assert slider.get_attribute("aria-valuetext") == percent(place / 1000)
+        check_words(page, place)
+
+
 @pytest.mark.parametrize("place", [0, 60, 1000])
 def test_the_points_stand_where_they_are_computed(show, place):
     page = show(Forward(), device_scale_factor=2)
-    time(page).fill(str(place))
+    page.get_by_role("slider").fill(str(place))
     code = "return schedules().map((s) => diffused(cloud(new SwissRoll()), level(s.schedule, place)))"
     for panel, points in zip(page.locator(".panels canvas").all(), run(code, *SCRIPTS, place=place), strict=True):
         places = (np.array(points).reshape(-1, 2) / 5 + 0.5) * [1, -1] + [0, 1]
@@ -257,7 +291,7 @@ def test_the_points_stand_where_they_are_computed(show, place):
 
 
 def test_it_plays_pauses_and_plays_again(show, prior_terms):
-    page = show(Forward(0))
+    page = show(Forward(0, levels=True))
     button, slider = page.get_by_role("button"), time(page)
     page.wait_for_timeout(300)
     assert (button.inner_text(), slider.input_value()) == ("Play", "0")  # not by itself
@@ -287,7 +321,7 @@ def test_it_plays_pauses_and_plays_again(show, prior_terms):
 
 def test_it_goes_in_eight_still_pictures_for_those_who_want_no_motion(show):
     page = show(Forward(0), reduced_motion="reduce")
-    slider = time(page)
+    slider = page.get_by_role("slider")
     page.get_by_role("button").click()
     page.wait_for_timeout(500)
     assert slider.input_value() == "0"
@@ -299,7 +333,7 @@ def test_it_goes_in_eight_still_pictures_for_those_who_want_no_motion(show):
 
 @each_scheme
 def test_the_curve_is_chosen_by_keyboard_and_dragged(show, scheme, prior_terms):
-    page = show(Forward(), scheme)
+    page = show(Forward(levels=True), scheme)
     panels, signal = [picture(page, k) for k in range(3)], picture(page, 3)
     page.get_by_role("combobox", name="Curve").focus()
     page.keyboard.press("ArrowDown")

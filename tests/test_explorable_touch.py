@@ -13,7 +13,7 @@ POINTS = {
     "forward_posterior": ((0.18, 0.46), "across"),
     "reverse": ((0.6, 0.6), "start, x"),
 }
-SIDEWAYS = {"forward": "t/T", "bound_bars": "t", "two_peaks": "xₜ"}
+SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ"}
 NARROW = 292  # here it has as much room as on a page of the book that is 320 pixels wide
 
 # Remembers each text that a canvas draws, and the box that it takes.

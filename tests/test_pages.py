@@ -27,7 +27,7 @@ MOVED = {
     "vae": ["gap"],
     "hierarchical_vae": ["layers"],
     "ddpm": ["field", "forward_posterior", "bound_bars"],
-    "swiss_roll": ["forward", "two_peaks"],
+    "swiss_roll": ["forward", "two_peaks", "forward"],
     "ladder": ["rungs"],
     "training": ["particles", "particles", "reverse"],
 }

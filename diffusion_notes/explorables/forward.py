@@ -7,7 +7,7 @@ import math
 import numpy as np
 import traitlets
 
-from diffusion_notes._arguments.values import check_number
+from diffusion_notes._arguments.values import check_kind, check_number
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.still_pictures import dots, svg, words
 
@@ -27,9 +27,11 @@ class Forward(Explorable):
 
     Arguments:
         position: t/T where it starts.
+        levels: whether it shows :math:`\bar\alpha_t`, the signal-to-noise ratio and :math:`L_T`, or, for a reader
+            who has met no symbol yet, shares in words.
 
     Raises:
-        TypeError: ``position`` is not a number.
+        TypeError: ``position`` is not a number, or ``levels`` not a bool.
         ValueError: ``position`` is not between 0 and 1.
 
     >>> Forward(position=0.1)
@@ -40,15 +42,17 @@ class Forward(Explorable):
     parts = ("maths", "drawing", "dragging", "playing")
 
     position = traitlets.Float().tag(sync=True, state=True)
+    levels = traitlets.Bool().tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "Three panels of points from a spiral, coloured along it, after the same share of the steps of three "
         "schedules. In the end the first two are round clouds with mixed colours. In the third, which has only fifty "
         "steps, the colours still lie where they began."
     ).tag(sync=True, state=True)
 
-    def __init__(self, position: float = 0.1) -> None:
+    def __init__(self, position: float = 0.1, levels: bool = False) -> None:
         check_number("position", position, 0, 1)
-        super().__init__(position=float(position))
+        check_kind("levels", levels, bool, "True or False")
+        super().__init__(position=float(position), levels=levels)
 
     def still_picture(self) -> str:
         """The points at a tenth, at half and at the end of each schedule."""

@@ -27,11 +27,12 @@ function splits(x, a, c) {
 }
 
 const LINES = {
+  bound: { words: "bound, turned", colour: BOUND, width: 6 },
+  turned: { width: 1.5 }, // in the ink, on the bound
   printed: { words: "printed", colour: WRONG, dash: [10, 4] },
-  repaired: { words: "repaired", colour: POSTERIOR, dash: [3, 4] },
-  bound: { words: "the bound", colour: BOUND, width: 5 },
-  turned: { words: "turned around", colour: NOISE, dash: [8, 8] },
+  repaired: { words: "repaired", colour: WRONG, dash: [3, 4] },
 };
+const APART = 27; // pixels between two names
 
 function render({ model, el }) {
   const couplings = Array.from({ length: 397 }, (_, i) => -0.99 + i / 200);
@@ -44,7 +45,7 @@ function render({ model, el }) {
     const over = ["printed", "repaired"].filter((name) => now[name] > now.logProb + 5e-5);
     says.textContent =
       `log p(x) ${log}. The bound ${values[0]}, turned around ${values[1]}, printed ${values[2]}, repaired ${values[3]}.` +
-      over.map((name) => ` The ${name} form is above log p(x), so it is no bound.`).join("") +
+      over.map((name) => ` The ${name} form is above log p(x), so it is not a bound.`).join("") +
       (now.repaired > now.bound + 5e-5 ? " The repaired form is above the bound." : "");
     picture.redraw();
   }
@@ -53,22 +54,40 @@ function render({ model, el }) {
     const all = couplings.map((at) => splits(x.value, at, encoder.value === "perfect" ? at : c.value));
     const now = splits(x.value, a.value, coupling());
     picture.range[2] = now.logProb - 5;
-    picture.range[3] = now.logProb + 2;
+    picture.range[3] = now.logProb + 2.5;
+    const [bottom, top] = picture.range.slice(2);
+    picture.context.globalAlpha = 0.3;
+    const ticks = [0, 1, 2, 3].map((i) => 2 * Math.floor(top / 2) - 2 * i).filter((nats) => nats > bottom + 0.2);
+    for (const nats of ticks) picture.line([-1, 1], [nats, nats], { width: 1 });
+    picture.context.globalAlpha = 1;
+    for (const nats of ticks.filter((tick) => Math.abs(picture.y(tick) - picture.y(now.logProb)) > 18))
+      picture.text(digits(nats, 0), -1, nats, { align: "right", dx: -6, dy: 4 });
+    picture.text("log p(x)", -1, now.logProb, { align: "right", dx: -6, dy: 4 });
     picture.line([-1, 1], [now.logProb, now.logProb], { width: 1 });
-    picture.text("log p(x)", 0, now.logProb, { align: "center", dy: 20 });
-    picture.line([a.value, a.value], picture.range.slice(2), { width: 1, dash: [2, 4] });
+    picture.line([a.value, a.value], [bottom, top], { width: 1, dash: [2, 4] });
     picture.clip();
     for (const [name, style] of Object.entries(LINES)) {
       picture.line(couplings, all.map((it) => it[name]), { width: 3, ...style });
       picture.dot(a.value, now[name], { colour: style.colour, radius: 5, ring: true });
     }
     picture.context.restore();
-    for (const nats of [-4, -2]) {
-      const at = Math.ceil(now.logProb) + nats;
-      if (picture.y(at) - picture.y(now.logProb) < 38) continue; // there stands log p(x)
-      picture.text(`${digits(at, 0)} nats`, 0, at, { align: "center", dy: 4 });
-    }
+    name(now);
     picture.axis([-1, -0.5, 0, 0.5, 1], "a: how the model couples the layers");
+  }
+
+  // The names of the lines, at the marked a, one below the other where they would meet.
+  function name(now) {
+    const side = a.value > 0 ? -1 : 1;
+    const [align, dx] = [side > 0 ? "left" : "right", 10 * side];
+    const [highest, lowest] = [picture.margin[0] + 14, picture.height - picture.margin[2] - 8];
+    const names = ["printed", "bound", "repaired"].sort((one, other) => now[other] - now[one]);
+    const places = names.map((it) => Math.max(highest, Math.min(lowest, picture.y(now[it]) - 11)));
+    for (let i = 1; i < 3; i++) places[i] = Math.max(places[i], places[i - 1] + APART);
+    for (let i = 2; i >= 0; i--) places[i] = Math.min(places[i], lowest - (2 - i) * APART);
+    names.forEach((it, i) => {
+      const { words, colour } = LINES[it];
+      picture.text(words, a.value, now.logProb, { colour, align, dx, dy: places[i] - picture.y(now.logProb) });
+    });
   }
 
   const a = slider("a", { min: -0.99, max: 0.99, step: 0.01, value: model.get("a"), format: digits }, update);
@@ -76,13 +95,13 @@ function render({ model, el }) {
   const names = { perfect: "perfect, c = a", own: "its own c" };
   const encoder = choice("Encoder", names, "perfect", update);
   const c = slider("c", { min: -0.99, max: 0.99, step: 0.01, value: 0.5, format: digits }, update);
-  const picture = new Picture(model.get("alt"), { aspect: 1.5, range: [-1, 1, -6, 0], margin: [8, 12, 40, 12] }, draw);
+  const picture = new Picture(model.get("alt"), { aspect: 1.5, range: [-1, 1, -6, 0], margin: [8, 12, 40, 64] }, draw);
   const says = saying();
   const hint =
-    "Move a. Which lines stay on the bound? Where does the printed form promise more than log p(x), and what becomes " +
-    "of the repaired one as the layers are coupled more closely? Then give the encoder a c of the opposite sign.";
+    "Move a. Which line stays on the bound? Where does the printed form promise more than log p(x), and what becomes " +
+    "of the repaired one as the layers are coupled more closely? Then give the encoder a c of the opposite sign. " +
+    "(The axis is in nats.)";
   const stop = assemble(el, "layers", { hint, pictures: [picture], controls: [a, x, encoder, c], says });
-  picture.canvas.after(legend(Object.values(LINES)));
   update();
   return stop;
 }

@@ -7,7 +7,7 @@ import traitlets
 
 from diffusion_notes._arguments.values import check_number
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import BOUND, POSTERIOR, WRONG, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import BOUND, WRONG, line, scaled, svg, words
 
 __all__ = ["Layers"]
 
@@ -63,8 +63,8 @@ class Layers(Explorable):
             (600, 320),
             line(across, up(bound), BOUND, 5),
             line(across, up(printed), WRONG),
-            line(across, up(repaired), POSTERIOR),
+            line(across, up(repaired), WRONG),
             words(300, up(bound)[0] + 22, "the bound, and log p(x)", BOUND),
             words(300, up(printed)[49] - 8, "printed", WRONG),
-            words(60, 260, "repaired", POSTERIOR),
+            words(60, 260, "repaired", WRONG),
         )

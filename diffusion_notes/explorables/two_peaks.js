@@ -67,13 +67,16 @@ function render({ model, el }) {
     now = lookBack(t, s, xt.value, Number(share.value));
     const three = (value) => digits(value, 3);
     const where = s === 0 ? "x₀" : `x at step ${s}`;
+    const gaussian =
+      `A Gaussian in place of the green curve is ${digits(now.off, 4)} nats off ` +
+      "(how that is measured is said under “Why small steps”). ";
     const empty = s === 0 && mixture(now.before, now.mean) < 0.01;
     says.textContent =
       `t = ${t}, ᾱₜ = ${significant(SCHEDULE.alphaBar[t])}: ` +
       `xₜ = ${digits(xt.value)} is from the right peak with probability ${three(now.right)}. ` +
       `Best guess of ${where}: ${three(now.mean)}, give or take ${three(now.std)}; of the noise: ${three(now.noise)}. ` +
-      `A Gaussian in place of the green curve is ${digits(now.off, 4)} nats off.` +
-      (empty ? " The best guess is where there are no data." : "");
+      (look.value === "1000" ? "" : gaussian) +
+      (empty ? "The best guess is where there are practically no data." : "");
     const words = legend([
       { words: s === 0 ? "q(x₀), the data" : `q(x), at step ${s}`, colour: DATA },
       { words: "what it may have been, given xₜ", colour: POSTERIOR },

@@ -43,8 +43,8 @@ class TwoPeaks(Explorable):
     xt = traitlets.Float().tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "Two narrow peaks, the data, and a second curve with a hump on each of them: what x_0 may have been, given a "
-        "noisy number x_t. The best guess is the mean of that curve, and lies between the peaks, where there are no "
-        "data. As x_t moves to the right, the curve leaves the left peak for the right one."
+        "noisy number x_t. The best guess is the mean of that curve, and lies between the peaks, where there are "
+        "practically no data. As x_t moves to the right, the curve leaves the left peak for the right one."
     ).tag(sync=True, state=True)
 
     def __init__(self, t: int = 200, xt: float = 0.1) -> None:
