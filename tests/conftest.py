@@ -33,7 +33,7 @@ settings.load_profile("book")
 LONGEST = ["test_pages", "test_explorable_pages", "test_equations_verdicts", "test_readable_pages"]
 
 
-# what the project does beside its code: books of a page or two are built, commands carried out in processes of their own
+# what the project does beside its code: small books are built, commands carried out in processes of their own
 COMMANDS = {f"test_{name}" for name in ("build", "cells", "machines", "previews", "questions", "repository", "walk")}
 
 

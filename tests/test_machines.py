@@ -37,7 +37,8 @@ def odd(*command: str | Path, folder: Path = ROOT, **also: str) -> subprocess.Co
 
 
 def test_it_needs_no_locale_no_home_and_no_open_umask(tmp_path):
-    done = odd("-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "of its own", *WITHOUT_CHECKER, *MODULES)
+    own = ["-p", "no:cacheprovider", "--basetemp", tmp_path / "of its own"]
+    done = odd("-m", "pytest", "-q", *own, *WITHOUT_CHECKER, *MODULES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
