@@ -156,12 +156,14 @@ def test_where_no_script_runs_a_line_says_how_to_move_it():
 def test_positions_survive_to_half_a_level(frames):
     hue = np.zeros(frames.shape[1])
     labels = [f"t = {i}" for i in range(len(frames))]
-    state = stored_state(Particles(frames, labels, hue, alt="Points.", extent=3.0))
+    state = stored_state(Particles(frames, labels, hue, alt="Points.", extent=2.0, aspect=1.5))
     level = decode(state, len(frames))
     assert level.min() >= 0
     assert level.max() <= 1023
-    back = level / 1023 * 6 - 3
-    assert np.abs(back - frames.clip(-3, 3)).max() <= 6 / 1023 / 2 + 1e-12
+    reach = state["reach"]
+    assert reach > 2.0 * 1.5  # what is beyond the picture is not at its border
+    back = (2 * level / 1023 - 1) * reach
+    assert np.abs(back - frames.clip(-reach, reach)).max() <= reach / 1023 + 1e-12
 
 
 def test_hue_labels_and_alt_are_kept():
@@ -204,6 +206,20 @@ def test_the_still_picture_is_the_right_way_up():
     assert [path.attrib["d"] for path in svg.iter("path")] == ["M225,75h0"] * 2
 
 
+def test_the_still_picture_leaves_out_what_is_beyond_it():
+    frames = np.zeros((2, 2, 2))
+    frames[1, 0] = (0.0, 3.6)
+    svg = ElementTree.fromstring(Particles(frames, ["a", "b"], [0.0, 0.0], alt="Two points.").still_picture())
+    assert [path.attrib["d"] for path in svg.iter("path")] == ["M150,150h0M150,150h0", "M150,150h0"]
+
+
+def test_the_still_picture_names_the_stages_over_arrows():
+    widget = particles(stages=["there", "and back"])
+    assert stored_state(widget)["stages"] == ["there", "and back"]
+    svg = ElementTree.fromstring(widget.still_picture())
+    assert [text.text for text in svg.iter("text")][:2] == ["there", "and back"]
+
+
 def test_hues_out_of_range_are_clipped():
     assert list(base64.b64decode(stored_state(particles(hue=[-1, 0, 1, 9]))["hue"])) == [0, 0, 255, 255]
 
@@ -236,6 +252,9 @@ def test_an_explorable_must_be_drawn_without_scripts():
         ({"alt": " "}, ValueError, "alt must not be empty"),
         ({"alt": None}, TypeError, "alt must be text"),
         ({"slider": ""}, ValueError, "slider must not be empty"),
+        ({"stages": ["a", " "]}, ValueError, "stages must not be empty"),
+        ({"stages": "a"}, TypeError, "stages must be a list of texts"),
+        ({"aspect": 0}, ValueError, "aspect must be positive"),
         ({"extent": 0}, ValueError, "extent must be positive"),
         ({"seconds": -1}, ValueError, "seconds must be positive"),
     ],

@@ -85,6 +85,17 @@ def test_the_first_film_starts_by_itself_once_it_is_seen(visit):
     page.wait_for_function("s => s.value > 0", arg=slider.element_handle())
 
 
+def test_the_film_says_whose_half_it_is(visit):
+    """Nobody has to learn the way there; the way back is learned."""
+    film = visit("intro").locator("[data-explorable]")
+    film.locator("button").click()  # it may have begun by itself
+    slider, now = film.get_by_role("slider"), film.locator(".stages .now")
+    for place, half in (("3", "encoder"), ("19", "encoder"), ("21", "decoder"), ("40", "decoder")):
+        slider.fill(place)
+        assert half in now.inner_text()
+        assert half in slider.get_attribute("aria-valuetext")
+
+
 def test_nothing_moves_for_those_who_want_no_motion(visit):
     page = visit("intro", reduced_motion="reduce")
     film = page.locator("[data-explorable]")
@@ -121,16 +132,20 @@ def test_the_film_shows_what_the_notebook_computed(visit):
         """el => {
           const state = JSON.parse(el.querySelector('script').textContent);
           const packed = Uint8Array.from(atob(state.frames), c => c.charCodeAt(0)), half = packed.length / 2;
-          const canvas = el.querySelector('canvas'), size = canvas.width;
-          const pixels = canvas.getContext('2d').getImageData(0, 0, size, size).data;
-          let missing = 0;
+          const canvas = el.querySelector('canvas'), { width, height } = canvas;
+          const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+          let [missing, inside] = [0, 0];
           for (let i = 0; i < state.count; i++) {
-            const at = k => (packed[2 * i + k] * 256 + packed[half + 2 * i + k]) / 1023;
-            const x = Math.min(size - 1, Math.floor(at(0) * size));
-            const y = Math.min(size - 1, Math.floor((1 - at(1)) * size));
-            if (pixels[4 * (y * size + x) + 3] === 0) missing++;
+            const at = k => ((packed[2 * i + k] * 256 + packed[half + 2 * i + k]) / 1023 * 2 - 1) * state.reach;
+            const x = Math.floor(width / 2 + at(0) / state.extent * height / 2);
+            const y = Math.floor(height / 2 - at(1) / state.extent * height / 2);
+            if (x < 0 || y < 0 || x >= width || y >= height) continue;
+            inside++;
+            if (pixels[4 * (y * width + x) + 3] === 0) missing++;
           }
-          return [missing, state.count];
+          return [missing, inside, state.count];
         }"""
     )
-    assert worst == [0, 300]
+    missing, inside, count = worst
+    assert (missing, count) == (0, 300)
+    assert inside > 280
