@@ -208,6 +208,8 @@ def without(key: str) -> list[dict]:
             "budget must be one of 'time', got 'steps'",
         ),
         ({"budget": "steps", "a": "shared network"}, ValueError, "a must be one of 'VAE, one coordinate'"),
+        ({"ladder": "DDPM"}, TypeError, "ladder must be a list of names, got str 'DDPM'"),
+        ({"ladder": ["DDPM", "GAN"]}, ValueError, "ladder must be one of 'VAE, one coordinate'"),
         ({"a": "GAN"}, ValueError, "a must be one of 'VAE, one coordinate'"),
         ({"data": "clusters", "b": "hierarchical VAE"}, ValueError, "b must be one of"),
     ],
@@ -297,7 +299,7 @@ def test_what_is_bought_is_the_difference_of_the_means_with_its_error(pair):
 def test_the_verdict_compares_with_the_error(a, b, said):
     one, other = ({"gap": gap, "switches": SWITCHES[name]} for gap, name in ((a, "DDPM"), (b, "1000 layers")))
     found = run("return comparison(a, b)", *SCRIPTS, a=one, b=other)
-    expected = "They differ in one switch: trained on L_simple → one layer. What this one difference buys: "
+    expected = "They differ in one switch: trained on simple loss → one layer. What this one difference buys: "
     assert found == expected + said
 
 
@@ -385,13 +387,14 @@ def test_a_rung_is_chosen_by_its_name_with_the_keyboard(show):
 def test_all_controls_are_reached_with_the_keyboard_in_their_order(show):
     page = show(rungs())
     reached = []
-    for _ in range(17):
+    for _ in range(21):
         page.keyboard.press("Tab")
         here = page.locator(":focus")
         reached.append(here.evaluate("e => e.ariaLabel ?? (e.labels[0]?.firstChild ?? e).textContent"))
     rows = ("Layers", "Inference", "Last latent", "Networks", "Latent size", "Trained on")
     switches = [f"{row} of {side}" for row in rows for side in "AB"]
-    assert reached == ["A", "B", *switches, "Make B the same as A", "Data", "Equal"]
+    pairs = ["VAE and DDPM", "q learned or fixed", "4 or 32 layers", "bound or simple loss"]
+    assert reached == [*pairs, "A", "B", *switches, "Make B the same as A", "Data", "Equal"]
 
 
 def test_b_is_made_like_a_and_one_switch_is_turned(show):
@@ -419,7 +422,7 @@ def test_a_switch_that_needs_others_says_so_before_and_after(show):
     assert (options, more) == ([f"learned (+{more})", "fixed"], 2)
     select(page, "Inference of B").select_option("learned")
     assert select(page, "B").input_value() == "learned forward, 8"
-    assert says(page)[0] == "No run differs in this alone, so this of B changed too: layers, trained on."
+    assert says(page)[0] == "No run differs in this switch alone, so B changed here too: layers, trained on."
     assert says(page)[2] == cost("B", "learned forward, 8")
     assert select(page, "Inference of B").locator("option").all_inner_texts()[0] == "learned"
     select(page, "Layers of A").select_option("2")
@@ -455,7 +458,7 @@ def test_equal_steps_show_their_own_runs_or_the_nearest(show, scheme):
     select(page, "Equal").focus()
     page.keyboard.press("ArrowDown")
     assert select(page, "Equal").input_value() == "steps"
-    assert held_equal(page) == "Equal steps: each took as many steps of the training."
+    assert held_equal(page) == "Equal steps: each took as many training steps."
     # that of DDPM is the same run, that of the VAE is not
     assert says(page)[:2] == [cost("A", "VAE", budget="steps"), cost("B", "DDPM")]
     assert says(page)[0] != cost("A", "VAE")
@@ -495,7 +498,7 @@ def test_ddpm_with_four_layers_is_the_rung_trained_on_one_random_layer(show):
     page = show(rungs())
     select(page, "Layers of B").select_option("4")
     assert select(page, "B").input_value() == "one random layer"
-    assert says(page)[0] == "No run differs in this alone, so this of B changed too: trained on."
+    assert says(page)[0] == "No run differs in this switch alone, so B changed here too: trained on."
 
 
 def test_the_seeds_of_both_are_named_where_they_are_not_as_many(show):
@@ -530,27 +533,27 @@ def test_a_name_is_only_text(show):
     assert evil in says(page)[1]
 
 
-def pixels(page, left: float, right: float, blue: bool) -> int:
-    """How many pixels of the samples' picture, between two shares of its width, are blue; or orange."""
+def pixels(page, left: float, right: float) -> int:
+    """How many pixels of the samples' picture are inked, between two shares of its width."""
     return page.locator("canvas").first.evaluate(
-        """(canvas, [left, right, blue]) => {
+        """(canvas, [left, right]) => {
           const [from, to] = [left, right].map((share) => share * canvas.width);
           const { data } = canvas.getContext("2d").getImageData(from, 0, to - from, canvas.height);
-          const more = (i) => (blue ? data[i + 2] - data[i] : data[i] - data[i + 2]);
-          return Array.from({ length: data.length / 4 }, (_, i) => more(4 * i)).filter((d) => d > 60).length; }""",
-        [left, right, blue],
+          return Array.from({ length: data.length / 4 }, (_, i) => data[4 * i + 3]).filter((a) => a > 128).length; }""",
+        [left, right],
     )
 
 
 def test_a_is_drawn_on_the_left_and_b_on_the_right_on_the_same_axes(show):
     page = show(rungs())
-    assert pixels(page, 0, 0.5, blue=True) > 500
-    assert pixels(page, 0.5, 1, blue=False) > 500
-    assert pixels(page, 0, 0.5, blue=False) == pixels(page, 0.5, 1, blue=True) == 0
+    left, right = (pixels(page, *half) for half in ((0, 0.5), (0.5, 1)))
+    assert min(left, right) > 500
+    select(page, "B").select_option("32 layers")
+    assert (pixels(page, 0, 0.5), pixels(page, 0.5, 1) == right) == (left, False)
 
 
 def bars(page, which: int, left: float, right: float) -> list[tuple[bool, float, float]]:
-    """The bars of a picture from above: whether each is blue, and where it begins and ends, in pixels.
+    """The bars of a picture from above: whether each is dark, and where it begins and ends, in pixels.
 
     They are looked for between two places in pixels, the second one counted from the right.
     """
@@ -560,20 +563,27 @@ def bars(page, which: int, left: float, right: float) -> list[tuple[bool, float,
         .evaluate(
             """(canvas, [left, right]) => {
           const { width, height } = canvas, { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-          const colour = (x, y) => {
-            const more = data[4 * (y * width + x) + 2] - data[4 * (y * width + x)];
-            return more > 60 ? "blue" : more < -60 ? "orange" : null; };
-          return Array.from({ length: height }, (_, y) => ["blue", "orange"].map((name) =>
-            [...Array(width - right).keys()].slice(left).filter((x) => colour(x, y) === name))); }""",
+          const shade = (x, y) => { // in the middle of a bar: the ink, or less than half of it
+            const alpha = data[4 * (y * width + x) + 3];
+            return alpha > 240 ? "dark" : alpha > 90 && alpha < 140 ? "pale" : null; };
+          const longest = (xs) => { // run, over the gap that a line of the error leaves
+            let best = [0, 0], start = xs[0];
+            xs.forEach((x, i) => { if (i && x - xs[i - 1] > 4) start = x;
+              if (x + 1 - start > best[1] - best[0]) best = [start, x + 1]; });
+            return best; };
+          return Array.from({ length: height }, (_, y) => ["dark", "pale"].map((name) =>
+            longest([...Array(width - right).keys()].slice(left).filter((x) => shade(x, y) === name)))); }""",
             [left, right],
         )
     )
-    found = []
+    found: list[tuple] = []
     for of in (0, 1):
-        ends = [(min(row[of]), max(row[of]) + 1) if len(row[of]) > 1 else None for row in rows]
-        for y, here in enumerate(ends):
-            if here and not ends[y - 1]:
-                found.append((y, of == 0, *here))
+        ends = [row[of] for row in rows]
+        last = -99
+        for y, (start, end) in enumerate(ends[:-3]):
+            if end - start > 5 and ends[y : y + 4] == [[start, end]] * 4 and y - last > 12:  # no word, and no line
+                last = y
+                found.append((y, of == 0, start, end))
     return [bar for _, *bar in sorted(found)]
 
 
@@ -583,7 +593,7 @@ def test_the_bars_of_the_costs_are_as_long_as_the_means_on_one_scale(show):
     ends = [sum(truth(name, key=key)) for key in ("gap", "KL") for name in ("VAE", "DDPM")]
     wide = page.locator("canvas").nth(1).evaluate("canvas => canvas.width") - 22 - 112
     found = bars(page, 1, 22, 112)
-    assert [blue for blue, *_ in found] == [True, False, True, False]
+    assert [dark for dark, *_ in found] == [True, False, True, False]
     assert [start for _, start, _ in found] == [22] * 4
     lengths = [end - start for _, start, end in found]
     assert lengths == pytest.approx([mean / max(ends) * wide for mean in means], abs=1.5)
@@ -596,17 +606,45 @@ def test_the_bars_of_the_terms_point_to_their_sign_and_add_up_to_the_bound(show)
     low, high = min(0, *values), max(0, *values)
     wide = page.locator("canvas").nth(2).evaluate("canvas => canvas.width") - 116 - 58
     found = bars(page, 2, 116, 58)
-    assert [blue for blue, *_ in found] == [True, False] * 4
+    assert [dark for dark, *_ in found] == [True, False] * 4
     place = [116 + (value - low) / (high - low) * wide for value in (0, *values)]
     expected = [end for there in place[1:] for end in sorted((place[0], there))]
     assert [end for _, *both in found for end in both] == pytest.approx(expected, abs=2)
 
 
-def test_the_controls_stand_above_the_pictures(show):
+def test_what_is_chosen_stands_above_what_it_does_and_the_switches_below(show):
     page = show(rungs())
-    order = (".try", ".controls", "output >> nth=0", "canvas", "output >> nth=1")
-    tops = [page.locator(what).first.bounding_box()["y"] for what in order]
+    order = (".try", ".pairs", ".sides", "canvas >> nth=0", "canvas >> nth=1", "output >> nth=0", ".controls")
+    tops = [page.locator(what).first.bounding_box()["y"] for what in (*order, "canvas >> nth=2", "output >> nth=1")]
     assert tops == sorted(tops)
+
+
+def test_a_pair_is_chosen_at_once(show):
+    page = show(rungs())
+    page.get_by_role("button", name="q learned or fixed").press("Enter")
+    assert says(page)[:2] == [cost("A", "last latent noise"), cost("B", "inference fixed")]
+    assert "They differ in one switch: inference learned → fixed." in says(page)[2]
+    select(page, "Equal").select_option("steps")
+    page.get_by_role("button", name="4 or 32 layers").click()
+    assert says(page)[:2] == [cost("A", "one random layer", budget="steps"), cost("B", "32 layers", budget="steps")]
+    page.get_by_role("button", name="q learned or fixed").click()
+    assert says(page)[0].startswith("last latent noise was not run with these data and equal steps: A is the nearest")
+
+
+def test_only_pairs_that_are_there_are_offered(show):
+    page = show(rungs(runs=[each for each in RUNS if each["rung"] != "32 layers"]))
+    assert "4 or 32 layers" not in page.locator(".pairs").inner_text()
+    assert show(rungs(runs=those("swiss roll", "VAE") + those("swiss roll", "DDPM"))).locator(".pairs").is_hidden()
+
+
+def test_the_rungs_of_the_ladder_are_a_group_of_their_own(show):
+    page = show(rungs(ladder=LADDER))
+    groups = select(page, "A").locator("optgroup")
+    assert groups.evaluate_all("all => all.map((group) => group.label)") == ["on the ladder", "beside the ladder"]
+    assert groups.first.locator("option").all_inner_texts() == list(LADDER)
+    select(page, "A").select_option("hierarchical VAE")
+    assert says(page)[0] == cost("A", "hierarchical VAE")
+    assert select(show(rungs()), "A").locator("optgroup").count() == 0
 
 
 # The still picture

@@ -8,10 +8,18 @@ const SWITCHES = {
   latent: "Latent size",
   objective: "Trained on",
 };
-const OBJECTIVES = { bound: "bound", layer: "one layer", weighted: "by weight", simple: "L_simple" }; // in their order
+const OBJECTIVES = { bound: "bound", layer: "one layer", weighted: "by weight", simple: "simple loss" }; // in their order
 const position = (value) => OBJECTIVES[value] ?? String(value);
 const BUDGETS = { time: "work", steps: "steps" }; // what is equal
-const EQUAL = { time: "multiplications", steps: "steps of the training" };
+const EQUAL = { time: "multiplications", steps: "training steps" };
+
+// Pairs that are chosen at once; those of them are offered of which both rungs are there.
+const PAIRS = {
+  "VAE and DDPM": ["VAE", "DDPM"],
+  "q learned or fixed": ["last latent noise", "inference fixed"],
+  "4 or 32 layers": ["one random layer", "32 layers"],
+  "bound or simple loss": ["1000 layers", "DDPM"],
+};
 
 // The switches in which two rungs differ. Their positions come from a list in the page too, so that numbers may be texts.
 function differing(one, other) {
@@ -85,7 +93,22 @@ function switchboard(all, turn) {
   return { selects, labels, node };
 }
 
+// The names in a list, in two groups: those of the ladder, and the others.
+function grouped(input, ladder) {
+  if (!ladder.length) return;
+  const isOn = (option) => ladder.includes(option.value);
+  for (const [label, belongs] of [["on the ladder", isOn], ["beside the ladder", (option) => !isOn(option)]]) {
+    const of = [...input.querySelectorAll(":scope > option")].filter(belongs);
+    if (of.length) input.append(element("optgroup", { label }, ...of));
+  }
+}
+
 const GRID = `
+[data-explorable] .pairs:not([hidden]) { display: flex; flex-wrap: wrap; gap: 0.4rem; margin-bottom: 0.3rem; }
+[data-explorable] .pairs button { flex: 1 1 7rem; padding: 0 0.4rem; }
+[data-explorable] .sides { display: flex; flex-wrap: wrap; gap: 0 1rem; }
+@media (max-width: 37rem) { [data-explorable] .samples { position: sticky; top: var(--pst-header-height, 0); z-index: 1;
+  border-radius: 0; background: var(--pst-color-background, Canvas); } }
 [data-explorable] .switches { display: grid; grid-template-columns: 6.2rem 1fr 1fr; align-items: center; flex: 1 1 100%;
   gap: 0.2rem 0.4rem; min-width: 0; }
 [data-explorable] .switches select { width: 100%; min-width: 0; }
@@ -94,8 +117,9 @@ const GRID = `
 [data-explorable] .switches ~ label { flex-basis: 10rem; }
 @media (max-width: 23rem) { [data-explorable] .switches { grid-template-columns: 1fr 1fr; }
   [data-explorable] .switches span:not(:nth-child(2), :nth-child(3)) { grid-column: 1 / -1; } }
-[data-explorable] .controls { margin-bottom: 0.6rem; }
+[data-explorable] .controls { margin-block: 0.6rem; }
 [data-explorable] .says { white-space: pre-line; }
+[data-explorable] .verdict { min-height: 6em; }
 `;
 
 function render({ model, el }) {
@@ -119,13 +143,15 @@ function render({ model, el }) {
     update(others.length ? `No run differs in this switch alone, so ${side} changed here too: ${others.join(", ")}.\n` : "");
   }
 
-  function move() {
-    const before = { ...now };
-    for (const side of ["A", "B"]) now[side] = named(before[side].name);
-    const moved = ["A", "B"].filter((side) => now[side].name !== before[side].name);
-    const note = (side) => `${before[side].name} was not run with ${these()}: ${side} is the nearest that was.\n`;
+  // Takes two rungs by their names, or what is nearest to them.
+  function take(names) {
+    for (const side of ["A", "B"]) now[side] = named(names[side]);
+    const moved = ["A", "B"].filter((side) => now[side].name !== names[side]);
+    const note = (side) => `${names[side]} was not run with ${these()}: ${side} is the nearest that was.\n`;
     update(moved.map(note).join(""));
   }
+
+  const move = () => take({ A: now.A.name, B: now.B.name });
 
   function showSwitches(side) {
     const { name, switches } = now[side];
@@ -162,26 +188,37 @@ function render({ model, el }) {
   for (const side of ["A", "B"]) {
     const names = same(all.map((rung) => rung.name));
     rungs[side] = choice(side, names, model.get(side.toLowerCase()), (name) => ((now[side] = named(name)), update()));
+    grouped(rungs[side].input, model.get("ladder"));
     now[side] = named(rungs[side].value);
   }
+  const there = ([a, b]) => [a, b].every((name) => all.some((rung) => rung.name === name));
+  const offered = Object.entries(PAIRS).filter(([, pair]) => there(pair));
+  const pairs = element("div", { className: "pairs", hidden: offered.length < 2 });
+  for (const [words, [A, B]] of offered) pairs.append(button(words, () => take({ A, B })));
   const board = switchboard(all, turn);
   const alike = button("Make B the same as A", () => ((now.B = now.A), update()));
   const samples = { aspect: 2, range: [-2.1, 2.1, -1, 1].map((x) => REACH * x), margin: [2, 2, 22, 2] };
   const costs = "Bars in nats: how far the negative bounds of A and B are above the entropy, and the KL of their samples.";
-  const terms = "Bars in nats, left and right of zero: the three terms of the bounds of A and B, and their sum, the bound.";
+  const terms =
+    "Bars in nats, left and right of zero: the three terms of the bounds of A and B, along the walk, and their sum, the bound.";
   const pictures = [
     new Picture(model.get("alt"), samples, (picture) => drawSamples(picture, now)),
-    new Picture(costs, { height: 180, margin: [4, 112, 36, 22] }, (picture) => drawCosts(picture, now)),
+    new Picture(costs, { height: 160, margin: [4, 112, 36, 22] }, (picture) => drawCosts(picture, now)),
     new Picture(terms, { height: 240, margin: [4, 58, 36, 116] }, (picture) => drawTerms(picture, now)),
   ];
   const [verdict, says] = [saying(), saying()];
+  verdict.classList.add("verdict");
   const hint =
-    "Make B the same as A, and turn one switch of B: what does this one difference buy? Bold: what differs. " +
-    "(+2): two other switches have to change too. Grey: not run with these data or this budget.";
-  const controls = [rungs.A, rungs.B, board, alike, data, budget];
+    "Choose a pair, or any two. Then make B the same as A, and turn one switch of B: what does this one difference buy? " +
+    "Bold: what differs. (+2): two other switches have to change too. Grey: not run with these data or this budget.";
+  const controls = [board, alike, data, budget];
   const stop = assemble(el, "rungs", { hint, pictures, controls, says });
   el.querySelector("style").append(GRID);
-  el.querySelector(".try").after(el.querySelector(".controls"), verdict); // what they do is seen below them
+  const [drawn, nats, parts] = pictures.map((picture) => picture.canvas);
+  drawn.classList.add("samples");
+  const sides = element("div", { className: "sides" }, rungs.A.node, rungs.B.node);
+  el.querySelector(".try").after(pairs, sides, drawn, nats, verdict); // what is chosen first, and what it does
+  el.querySelector(".controls").after(parts);
   update();
   return stop;
 }

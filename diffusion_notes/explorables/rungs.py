@@ -15,7 +15,7 @@ import traitlets
 from diffusion_notes._arguments.values import check_choice, check_integer, check_kind, check_number, describe
 from diffusion_notes.explorables.arrays import finite
 from diffusion_notes.explorables.base import Explorable
-from diffusion_notes.explorables.still_pictures import DATA, MODEL, dots, svg, words
+from diffusion_notes.explorables.still_pictures import dots, svg, words
 
 __all__ = ["Rungs"]
 
@@ -38,11 +38,13 @@ class Rungs(Explorable):
         data: what it begins with; the others that were run with the budget it begins with can be chosen.
         budget: what it begins with; the other can be chosen if there are runs of it on all these data.
         a, b: the names of the two rungs it begins with.
+        ladder: the names of the rungs that are listed as those of the ladder, apart from all others; if there are any.
 
     Raises:
         TypeError: an argument, or something in it, is of another kind.
         ValueError: a run lacks something, is not finite, is there twice, or is of a rung without switches; a rung
-            has no run with seed 0; or there is no run of ``a`` or ``b`` on these data with this budget.
+            has no run with seed 0; there is no run of ``a`` or ``b`` on these data with this budget; or a rung of
+            ``ladder`` has no switches.
     """
 
     name = "rungs"
@@ -53,6 +55,7 @@ class Rungs(Explorable):
     budget = traitlets.Unicode().tag(sync=True, state=True)
     a = traitlets.Unicode().tag(sync=True, state=True)
     b = traitlets.Unicode().tag(sync=True, state=True)
+    ladder = traitlets.List(traitlets.Unicode()).tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "Samples of two rungs side by side, as dots in the plane on the same axes: A on the left, B on the right. "
         "What is seen of the shape of the data tells how good a rung is."
@@ -67,9 +70,13 @@ class Rungs(Explorable):
         budget: str = "time",
         a: str = "VAE",
         b: str = "DDPM",
+        ladder: Sequence[str] = (),
     ) -> None:
         known = _checked_switches(switches)
         grouped = _grouped(runs, known)
+        check_kind("ladder", ladder, (list, tuple), "a list of names")
+        for name in ladder:
+            check_choice("ladder", name, tuple(known))
         kinds = {spent: list(dict.fromkeys(kind for kind, each, _ in grouped if each == spent)) for spent in BUDGETS}
         check_choice("budget", budget, [spent for spent in BUDGETS if kinds[spent]])
         check_choice("data", data, kinds[budget])
@@ -82,17 +89,17 @@ class Rungs(Explorable):
                 drawn = {"data": kind, "name": name, "switches": known[name]} | _averaged(name, those)
                 once.setdefault(json.dumps(drawn), []).append(spent)
         rungs = [json.loads(drawn) | {"budgets": those} for drawn, those in once.items()]
-        super().__init__(rungs=rungs, data=data, budget=budget, a=a, b=b)
+        super().__init__(rungs=rungs, data=data, budget=budget, a=a, b=b, ladder=list(ladder))
 
     def still_picture(self) -> str:
         """The samples of the two, and what their bounds cost."""
         shapes = []
-        for name, left, colour in ((self.a, 0, DATA), (self.b, 300, MODEL)):
+        for name, left in ((self.a, 0), (self.b, 300)):
             named = [each for each in self.rungs if (each["data"], each["name"]) == (self.data, name)]
             rung = next(each for each in named if self.budget in each["budgets"])
             points = np.frombuffer(base64.b64decode(rung["samples"]), "<i2").reshape(-1, 2) / 100
             x, y = points[(abs(points) < _REACH).all(1)].T * 150 / _REACH
-            shapes.append(dots(left + 150 + x, 150 - y, colour, 3))
+            shapes.append(dots(left + 150 + x, 150 - y, width=3))
             shapes.append(words(left + 150, 322, name))
             shapes.append(words(left + 150, 344, f"{rung['gap'][0]:.3f} nats above the entropy"))
         return svg(self.alt, (600, 350), *shapes)

@@ -1,7 +1,7 @@
 // What is drawn of two rungs, A and B: their samples, and bars for what their bounds cost.
 
 const REACH = 1.8; // the coordinate at the border of a panel
-const COLOURS = { A: DATA, B: MODEL };
+const SHADES = { A: 1, B: 0.45 }; // of the ink: neither is data, nor any other thing that has a colour of its own
 
 // Points that a page holds as text, in hundredths.
 function hundredths(base64) {
@@ -25,11 +25,11 @@ function drawSamples(picture, now) {
   for (const [side, middle] of [["A", -1.05 * REACH], ["B", 1.05 * REACH]]) {
     const [left, right] = [middle - REACH, middle + REACH];
     picture.line([left, right, right, left, left], [-REACH, -REACH, REACH, REACH, -REACH], { width: 1 });
-    picture.text(side, left, REACH, { colour: COLOURS[side], dx: 8, dy: 18 });
+    picture.text(side, left, REACH, { dx: 8, dy: 18 });
     for (const tick of [-1, 0, 1]) picture.text(digits(tick, 0), middle + tick, -REACH, { align: "center", dy: 16 });
     const points = hundredths(now[side].samples);
     const inside = points.filter((point) => point.every((value) => Math.abs(value) < REACH));
-    for (const [x, y] of inside) picture.dot(middle + x, y, { colour: COLOURS[side], radius: picture.width / 340 });
+    for (const [x, y] of inside) picture.dot(middle + x, y, { radius: picture.width / 340 });
     const lost = points.length - inside.length;
     if (lost) picture.text(`${lost} outside`, right, -REACH, { align: "right", dx: -6, dy: -8 });
   }
@@ -39,10 +39,12 @@ function drawSamples(picture, now) {
 function drawBars(picture, now, top, value, beside) {
   for (const [side, rung] of Object.entries(now)) {
     const [y, [mean, error]] = [top - (side === "A" ? 1.4 : 2.4), value(rung)];
-    picture.line([0, mean], [y, y], { colour: COLOURS[side], width: 12 });
+    picture.context.globalAlpha = SHADES[side];
+    picture.line([0, mean], [y, y], { width: 12 });
+    picture.context.globalAlpha = 1;
     if (error) {
       picture.line([mean - error, mean + error], [y, y]);
-      for (const end of [mean - error, mean + error]) picture.line([end, end], [y - 0.25, y + 0.25]);
+      for (const end of [mean - error, mean + error]) picture.line([end, end], [y - 0.4, y + 0.4]);
     }
     beside(side, given([mean, error]), mean + error, y);
   }
@@ -55,7 +57,7 @@ function drawCosts(picture, now) {
   Object.entries(rows).forEach(([row, title], i) => {
     picture.text(title, 0, 6 - 3 * i - 0.5, { dy: 5 });
     drawBars(picture, now, 6 - 3 * i, (rung) => rung[row], (side, said, end, y) => {
-      picture.text(side, 0, y, { colour: COLOURS[side], align: "right", dx: -8, dy: 5 });
+      picture.text(side, 0, y, { align: "right", dx: -8, dy: 5 });
       picture.text(said, end, y, { dx: 8, dy: 5 });
     });
   });
@@ -70,7 +72,7 @@ function drawTerms(picture, now) {
     const value = ({ terms }) => [i < 3 ? terms[i] : whole(terms), null];
     picture.text(title, picture.range[0], 12 - 3 * i - 1.9, { align: "right", dx: -8, dy: 5 });
     drawBars(picture, now, 12 - 3 * i, value, (side, said, _, y) => {
-      picture.text(said, picture.range[1], y, { colour: COLOURS[side], align: "right", dx: 54, dy: 5 });
+      picture.text(said, picture.range[1], y, { align: "right", dx: 54, dy: 5 });
     });
   });
   picture.line([0, 0], [0, 12], { width: 1 });
