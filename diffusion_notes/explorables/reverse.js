@@ -87,7 +87,7 @@ function render({ model, el }) {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const worker = new Worker(url);
   worker.onerror = (event) => console.error(event.message);
-  let [frames, hues, id, seed, place] = [[], [], 0, 1, [0.5, -0.5]];
+  let [frames, id, seed, place] = [[], 0, 1, [0.5, -0.5]];
   let [wanted, waiting, known] = [false, null, false]; // nothing is computed before somebody looks or plays
 
   worker.onmessage = ({ data }) => {
@@ -103,11 +103,6 @@ function render({ model, el }) {
   function begin() {
     const points = startingPoints(start.value, place, new Random(seed));
     frames = [points];
-    hues = Array.from({ length: 16 }, () => []);
-    for (let i = 0; i < POINTS; i++) {
-      const turn = Math.atan2(points[2 * i + 1], points[2 * i]) / (2 * Math.PI) + 0.5;
-      hues[Math.min(15, Math.floor(16 * turn))].push(i);
-    }
     at.input.max = steps();
     const task = { id: ++id, steps: steps(), variance: variance.value, seed: seed + 1000, points };
     el.dataset.evaluations = 0;
@@ -134,14 +129,12 @@ function render({ model, el }) {
     const size = Math.max(2, picture.width / 200);
     picture.line(spiral[0], spiral[1], { width: 1 });
     const { context } = picture;
-    hues.forEach((band, k) => {
-      context.fillStyle = `hsl(${(360 * k) / 16}, 75%, 52%)`;
-      for (const i of band) {
-        const x = a[2 * i] * (1 - part) + b[2 * i] * part;
-        const y = a[2 * i + 1] * (1 - part) + b[2 * i + 1] * part;
-        context.fillRect(picture.x(x) - size / 2, picture.y(y) - size / 2, size, size);
-      }
-    });
+    context.fillStyle = MODEL;
+    for (let i = 0; i < a.length; i += 2) {
+      const x = a[i] * (1 - part) + b[i] * part;
+      const y = a[i + 1] * (1 - part) + b[i + 1] * part;
+      context.fillRect(picture.x(x) - size / 2, picture.y(y) - size / 2, size, size);
+    }
     if (start.value === "one" && position === 0) picture.dot(...place, { colour: MODEL, ring: true });
     el.dataset.frames = Number(el.dataset.frames ?? 0) + 1;
   }
@@ -157,8 +150,8 @@ function render({ model, el }) {
     else {
       const { off, quarters } = onSpiral(frames[Math.floor(position)], roll);
       says.textContent =
-        `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${digits(100 * off)} % ` +
-        "(of true points 0.27 %). " +
+        `t = ${time(Math.floor(position))}. Further than 0.15 from the spiral: ${digits(100 * off)}% ` +
+        "(of true points 0.27%). " +
         `Shares in its four quarters, from the inner end: ${quarters.map((share) => digits(share)).join(", ")}.`;
     }
   }

@@ -9,7 +9,7 @@ import traitlets
 
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.network_state import network_state
-from diffusion_notes.explorables.still_pictures import DATA, dots, line, scaled, svg
+from diffusion_notes.explorables.still_pictures import MODEL, dots, line, scaled, svg
 
 __all__ = ["Reverse"]
 
@@ -41,7 +41,7 @@ class Reverse(Explorable):
     ).tag(sync=True, state=True)
     alt = traitlets.Unicode(
         "Two thousand points in the plane, with the spiral as a thin line. They start as a round cloud, and step by "
-        "step they gather along the spiral. The colours say in which direction each point started."
+        "step they gather along the spiral."
     ).tag(sync=True, state=True)
 
     def __init__(self, network: Any) -> None:
@@ -57,7 +57,7 @@ class Reverse(Explorable):
         angle = 1.5 * np.pi * (1 + 2 * random.random(600))
         ends = 0.1 * angle * np.stack((np.cos(angle), np.sin(angle))) + 0.05 * random.standard_normal((2, 600))
         panels = [
-            dots(scaled(x, -3, 3, (left, left + 300)), scaled(y, -3, 3, (300, 0)), DATA, 3)
+            dots(scaled(x, -3, 3, (left, left + 300)), scaled(y, -3, 3, (300, 0)), MODEL, 3)
             for left, (x, y) in ((0, cloud), (360, ends))
         ]
         arrow = line(np.array([315, 345, 335, 345, 335]), np.array([150, 150, 142, 150, 158]))
