@@ -35,6 +35,24 @@ def test_the_search_finds_and_stays_light(visit, server, place):
     assert "entropy" in page.locator("article").text_content().lower()
 
 
+@each_place
+def test_what_is_found_stands_below_the_field_while_one_types(visit, server, place):
+    page = visit("intro", server.url if place == "server" else HTML.as_uri())
+    page.locator(".search-button-field").click()
+    assert not [url for url in page.requested if "sections.js" in url]
+    page.keyboard.type("entropy of the roll", delay=5)
+    found = page.locator("#pst-search-dialog .found li > a")
+    found.first.wait_for()
+    assert 1 <= found.count() <= 6
+    assert page.locator("#pst-search-dialog").get_by_role("status").inner_text().endswith("in the book.")
+    page.keyboard.press("Tab")
+    while not page.evaluate("document.activeElement.matches('.found a')"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "intro.html" not in url)
+    assert page.complaints == []
+
+
 QUERIES = {
     "posterior": {"vae.html#posterior-collapse", "ddpm.html#the-forward-posterior"},
     "KL": {"vae.html#the-gap-is-a-kl-divergence", "hierarchical_vae.html#the-trap-one-kl-per-layer"},

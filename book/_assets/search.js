@@ -1,17 +1,17 @@
 // Searches the sections of the book: those of chapters come first, the reference of the package last. Every word of the
-// query has to begin a word of the section, or of its heading. All text is in the page: it works from a file.
+// query has to begin a word of the section, or of its heading. All text is in the page: it works from a file. On the page of
+// the search it answers what was asked; on any other it shows the first places below the field while one types.
 {
   const KINDS = { chapter: 1.5, reference: 1, package: 1e-3 };
   const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  const begins = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${escaped(word)}`, "giu");
+  // an index may be asked for as in LaTeX, x_t, and stands in the text as a letter below the line, where there is one
+  const begins = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${escaped(word).replaceAll("_", "_?\\{?")}`, "giu");
+  const levelled = (text) => text.replace(/[\u2080-\u209c\u1d62-\u1d6a\u2070-\u207f]/g, (sign) => sign.normalize("NFKC"));
   // the plural finds the singular, and the other way around
   const stem = (word) => (word.length > 3 ? word.replace(/(?<!s)s$/, "") : word);
 
-  const asked = new URLSearchParams(location.search).get("q")?.trim() ?? "";
-  const query = asked.split(/\s+/).filter(Boolean).map(stem);
-  const phrase = begins(query.join(" "));
-  const words = query.map(begins);
-  const count = (text, pattern) => text.match(pattern)?.length ?? 0;
+  let query, phrase, words; // of what is asked now
+  const count = (text, pattern) => levelled(text).match(pattern)?.length ?? 0;
 
   // A heading that is about it, then a text that often says it, for its length.
   const score = ([, title, anchor, heading, text, kind]) => {
@@ -28,7 +28,7 @@
 
   // The line of the text where the query stands, with what was found marked.
   const snippet = (text) => {
-    const at = [phrase, ...words].map((pattern) => text.search(pattern)).find((place) => place >= 0) ?? 0;
+    const at = [phrase, ...words].map((pattern) => levelled(text).search(pattern)).find((place) => place >= 0) ?? 0;
     const from = at < 100 ? 0 : text.lastIndexOf(" ", at - 80) + 1;
     const to = from + 240 > text.length ? text.length : text.lastIndexOf(" ", from + 240);
     const shown = document.createElement("p");
@@ -37,11 +37,12 @@
     const part = text.slice(from, to);
     const found = new RegExp(query.map((word) => begins(word).source + "[\\p{L}\\p{N}]*").join("|"), "giu");
     let last = 0;
-    for (const match of part.matchAll(found)) {
+    for (const match of levelled(part).matchAll(found)) {
+      const end = match.index + match[0].length;
       const mark = document.createElement("mark");
-      mark.textContent = match[0];
+      mark.textContent = part.slice(match.index, end);
       shown.append(part.slice(last, match.index), mark);
-      last = match.index + match[0].length;
+      last = end;
     }
     shown.append(part.slice(last), to < text.length ? " …" : "");
     return shown;
@@ -52,28 +53,53 @@
     link.href = page + (anchor ? `#${anchor}` : "");
     link.textContent = heading;
     const line = document.createElement("li");
-    line.append(link);
     if (anchor) {
       const where = document.createElement("span");
-      where.textContent = ` ${title}`;
-      line.append(where);
+      where.textContent = title;
+      line.append(where, " ");
     }
+    line.append(link);
     if (text) line.append(snippet(text));
     return line;
   };
 
-  for (const field of document.querySelectorAll('input[name="q"]')) field.value = asked;
-  if (query.length) {
-    const found = SECTIONS.map((entry) => [score(entry), entry]).filter(([points]) => points >= 0);
-    found.sort(([a], [b]) => b - a);
+  // What is said of how much was found, and the first of it; nothing if nothing is asked.
+  const found = (asked, most) => {
+    query = asked.split(/\s+/).filter(Boolean).map(stem);
+    if (!query.length) return [];
+    phrase = begins(query.join(" "));
+    words = query.map(begins);
+    const places = SECTIONS.map((entry) => [score(entry), entry]).filter(([points]) => points >= 0);
+    places.sort(([a], [b]) => b - a);
     const summary = document.createElement("p");
     summary.setAttribute("role", "status");
     summary.className = "search-summary";
-    const many = found.length === 1 ? "One place" : `${found.length} places`;
-    summary.textContent = found.length ? `${many} in the book.` : "Nothing in the book has all of these words.";
+    const many = places.length === 1 ? "One place" : `${places.length} places`;
+    summary.textContent = places.length ? `${many} in the book.` : "Nothing in the book has all of these words.";
     const list = document.createElement("ul");
     list.className = "search";
-    list.append(...found.slice(0, 50).map(([, entry]) => item(entry)));
-    document.getElementById("search-results").append(summary, list);
+    list.append(...places.slice(0, most).map(([, entry]) => item(entry)));
+    return [summary, list];
+  };
+
+  const results = document.getElementById("search-results");
+  const dialog = document.getElementById("pst-search-dialog");
+  if (results) {
+    const asked = new URLSearchParams(location.search).get("q")?.trim() ?? "";
+    for (const field of document.querySelectorAll('input[name="q"]')) field.value = asked;
+    results.append(...found(asked, 50));
+  } else if (dialog) {
+    const root = document.documentElement.dataset.content_root;
+    const field = dialog.querySelector('input[name="q"]');
+    const below = document.createElement("div");
+    below.className = "found";
+    const show = () => {
+      below.replaceChildren(...found(field.value.trim(), 6));
+      for (const link of below.querySelectorAll("a")) link.setAttribute("href", root + link.getAttribute("href"));
+    };
+    dialog.append(below);
+    field.addEventListener("input", show);
+    below.addEventListener("click", (event) => event.target.closest("a") && dialog.close());
+    show();
   }
 }

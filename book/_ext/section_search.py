@@ -6,7 +6,6 @@ Sphinx's own index knows words of pages. A reader looks for a section, and wants
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,29 +13,17 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "epsilon": "ε", "theta": "θ",
-    "lambda": "λ", "mu": "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ",
-    "ell": "ℓ", "nabla": "∇",
-}  # fmt: skip
-SIGNS = {
-    "mid": "|",
-    "Vert": "‖",
-    "lVert": "‖",
-    "rVert": "‖",
-    "le": "≤",
-    "ge": "≥",
-    "to": "→",
-    "sqrt": "√",
-    "infty": "∞",
-}
+from plain_maths import UnreadError, plain
+
 LEFT_OUT = (nodes.literal_block, nodes.raw, nodes.comment, nodes.image, nodes.math_block, addnodes.index)
 
 
 def readable(latex: str) -> str:
-    """Maths as well as it can be read in a line of text."""
-    text = re.sub(r"\\([a-zA-Z]+)", lambda match: GREEK.get(match[1], SIGNS.get(match[1], "")), latex)
-    return re.sub(r"\\.|[{}~]", "", text)
+    """Maths in a line of text; what cannot be said so is left out as a whole, not in parts."""
+    try:
+        return plain(latex)
+    except UnreadError:
+        return "…"
 
 
 def words(node: nodes.Node) -> Iterator[str]:
