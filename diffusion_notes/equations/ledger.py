@@ -62,7 +62,8 @@ def ledger(
             bad += [f"{path.name}: {v.kind}: {v.latex}: {v.detail}" for v in equation.verdicts if not v.good]
             how = "; ".join(dict.fromkeys(verdict.detail for verdict in equation.verdicts))
             said = ", ".join(f"{kind} ({count} relations)" if count > 1 else kind for kind, count in kinds.items())
-            parts.append(f"{_title(path, equation)}. *{said}*: {how}.\n\n{_shown(equation.latex)}")
+            said = f"*{said}*{how.removeprefix(said)}" if how.startswith(said) else f"*{said}*: {how}"
+            parts.append(f"{_title(path, equation)}. {said}.\n\n{_shown(equation.latex)}")
     total = sum(counts.values())
     summary = ", ".join(f"{counts[kind]} {name}" for kind, name in NAMES.items() if counts[kind])
     return f"{total} relations in all: {summary}.\n\n" + "\n\n".join(parts) + "\n", bad
