@@ -19,6 +19,7 @@ from PIL import Image
 from small_books import STRICT, build, extensions_from
 
 from diffusion_notes.explorables import Gap
+from diffusion_notes.notebook.exercises import UNANSWERED
 from diffusion_notes.notebook.tables import Table
 
 CONFIG = f"""
@@ -26,7 +27,11 @@ title: A small book
 only_build_toc_files: true
 execute: {{{{execute_notebooks: "off"}}}}
 sphinx:
-  local_extensions: {{{{diffusion_book: {{extension}}, light_pages: {{extension}}, cells: {{extension}}}}}}
+  local_extensions:
+    diffusion_book: {{extension}}
+    light_pages: {{extension}}
+    cells: {{extension}}
+    typography: {{extension}}
   extra_extensions: [sphinxcontrib.katex]
   config:
     html_math_renderer: katex
@@ -66,6 +71,14 @@ def png() -> str:
 
 
 TABLE = Table({r"$\bar\alpha_t$": [0.5, 0.25], "n": [1, 2]}, {r"$\bar\alpha_t$": ".2f"})
+SIGNS = Table({"who": ["a-b", "c"], "x": [-0.5, 1e-9], "y": ["0.1 ± 0.2", "-0.3 ± 0.1"]})
+SET = """Where ($x_t$, $y = z$), it is 0.4 ± 0.1, with Ho et al.
+
+> The line.
+
+> Repeat:
+>
+> - this"""
 LISTING = "Source of `VAE.loss`\n\n```python\ndef loss(self, x):\n    return -x\n```"
 
 
@@ -95,10 +108,12 @@ LINKS = """# The first chapter
 CELLS = [
     new_markdown_cell(LINKS),
     new_code_cell("# what Colab needs\nx = 1", metadata={"tags": ["remove-cell"]}),
+    new_code_cell("# Imports\n\nimport torch"),
     new_code_cell("# Nothing & <nothing> but text\n\nfor i in range(2):\n    print(i)", outputs=[printed("0\n1\n")]),
+    new_markdown_cell("Then:"),
     new_code_cell("# The text is the point\nprint(2)", metadata={"tags": ["show-output"]}, outputs=[printed("2\n")]),
     new_code_cell("# The line that is talked about\ny = x", metadata={"tags": ["open"]}),
-    new_code_cell("# Exercise 1: say it\n...", metadata={"tags": ["exercise"]}, outputs=[printed("Replace\n")]),
+    new_code_cell("# Exercise 1: say it\n...", metadata={"tags": ["exercise"]}, outputs=[printed(f"{UNANSWERED}\n")]),
     new_code_cell(
         "# A line\nprint(3)\nplot()",
         metadata=captioned("fig-first-line", r"A line of slope $\alpha_t$.", "A straight line"),
@@ -116,6 +131,11 @@ CELLS = [
     ),
     new_code_cell("# The loss\nshow_source(VAE.loss)", outputs=[displayed(markdown=LISTING)]),
     new_code_cell("# More\na = 1\nshow_source(a)", metadata={"tags": ["open"]}, outputs=[displayed(markdown=LISTING)]),
+    new_code_cell("# A first part, of x_0\nb = 1", outputs=[printed("first\n")]),
+    new_code_cell("# A second\nshow_source(b)", outputs=[displayed(markdown=LISTING)]),
+    new_code_cell("# A third\nplot()", metadata=captioned("fig-first-b", "B.", "B"), outputs=[displayed(png=png())]),
+    new_markdown_cell(SET),
+    new_code_cell("# Signs\nsigns", outputs=[displayed(markdown=SIGNS._repr_markdown_())]),
     new_markdown_cell("<details><summary>Why it holds</summary>\n\nBecause.\n\n</details>"),
 ]
 SECOND = [
@@ -172,13 +192,32 @@ def test_the_label_is_the_first_line_and_the_code_is_what_follows(folds):
     assert "what Colab needs" not in folds
 
 
+def test_the_imports_are_in_the_notebook_only(book, folds):
+    assert "Imports" not in folds
+    assert "import torch" not in book.page("first").select_one("article").get_text()
+
+
+def test_folds_that_follow_one_another_are_one(book, folds):
+    label = "A first part, of x0 · Source of VAE.loss · A third"
+    assert [part.get_text() for part in folds[label].select("p.part")] == label.split(" · ")
+    assert folds[label].summary.sub.get_text() == "0"
+    assert code_of(folds[label]) == "b = 1\ndef loss(self, x):\n    return -x\nplot()"
+    assert text_of(folds[label]) == "first"
+    # the figure comes first, and its code is below
+    assert [part.name for part in folds[label].parent.find_all(["figure", "details"])] == ["figure", "details"]
+
+
 def test_only_what_is_tagged_stands_open(folds):
     open_ones = {label for label, fold in folds.items() if fold.has_attr("open")}
-    assert open_ones == {"The line that is talked about", "Exercise 1: say it", "More", "Source of VAE.loss"}
-    assert text_of(folds["Exercise 1: say it"]) == "Replace"
+    assert open_ones == {"The line that is talked about", "More", "Source of VAE.loss"}
 
 
-def test_what_is_seen_stays_below_the_fold(folds):
+def test_an_exercise_without_a_question_is_for_the_notebook_and_gives_no_orders(folds):
+    assert code_of(folds["This exercise is done in a notebook"]) == "..."
+    assert text_of(folds["This exercise is done in a notebook"]) == ""
+
+
+def test_what_is_seen_is_not_in_the_fold(folds):
     for label, seen in {"A line": "img", "A table": "table", "The gap, to move": "[data-explorable]"}.items():
         assert not folds[label].select(seen)
         assert len(folds[label].parent.select(f".cell_output {seen}")) == 1
@@ -189,7 +228,9 @@ def test_what_is_seen_stays_below_the_fold(folds):
 
 
 def test_a_listing_has_a_fold_of_its_own(book, folds):
-    listings = [fold for fold in book.page("first").select("details.code") if "Source of" in fold.summary.get_text()]
+    listings = [
+        fold for fold in book.page("first").select("details.code") if fold.summary.get_text().startswith("Source")
+    ]
     assert [fold.has_attr("open") for fold in listings] == [False, True]
     assert {code_of(fold) for fold in listings} == {"def loss(self, x):\n    return -x"}
     assert all(fold.summary.code.get_text() == "VAE.loss" and fold.select("pre .k") for fold in listings)
@@ -202,7 +243,7 @@ def captions(page: BeautifulSoup) -> list[str]:
 
 
 def test_figures_and_tables_count_for_themselves_in_each_chapter(book):
-    assert captions(book.page("first")) == ["Figure 1.1", "Table 1.1", "Figure 1.2"]
+    assert captions(book.page("first")) == ["Figure 1.1", "Table 1.1", "Figure 1.2", "Figure 1.3"]
     assert captions(book.page("second")) == ["Figure A.1"]
 
 
@@ -235,6 +276,30 @@ def test_links_to_figures_arrive_and_keep_their_words(book):
     }
 
 
+def test_what_belongs_together_stays_in_one_line(book):
+    first = book.page("first")
+    kept = [span.get_text() for span in first.select("span.keep")]
+    assert [(text[0], text[-1]) for text in kept] == [("α", "."), ("(", ","), ("y", ",")]
+    assert kept[2].endswith("),")
+    assert "it is 0.4\u00a0±\u00a00.1, with Ho et\u00a0al." in first.select_one("article").get_text()
+
+
+def test_the_line_to_take_away_and_an_algorithm_look_different(book):
+    quotes = book.page("first").select("article blockquote")
+    assert [(quote["class"], quote.get_text().split()[0]) for quote in quotes] == [
+        (["takeaway"], "The"),
+        (["algorithm"], "Repeat:"),
+    ]
+
+
+def test_numbers_in_tables_have_a_minus_and_stand_at_the_right(book):
+    table = next(table for table in book.page("first").select("table") if "a-b" in table.get_text())
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")]
+    assert rows == [["who", "x", "y"], ["a-b", "−0.5", "0.1\u00a0±\u00a00.2"], ["c", "1e-09", "−0.3\u00a0±\u00a00.1"]]
+    for row in table.select("tr"):
+        assert ["text-right" in cell["class"] for cell in row.select("th, td")] == [False, True, True]
+
+
 def test_chapters_have_numbers_and_sections_have_none(book):
     names, titles = ("first", "second", "third"), ["1 The first chapter", "A The second", "The third"]
     assert [book.page(name).select_one("article h1").get_text().rstrip("#") for name in names] == titles
@@ -248,7 +313,7 @@ MISTAKES = {
         "a code cell begins with no comment",
     ),
     "a link to no figure": ([new_markdown_cell("# A\n\n[it](#fig-nowhere)")], "fig-nowhere"),
-    "two figures of a name": ([CELLS[0], *CELLS[6:9], CELLS[6]], "fig-first-line"),
+    "two figures of a name": ([CELLS[0], *CELLS[8:11], CELLS[8]], "fig-first-line"),
 }
 
 

@@ -126,7 +126,10 @@ def small(tmp_path_factory) -> Path:
 def test_the_question_is_set_and_what_only_a_notebook_can_do_is_not_said(small):
     html = small.read_text()
     assert html.count("<form data-question=") == 2
-    assert html.count("Replace ... with your answer") == 1  # the cell without a question
+    assert "Replace ..." not in html
+    # what the page asks comes first, and the same for a notebook is folded away
+    assert html.index("<form data-question=") < html.index("The same exercise in a notebook")
+    assert html.count("This exercise is done in a notebook") == 1  # the cell without a question
     question = html[html.index("<p>How large") :][:3000]
     assert "katex" in question
     assert "$" not in question[: question.index("</p>")]
@@ -144,13 +147,15 @@ def test_an_answer_is_judged_by_mouse_and_by_keyboard(small, tabs):
     assert one.locator("output").inner_text() == "Right."
     field.fill("many")
     field.press("Enter")
-    assert one.locator("output").inner_text().startswith("That is no number")
+    assert one.locator("output").inner_text().startswith("That is not a number")
     assert field.get_attribute("aria-invalid") == "true"
     two = page.locator("form[data-question]").nth(1)
     two.get_by_role("textbox", name="mean").fill("1.005")
+    page.keyboard.press("Enter")
+    assert two.locator("output").inner_text() == "Fill in the variance too."
     two.get_by_role("textbox", name="variance").fill("1/3")
     page.keyboard.press("Enter")
-    assert "1 of 2 entries" in two.locator("output").inner_text()
+    assert "1 of 2 entries is right" in two.locator("output").inner_text()
     assert two.locator("output").get_attribute("aria-live") == "polite"
     assert page.url.endswith("page.html")  # nothing was sent
 

@@ -107,7 +107,23 @@ def test_code_can_be_copied(visit, server):
     page.locator("details.code > summary").first.click()
     page.locator("div.highlight").first.hover()
     page.locator("button.copybtn").first.click()
-    assert "import torch" in page.evaluate("navigator.clipboard.readText()")
+    shown = page.locator("div.highlight pre").first.inner_text()
+    assert len(shown.strip()) > 5
+    assert page.evaluate("navigator.clipboard.readText()").strip() == shown.strip()
+
+
+def test_the_contents_mark_the_section_that_is_read(visit):
+    page = visit("vae")
+    marked = page.locator("#pst-page-toc-nav a.active")
+    sections = page.locator("article > section > section[id]")
+    names = sections.evaluate_all("all => all.map((section) => section.id)")
+    for name in (names[5], names[2], names[-2], names[0]):  # there and back; the last has sections of its own
+        page.locator(f"#{name} > h2").evaluate("heading => heading.scrollIntoView()")
+        page.wait_for_function(
+            "name => document.querySelector('#pst-page-toc-nav a.active')?.hash === '#' + name", arg=name
+        )
+        assert marked.count() == 1
+        assert marked.get_attribute("aria-current") == "true"
 
 
 def test_the_footer_says_the_licences(visit):

@@ -27,7 +27,7 @@ from browser import ASLEEP, MOUNTED, launch_arguments  # noqa: E402
 HTML = ROOT / "_build" / "html"
 NAME = "diffusion-models-as-a-kind-of-vae.pdf"
 OFFER = "<!-- the PDF -->"  # where the pages say that there is one
-MARGINS = {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"}
+MARGINS = {"top": "18mm", "bottom": "20mm", "left": "26mm", "right": "26mm"}
 # Chromium keeps the place of an id only if the page itself links to it; a point of no size does.
 KEEP_PLACES = """ids => {
   const list = document.createElement("div");
@@ -148,7 +148,7 @@ def numbers(browser: Browser, titles: list[str]) -> PdfReader:
     """As many pages, with nothing on them but their numbers and what they belong to."""
     style = (
         "@page { size: A4; margin: 0 } body { margin: 0; font: 8.5pt system-ui, sans-serif; color: #555 }"
-        "div { box-sizing: border-box; height: 296mm; padding: 282mm 20mm 0; break-after: page; display: flex;"
+        "div { box-sizing: border-box; height: 296mm; padding: 282mm 26mm 0; break-after: page; display: flex;"
         "justify-content: space-between }"
     )
     lines = "".join(f"<div><span>{html.escape(t)}</span><span>{n}</span></div>" for n, t in enumerate(titles, 1))

@@ -25,7 +25,8 @@
     const first = right.indexOf(false);
     const [number, truth] = [given[first], expected[first]];
     const many = right.filter(Boolean).length;
-    const it = given.length > 1 ? `${many} of ${given.length} entries are right; the first of the others` : "it";
+    const are = many === 1 ? "entries is" : "entries are";
+    const it = given.length > 1 ? `${many} of ${given.length} ${are} right; the first of the others` : "it";
     if (number * truth < 0) return `${it} has the wrong sign.`;
     const size = `too ${Math.abs(number) > Math.abs(truth) ? "large" : "small"}`;
     const which = truth >= 0 && number >= 0 ? size : `${size} in size`;
@@ -76,7 +77,7 @@
       }
       return element("label", {}, names[i], input);
     });
-    const within = about.relative ? `${+(100 * about.tolerance).toPrecision(3)} %` : `${about.tolerance}`;
+    const within = about.relative ? `${+(100 * about.tolerance).toPrecision(3)}%` : `${about.tolerance}`;
     const said = element("output");
     said.setAttribute("aria-live", "polite");
     const row = element("div", {}, ...fields, element("button", { type: "submit" }, "Check"),
@@ -85,13 +86,18 @@
     row.setAttribute("aria-labelledby", question.id);
     form.append(row, said);
     form.hidden = false;
+    const wanting = (missing) => {
+      if (inputs[missing].value.trim()) return "That is not a number; write something like 0.25, 1e-3 or 1/3.";
+      const name = names[missing]?.textContent ?? "";
+      return inputs.every((input) => !input.value.trim()) || !name ? "Write a number first." : `Fill in the ${name} too.`;
+    };
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const numbers = inputs.map((input) => readNumber(input.value));
       const missing = numbers.indexOf(null);
       inputs.forEach((input, i) => input.setAttribute("aria-invalid", numbers[i] === null));
       if (missing >= 0) inputs[missing].focus();
-      said.textContent = missing >= 0 ? "That is not a number; write something like 0.25, 1e-3 or 1/3." : judgeAnswer(numbers, about);
+      said.textContent = missing >= 0 ? wanting(missing) : judgeAnswer(numbers, about);
       form.classList.toggle("right", said.textContent === "Right.");
     });
   };

@@ -41,7 +41,8 @@
     const target = document.getElementById(decodeURIComponent(href.slice(1)));
     if (target?.matches("div.citation")) return copied(...target.querySelectorAll(":scope > p"));
     const figure = target?.closest("figure");
-    return figure && copied(figure.querySelector("img, table"), figure.querySelector("figcaption"));
+    if (!figure) return null;
+    return copied(figure.querySelector("img, table, [data-explorable] > svg"), figure.querySelector("figcaption"));
   };
 
   // Below the line of the link, or above it if there is more room; never beyond the edges.

@@ -34,14 +34,17 @@ document.fonts.addEventListener("loadingdone", later); // a fallback has other w
 // On paper everything is light, and nothing is folded away but code, which is left out.
 const root = document.documentElement;
 let folded = [], theme;
-matchMedia("print").addEventListener("change", ({ matches: printing }) => {
+const paper = matchMedia("print");
+const print = ({ matches: printing }) => {
   if (printing) {
     folded = [...document.querySelectorAll("details:not([open], .code)")];
     theme = root.dataset.theme;
   }
   folded.forEach((details) => (details.open = printing));
   root.dataset.theme = printing ? "light" : theme;
-});
+};
+paper.addEventListener("change", print);
+if (paper.matches) addEventListener("load", () => print(paper)); // who makes a file of a page may never have it on a screen
 
 // A note in the margin stands where the contents of the page do; these step back while it is in sight.
 const contents = document.querySelector(".bd-sidebar-secondary");
@@ -54,3 +57,47 @@ if (contents && notes.length) {
   });
   notes.forEach((note) => observer.observe(note));
 }
+
+// The list of contents marks where the reader is: the last section that has begun above the middle of the window. The
+// theme's own way looks at headings that come into sight, and does not know one that has gone by.
+const list = document.querySelector("#pst-page-toc-nav");
+const follow = () => {
+  const links = [...list.querySelectorAll('a[href^="#"]')];
+  const begun = (link) => {
+    const section = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    return section && section.getBoundingClientRect().top <= innerHeight * 0.4;
+  };
+  const level = (parent) => links.filter((link) => link.closest("ul")?.parentElement.closest("li") === parent);
+  let here = level(null).filter(begun).at(-1); // what is inside of others is not laid out, nor looked at
+  for (let next = here; next; next = level(next.closest("li")).filter(begun).at(-1)) here = next;
+  for (const link of links) {
+    link.classList.toggle("active", link === here);
+    link.toggleAttribute("aria-current", link === here);
+    if (link === here) link.setAttribute("aria-current", "true");
+    link.closest("li").classList.toggle("active", link.closest("li").contains(here ?? null));
+  }
+};
+if (list) {
+  let asked = false;
+  const soon = () => {
+    if (!asked) requestAnimationFrame(() => { asked = false; follow(); });
+    asked = true;
+  };
+  addEventListener("load", () => {
+    list.replaceChildren(...[...list.childNodes].map((node) => node.cloneNode(true))); // the theme keeps hold of its own
+    addEventListener("scroll", soon, { passive: true });
+    addEventListener("resize", soon);
+    soon();
+  });
+}
+
+// What the search knows is a sixth of a page's weight: it comes when a reader begins to type.
+const search = document.getElementById("pst-search-dialog");
+search?.addEventListener("input", () => {
+  for (const name of ["sections.js", "_static/search.js"]) {
+    const script = document.createElement("script");
+    script.src = document.documentElement.dataset.content_root + name;
+    script.async = false; // in this order
+    document.head.append(script);
+  }
+}, { once: true });

@@ -163,7 +163,11 @@ def set_katex(node: Path) -> None:
     katex.STARTUP_TIMEOUT = 60.0
     katex.RENDER_TIMEOUT = 60.0
     # the default prints what KaTeX does not understand in red, and warns nobody
-    katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error"}
+    katex.KATEX_DEFAULT_OPTIONS = {
+        "throwOnError": True,
+        "strict": "error",
+        "macros": {r"\mid": r"{\,|\,}"},  # a relation, after which a line may end: within a bracket it never should
+    }
     if sys.platform != "win32":
         katex.KaTeXServer.start_server_process = classmethod(start_katex)
 

@@ -24,6 +24,7 @@ from sphinx.util.nodes import make_refnode
 from verdicts import ledger_page, numbered
 
 LINK = re.compile(r'<a class="[^"]*\breference internal\b[^"]*" href="([^"#]*)\.html#([\w-]+)"')
+HEAVY = 40_000  # bytes of a still picture that a page does not carry for another's figure
 CONTENTS: dict[tuple[str, str], str] = {}  # by the page and the id there; of this build
 DOCUMENTS: dict[str, nodes.document] = {}
 
@@ -133,8 +134,9 @@ def made(app: Sphinx, page: str, name: str) -> str:
     about = app.env.metadata.get(page, {})
     if name in about.get("equations", {}):
         latex = about["equations"][name]
-        title = html.escape(app.env.titles[page].astext())
-        return f"<p>{title}</p>{sphinxcontrib.katex.render_latex(latex, {'displayMode': True})}"
+        number = re.search(r"\\tag\{([^}]*)\}", latex)
+        title = html.escape(", ".join(filter(None, (number and f"({number[1]})", app.env.titles[page].astext()))))
+        return f'<p class="where">{title}</p>{sphinxcontrib.katex.render_latex(latex, {"displayMode": True})}'
     if page not in DOCUMENTS:
         DOCUMENTS[page] = app.env.get_and_resolve_doctree(page, app.builder)
     document = DOCUMENTS[page]
@@ -144,7 +146,9 @@ def made(app: Sphinx, page: str, name: str) -> str:
             return rendered(app, target.children[1:])
         case nodes.row():
             symbol, code, meaning = target
-            parts = [*symbol, nodes.paragraph("", "", *meaning[0].children), *code]
+            parts = [*symbol, nodes.paragraph("", "", *meaning[0].children)]
+            if code.astext().strip("– "):
+                parts.append(nodes.paragraph("", "", nodes.Text("In the code: "), *code[0].children, classes=["where"]))
             return rendered(app, parts)
         case nodes.figure():
             return shown_figure(app, page, name, document, target)
@@ -163,11 +167,19 @@ def shown_figure(app: Sphinx, page: str, name: str, document: nodes.document, fi
     numbers = app.env.toc_fignumbers.get(page, {})
     kind = "table" if any(figure.findall(nodes.table)) else "figure"
     number = ".".join(map(str, numbers.get(kind, {}).get(name, ())))
-    pictures = [*figure.findall(nodes.image), *figure.findall(nodes.table)][:1]
+    pictures = [*figure.findall(nodes.image), *figure.findall(nodes.table), *stills(figure)][:1]
     app.builder.post_process_images(document)  # type: ignore[attr-defined]  # a builder of pages has it
     caption = next(figure.findall(nodes.caption))
     label = [nodes.strong("", f"{kind.title()} {number}"), nodes.Text(" ")] if number else []
     return rendered(app, [*pictures, nodes.paragraph("", "", *label, *(part.deepcopy() for part in caption))])
+
+
+def stills(figure: nodes.figure) -> Iterator[nodes.raw]:
+    """The still picture of an explorable, if it is a light one."""
+    for raw in figure.findall(nodes.raw):
+        still = re.search(r"<svg.*?</svg>", raw.astext(), re.DOTALL) if "data-explorable" in raw.astext() else None
+        if still and len(still[0]) < HEAVY:
+            yield nodes.raw("", still[0], format="html")
 
 
 def add_previews(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:

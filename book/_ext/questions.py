@@ -13,7 +13,6 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 FORM = "<form data-question="
 MATHS = re.compile(r"\$([^$]+)\$")
-UNANSWERED = "Replace ... with your answer and run the cell again."
 
 
 def with_maths(text: str) -> str:
@@ -26,7 +25,7 @@ def with_maths(text: str) -> str:
 
 
 class Questions(SphinxPostTransform):
-    """Set their maths, and leave out what the cell says to those who can run it."""
+    """Set their maths."""
 
     default_priority = 220
 
@@ -35,18 +34,6 @@ class Questions(SphinxPostTransform):
         for raw in list(self.document.findall(nodes.raw)):
             if FORM in raw.astext():
                 raw.replace_self(nodes.raw("", with_maths(raw.astext()), format="html"))
-        for cell in self.document.findall(nodes.container):
-            if cell.get("nb_element") == "cell_code" and any(FORM in raw.astext() for raw in cell.findall(nodes.raw)):
-                self.shorten(cell)
-
-    def shorten(self, cell: nodes.container) -> None:
-        """Take away what is printed while there is no answer."""
-        for block in list(cell.findall(nodes.literal_block)):
-            if set(block.astext().splitlines()) == {UNANSWERED}:
-                around = block.parent
-                around.remove(block)
-                if not around.children:
-                    around.parent.remove(around)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,9 +1,10 @@
 // What the explorables are drawn with: controls that the keyboard operates, and a picture that fits its place.
 
 const STYLE = `
-[data-explorable] { max-width: 36rem; margin: 1.2rem auto; color: inherit; }
+[data-explorable] { margin: 0.4rem 0; color: inherit; }
 [data-explorable] > svg, [data-explorable] [hidden] { display: none; }
 [data-explorable] .try { margin: 0 0 0.5rem; }
+[data-explorable] .try i { font-family: KaTeX_Main, var(--serif, serif); }
 [data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y pinch-zoom; }
 [data-explorable] canvas.drag { cursor: grab; }
 [data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
@@ -17,9 +18,9 @@ const STYLE = `
 [data-explorable] button, [data-explorable] select { min-height: 2.75rem; padding: 0 0.8rem; font: inherit; color: inherit;
   background: transparent; border: 1px solid; border-radius: 0.4rem; cursor: pointer; max-width: 100%; }
 [data-explorable] option { color: black; background: white; }
-[data-explorable] :is(button, select, input, canvas):focus-visible { outline: 3px solid; outline-offset: 2px; }
+[data-explorable] :is(button, select, input, canvas):focus-visible { outline: 2px solid; outline-offset: 2px; }
 [data-explorable] button { min-width: 6.5rem; }
-[data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 4.8em; font-variant-numeric: tabular-nums; }
+[data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 3.2em; font-variant-numeric: tabular-nums; }
 [data-explorable] .legend { margin: 0.3rem 0; }
 [data-explorable] .legend > span { display: inline-block; margin-right: 1.2em; }
 @media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
@@ -211,12 +212,25 @@ class Picture {
   }
 }
 
+// Words with indices set as such: x_t, or xₜ with an index of Unicode's, which few fonts draw well.
+function withIndices(words) {
+  const pattern = /(?<![\p{L}_])(\p{L}\p{M}*)(?:_([\p{L}\p{N}]+)|([\u2080-\u209c\u1d62-\u1d6a]+))/gu;
+  const parts = [];
+  let last = 0;
+  for (const { 0: all, 1: letter, 2: plain, 3: small, index } of words.matchAll(pattern)) {
+    parts.push(words.slice(last, index), element("i", { textContent: letter }));
+    parts.push(element("sub", { textContent: plain ?? small.normalize("NFKC") }));
+    last = index + all.length;
+  }
+  return [...parts, words.slice(last)];
+}
+
 // Puts an explorable together: what to try, the pictures, the controls, and what it says.
 function assemble(el, name, { hint, pictures, controls, says }) {
   el.dataset.explorable = name;
   el.prepend(
     element("style", { textContent: STYLE }),
-    element("p", { className: "try", textContent: hint }),
+    element("p", { className: "try" }, ...withIndices(hint)),
     ...pictures.map((picture) => picture.canvas),
     element("div", { className: "controls" }, ...controls.map((control) => control.node ?? control)),
     says,

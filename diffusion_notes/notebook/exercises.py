@@ -35,6 +35,9 @@ __all__ = ["check", "check_line"]
 FACTORS = (2.0, 4.0, math.pi, 2 * math.pi, math.sqrt(2), math.sqrt(math.pi), math.sqrt(2 * math.pi))
 """Those that are lost most often; each may also be there once too often."""
 
+UNANSWERED = "Replace ... with your answer and run the cell again."
+"""What is said while there is no answer; a page, where nobody can run a cell, leaves it out."""
+
 MOST_ENTRIES = 6
 """So many fields a page shows for one question."""
 
@@ -167,7 +170,11 @@ def _direction(given: list[float], expected: list[float], allowed: list[float]) 
     first = right.index(False)
     number, truth, _ = triples[first]
     several = len(given) > 1
-    count = f"{sum(right)} of {len(given)} entries are right; the first of the others" if several else "it"
+    count = (
+        f"{sum(right)} of {len(given)} entries {'is' if sum(right) == 1 else 'are'} right; the first of the others"
+        if several
+        else "it"
+    )
     if number * truth < 0:
         return f"{count} has the wrong sign."
     which = "large" if abs(number) > abs(truth) else "small"
@@ -392,5 +399,5 @@ def _changed(latex: str, changes: Sequence[tuple[str, str]]) -> Iterator[str]:
 def _is_missing(answer: object) -> bool:
     missing = answer is None or answer is ...
     if missing:
-        print("Replace ... with your answer and run the cell again.")
+        print(UNANSWERED)
     return missing
