@@ -639,6 +639,7 @@ def test_only_pairs_that_are_there_are_offered(show):
 
 def test_the_rungs_of_the_ladder_are_a_group_of_their_own(show):
     page = show(rungs(ladder=LADDER))
+    assert says(page)[:2] == [cost("A", "VAE"), cost("B", "DDPM")]
     groups = select(page, "A").locator("optgroup")
     assert groups.evaluate_all("all => all.map((group) => group.label)") == ["on the ladder", "beside the ladder"]
     assert groups.first.locator("option").all_inner_texts() == list(LADDER)

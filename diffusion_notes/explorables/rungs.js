@@ -96,11 +96,13 @@ function switchboard(all, turn) {
 // The names in a list, in two groups: those of the ladder, and the others.
 function grouped(input, ladder) {
   if (!ladder.length) return;
+  const { value } = input;
   const isOn = (option) => ladder.includes(option.value);
   for (const [label, belongs] of [["on the ladder", isOn], ["beside the ladder", (option) => !isOn(option)]]) {
     const of = [...input.querySelectorAll(":scope > option")].filter(belongs);
     if (of.length) input.append(element("optgroup", { label }, ...of));
   }
+  input.value = value; // an option that is moved is no longer the one that is chosen
 }
 
 const GRID = `
