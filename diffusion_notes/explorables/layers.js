@@ -32,7 +32,7 @@ const LINES = {
   printed: { words: "printed", colour: WRONG, dash: [10, 4] },
   repaired: { words: "repaired", colour: WRONG, dash: [3, 4] },
 };
-const APART = 27; // pixels between two names
+const APART = 17; // pixels between two names
 
 function render({ model, el }) {
   const couplings = Array.from({ length: 397 }, (_, i) => -0.99 + i / 200);
@@ -82,8 +82,10 @@ function render({ model, el }) {
     const [highest, lowest] = [picture.margin[0] + 14, picture.height - picture.margin[2] - 8];
     const names = ["printed", "bound", "repaired"].sort((one, other) => now[other] - now[one]);
     const places = names.map((it) => Math.max(highest, Math.min(lowest, picture.y(now[it]) - 11)));
-    for (let i = 1; i < 3; i++) places[i] = Math.max(places[i], places[i - 1] + APART);
-    for (let i = 2; i >= 0; i--) places[i] = Math.min(places[i], lowest - (2 - i) * APART);
+    const apart = (i) => APART + (names[i] === "bound" ? 10 : 0); // its line, which is wide, stands below its name
+    for (let i = 1; i < 3; i++) places[i] = Math.max(places[i], places[i - 1] + apart(i - 1));
+    places[2] = Math.min(places[2], lowest);
+    for (let i = 1; i >= 0; i--) places[i] = Math.min(places[i], places[i + 1] - apart(i));
     names.forEach((it, i) => {
       const { words, colour } = LINES[it];
       picture.text(words, a.value, now.logProb, { colour, align, dx, dy: places[i] - picture.y(now.logProb) });
