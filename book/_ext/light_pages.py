@@ -138,14 +138,21 @@ def begin_in_the_light(app: Sphinx, failure: Exception | None) -> None:
         )
 
 
-def reduce_colours(app: Sphinx, failure: Exception | None) -> None:
-    """Leave 256 colours in each figure: it looks the same, and weighs a third."""
-    for path in (Path(app.outdir) / "_images").glob("*.png"):
+def shrink_figures(app: Sphinx, failure: Exception | None) -> None:
+    """Leave 256 colours in each figure, and store it as WebP: it looks the same, and weighs a quarter."""
+    folder = Path(app.outdir) / "_images"
+    shrunk = {}
+    for path in folder.glob("*.png"):
         with Image.open(path) as image:
-            opaque = image.convert("RGBA").getextrema()[3] == (255, 255)
-            if opaque and image.mode != "P":
-                few = image.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
-                few.save(path, optimize=True)
+            if image.convert("RGBA").getextrema()[3] != (255, 255):
+                continue
+            few = image.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
+        few.convert("RGB").save(path.with_suffix(".webp"), lossless=True, quality=90, method=6)
+        shrunk[path.name] = path.with_suffix(".webp").name
+        path.unlink()
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text("utf-8")
+        page.write_text(re.sub(r"(?<=_images/)[\w.-]+\.png", lambda name: shrunk.get(name[0], name[0]), text), "utf-8")
 
 
 def use_templates(app: Sphinx, config: object) -> None:
@@ -159,6 +166,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", stage_text_font)
     app.connect("html-page-context", protect, priority=900)
     app.connect("build-finished", begin_in_the_light)
-    app.connect("build-finished", reduce_colours)
+    app.connect("build-finished", shrink_figures)
     app.add_js_file("reader.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
