@@ -526,8 +526,8 @@ WRONG = {
     ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf)],
     ("explorables.BoundBars", "smallest_loss"): [0 * ARRAY, -ARRAY, ARRAY * math.nan, np.ones(9)],
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
-    ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.1, 0.0), (math.nan, 0.0)],
-    ("explorables.ForwardPosterior", "xt"): [(0.0, 2.5), (0.0, math.inf)],
+    ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.7, 0.0), (math.nan, 0.0)],
+    ("explorables.ForwardPosterior", "xt"): [(0.0, 2.7), (0.0, math.inf)],
     ("explorables.Rungs", "runs"): [
         [], (), MADE + MADE, MADE[-1:], [MADE[0] | {"rung": "GAN"}], [MADE[0] | {"seed": 0.5}],
     ],

@@ -140,14 +140,15 @@ def test_the_still_picture_shows_the_posterior_where_it_is():
     svg = ElementTree.fromstring(ForwardPosterior().still_picture())
     assert svg.attrib["role"] == "img"
     assert svg.find("title").text == ForwardPosterior().alt
-    assert [text.text for text in svg.iter("text")] == ["x₀", "xₜ", "t = 4 of 10"]
+    assert [text.text for text in svg.iter("text")] == ["0", "x₀", "xₜ", "t = 4 of 10"]
     expected = truth(10, 4, ForwardPosterior().x0, ForwardPosterior().xt)
-    centre = [300 + 100 * expected["mean"][0], 240 - 100 * expected["mean"][1]]
+    centre = [360 + 100 * expected["mean"][0], 260 - 100 * expected["mean"][1]]
     for count, circle in zip((2, 1), svg.iter("circle"), strict=True):
         assert [float(circle.attrib[name]) for name in ("cx", "cy")] == pytest.approx(centre, abs=0.5)
         assert float(circle.attrib["r"]) == pytest.approx(100 * count * expected["std"], abs=0.5)
     spots = [re.findall(r"M(-?\d+),(-?\d+)h0", path.attrib["d"]) for path in svg.iter("path")]
-    assert spots[-3:] == [[("110", "220")], [("420", "390")], [tuple(f"{c:.0f}" for c in centre)]]
+    there = [(360 + 100 * x, 260 - 100 * y) for x, y in (ForwardPosterior().x0, ForwardPosterior().xt)]
+    assert spots[-5:-2] == [[tuple(f"{c:.0f}" for c in place)] for place in (*there, centre)]
 
 
 def test_the_output_is_the_same_to_the_byte():
@@ -163,7 +164,7 @@ def test_the_output_is_the_same_to_the_byte():
         ({"t": True}, TypeError, "t must be an integer, got bool"),
         ({"t": 1}, ValueError, "t must be at least 2, got 1"),
         ({"t": 11}, ValueError, "t must be at most 10, got 11"),
-        ({"x0": (3.1, 0)}, ValueError, "x0 must be within"),
+        ({"x0": (3.7, 0)}, ValueError, "x0 must be within"),
         ({"xt": (0, -2.5)}, ValueError, "xt must be within"),
         ({"xt": (0, math.nan)}, ValueError, "xt must be finite"),
         ({"xt": (0, 1, 2)}, ValueError, "xt must be within"),
@@ -229,7 +230,7 @@ def picture(page) -> str:
 def colour_at(page, place: list[float]) -> list[int]:
     return page.locator("canvas").evaluate(
         """(canvas, [x, y]) => {
-          const at = [(x / 6 + 0.5) * canvas.width, (0.5 - y / 4.8) * canvas.height].map(Math.floor);
+          const at = [(x / 7.2 + 0.5) * canvas.width, (2.6 - y) / 4 * canvas.height].map(Math.floor);
           return [...canvas.getContext('2d').getImageData(...at, 1, 1).data];
         }""",
         place,
@@ -307,13 +308,13 @@ def test_the_number_of_steps_is_chosen_by_keyboard(show):
 
 
 @pytest.mark.parametrize("group", ["x₀", "xₜ"])
-@pytest.mark.parametrize(("name", "k", "reach"), [("across", 0, 3), ("up", 1, 2.4)])
-def test_each_coordinate_is_moved_by_keyboard(show, group, name, k, reach):
+@pytest.mark.parametrize(("name", "k", "ends"), [("across", 0, (-3.6, 3.6)), ("up", 1, (-1.4, 2.6))])
+def test_each_coordinate_is_moved_by_keyboard(show, group, name, k, ends):
     page = show(ForwardPosterior())
     one = ["x₀", "xₜ"].index(group)
     expected = [list(place) for place in places(page)]
     slider(page, group, name).focus()
-    for key, change in [("ArrowRight", lambda x: x + 0.01), ("End", lambda _: reach), ("Home", lambda _: -reach)]:
+    for key, change in [("ArrowRight", lambda x: x + 0.01), ("End", lambda _: ends[1]), ("Home", lambda _: ends[0])]:
         before = picture(page), says(page)
         page.keyboard.press(key)
         expected[one][k] = change(expected[one][k])
@@ -331,7 +332,7 @@ def test_both_points_are_dragged(show, scheme, one, to):
     box = canvas.bounding_box()
 
     def screen(place: list[float]) -> tuple[float, float]:
-        return box["x"] + (place[0] / 6 + 0.5) * box["width"], box["y"] + (0.5 - place[1] / 4.8) * box["height"]
+        return box["x"] + (place[0] / 7.2 + 0.5) * box["width"], box["y"] + (2.6 - place[1]) / 4 * box["height"]
 
     start = places(page)
     page.mouse.move(*screen(start[one]))
@@ -344,10 +345,10 @@ def test_both_points_are_dragged(show, scheme, one, to):
     assert is_near(colour_at(page, expected["mean"]), POSTERIOR)
     assert is_near(colour_at(page, places(page)[one]), (DATA, NOISE)[one])
     page.mouse.move(box["x"] - 100, box["y"] - 5)  # beyond the border
-    assert places(page)[one] == [-3, 2.4]
+    assert places(page)[one] == [-3.6, 2.6]
     page.mouse.up()
     page.mouse.move(*screen([0, 0]))  # let go
-    assert places(page)[one] == [-3, 2.4]
+    assert places(page)[one] == [-3.6, 2.6]
     check_sentence(page, 10, 4)
 
 
@@ -381,7 +382,7 @@ def test_x_t_is_drawn_from_where_x_0_leads(show):
 
 
 def test_what_is_drawn_stays_in_the_picture(show):
-    page = show(ForwardPosterior(T=10, t=3, x0=(-3, 2.4)))
+    page = show(ForwardPosterior(T=10, t=3, x0=(-3.6, 2.6)))
     page.get_by_role("button", name="Draw xₜ").click()
     first = places(page)[1]
     seen = page.get_by_role("button", name="Draw xₜ").evaluate(
@@ -394,6 +395,6 @@ def test_what_is_drawn_stays_in_the_picture(show):
     )
     assert seen[0] == first
     # a draw that falls outside is made anew; none is pushed to the border
-    assert (np.abs(seen) < [3, 2.4]).all()
+    assert ((np.array(seen) > [-3.6, -1.4]) & (np.array(seen) < [3.6, 2.6])).all()
     assert len({tuple(place) for place in seen}) > 55
     check_sentence(page, 10, 3)

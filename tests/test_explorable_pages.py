@@ -306,7 +306,7 @@ def test_the_field_is_dragged_and_its_arrows_are_chosen(show, scheme):
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
     page.mouse.up()
     page.mouse.move(box["x"], box["y"])  # let go
-    assert numbers(says(page))[1:3] == pytest.approx([0.95, 0.0], abs=0.02)
+    assert numbers(says(page))[1:3] == pytest.approx([1.9 * 4 / 3 / 2, 0.0], abs=0.02)
     seen = {picture(page)}
     for kind in ("exact", "difference", "trained"):
         page.get_by_role("combobox", name="Arrows").select_option(kind)

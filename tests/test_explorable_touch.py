@@ -9,8 +9,8 @@ from test_explorable_pages import ALL, each, slider
 
 # What is dragged in two directions: the shares of the picture at which a point is, and its slider
 POINTS = {
-    "field": ((0.55, 0.26), "xₜ, across"),
-    "forward_posterior": ((0.18, 0.46), "across"),
+    "field": ((0.54, 0.24), "xₜ, across"),
+    "forward_posterior": ((0.17, 0.3), "across"),
     "reverse": ((0.6, 0.6), "start, x"),
 }
 SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ"}

@@ -36,8 +36,8 @@ function heightStep(top) {
 }
 
 const KINDS = {
-  floor: { words: "wₜ × smallest loss", colour: NOISE },
-  constant: { words: "Cₜ", colour: POSTERIOR },
+  floor: { words: "wₜ × smallest loss", colour: BOUND },
+  constant: { words: "Cₜ", colour: faint(BOUND, 0.5) },
   extra: { words: "wₜ × the network's own error", colour: MODEL },
 };
 const subscript = (n) => String(n).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
@@ -134,9 +134,10 @@ function render({ model, el }) {
   const says = saying();
   const hint =
     "Above, from t = 2 on, areas are nats; below, the sum of all terms up to t, which begins with L_T and L₀, far below " +
-    "zero. Where are the nats? Choose β̃ₜ: at which t is it expensive? How much heavier is t = 2 than the average?";
+    "zero. Where are the nats? Choose β̃ₜ: at which t is it expensive? Set t to 2 and read its weight in the line below: " +
+    "how many times the average is it?";
   const stop = assemble(el, "bound_bars", { hint, pictures: [areas, running], controls: [time, variance], says });
-  areas.canvas.after(legend(Object.values(KINDS)));
+  areas.canvas.before(el.querySelector(".controls"), legend(Object.values(KINDS)));
   update();
   return stop;
 }

@@ -1,6 +1,8 @@
 // What the network learns: the exact E[ε | x_t] of the roll, the posterior over x_0 behind it, and the trained answer.
-const GRID = Array.from({ length: 15 }, (_, i) => -1.75 + 0.25 * i);
-const PLACES = Float32Array.from(GRID.flatMap((y) => GRID.flatMap((x) => [x, y])));
+const WIDE = 4 / 3; // the picture's width over its height
+const [ACROSS, UP] = [1.9 * WIDE, 1.9]; // the coordinates at its border
+const grid = (most) => Array.from({ length: 8 * most + 1 }, (_, i) => 0.25 * i - most);
+const PLACES = Float32Array.from(grid(1.75).flatMap((y) => grid(2.25).flatMap((x) => [x, y])));
 const [SCALE, LONGEST] = [0.13, 0.23]; // of an arrow of the plane: for a noise of length one, and at most
 
 // Both answers at one place: [x, y] of the exact and of the trained one, and E[x_0 | x_t].
@@ -44,37 +46,71 @@ function render({ model, el }) {
   function draw() {
     const t = step(time.value);
     const root = Math.sqrt(alphaBar[t]);
-    const colour = { trained: MODEL, exact: picture.ink, difference: WRONG }[which.value];
+    const differs = which.value === "difference";
+    picture.context.globalAlpha = differs ? 0.7 : 0.3; // a background: what is shown is the point, and where it came from
     for (let k = 0; k < PLACES.length; k += 2) {
       const scale = -Math.min(SCALE, LONGEST / Math.hypot(field[k], field[k + 1])); // towards the data: against the noise
-      picture.arrow(PLACES[k], PLACES[k + 1], scale * field[k], scale * field[k + 1], { colour, width: 1.5 });
+      picture.arrow(PLACES[k], PLACES[k + 1], scale * field[k], scale * field[k + 1], {
+        colour: differs ? WRONG : picture.ink,
+        width: 1.5,
+      });
     }
+    picture.context.globalAlpha = 1;
+    picture.line(roll.x, roll.y, { colour: faint(DATA, 0.75), width: 3 });
     const likely = now.share.map((share, k) => share / roll.weights[k]).reduce((a, b) => Math.max(a, b));
     now.share.forEach((share, k) => {
       const strength = share / roll.weights[k] / likely;
-      const colour = faint(DATA, 0.12 + 0.88 * strength);
-      picture.dot(roll.x[k], roll.y[k], { colour, radius: 1.5 + 3.5 * strength });
+      if (strength > 0.02) {
+        picture.dot(roll.x[k], roll.y[k], { colour: faint(POSTERIOR, strength), radius: 1.5 + 4 * strength });
+      }
     });
     const place = [x.value, y.value];
     const ends = [now.exact, now.trained].map((e) => place.map((p, k) => (p - Math.sqrt(noise[t]) * e[k]) / root));
     picture.line([place[0], ends[0][0]], [place[1], ends[0][1]], { width: 3 });
     picture.line([place[0], ends[1][0]], [place[1], ends[1][1]], { colour: MODEL, width: 3, dash: [6, 6] });
-    picture.dot(...ends[0], { radius: 5 });
-    picture.dot(...place, { colour: MODEL, radius: 8, ring: true });
-    picture.name("xₜ", ...place);
+    picture.dot(...ends[1], { colour: MODEL, radius: 6 });
+    picture.dot(...ends[0], { radius: 3.5 });
+    picture.dot(...place, { radius: 8 });
+    const apart = Math.hypot(picture.x(ends[0][0]) - picture.x(ends[1][0]), picture.y(ends[0][1]) - picture.y(ends[1][1]));
+    const one = [["E[x₀ | xₜ] and the network", ...ends[0]]];
+    const two = [["E[x₀ | xₜ]", ...ends[0]], ["the network", ...ends[1], MODEL]];
+    label([["xₜ", ...place], ...(apart < 12 ? one : two)]);
+  }
+
+  // Words beside their points, each where it covers no other and is not cut; if there is no such place, it is left out.
+  function label(words) {
+    const { context, width, height } = picture;
+    const around = (x, y) => ({ left: x - 9, right: x + 9, top: y - 9, bottom: y + 9 }); // of a point's dot
+    const taken = words.map(([, x, y]) => around(picture.x(x), picture.y(y)));
+    const free = (box) =>
+      box.left > 2 && box.right < width - 2 && box.top > 2 && box.bottom < height - 2 &&
+      taken.every((b) => box.right < b.left || b.right < box.left || box.bottom < b.top || b.bottom < box.top);
+    for (const [text, x, y, colour] of words) {
+      const wide = context.measureText(text).width;
+      for (const [side, down] of [[1, -10], [-1, -10], [1, 20], [-1, 20], [1, 4], [-1, 4], [1, -28], [-1, 36], [-1, -28], [1, 36]]) {
+        const left = picture.x(x) + (side > 0 ? 12 : -12 - wide);
+        const base = picture.y(y) + down;
+        const box = { left, right: left + wide, top: base - 13, bottom: base + 4 };
+        if (!free(box)) continue;
+        taken.push(box);
+        picture.text(text, x, y, { colour, dx: left - picture.x(x), dy: down });
+        break;
+      }
+    }
   }
 
   const format = (value) => String(step(value));
   const time = slider("t", { min: 0, max: times.length - 1, step: 1, value: times.indexOf(model.get("t")), format }, update);
-  const coordinate = (name, value) => slider(name, { min: -1.8, max: 1.8, step: 0.02, value, format: digits }, update);
-  const [x, y] = [coordinate("xₜ, across", 0.2), coordinate("xₜ, up", 0.9)];
+  const coordinate = (name, most, value) =>
+    slider(name, { min: -most, max: most, step: 0.02, value, format: digits }, update);
+  const [x, y] = [coordinate("xₜ, across", 2.4, 0.2), coordinate("xₜ, up", 1.8, 1)];
   const which = choice(
     "Arrows",
     { trained: "the network's", exact: "the exact", difference: "10 × difference" },
     "trained",
     update,
   );
-  const picture = new Picture(model.get("alt"), { range: [-1.9, 1.9, -1.9, 1.9] }, draw);
+  const picture = new Picture(model.get("alt"), { aspect: WIDE, range: [-ACROSS, ACROSS, -UP, UP] }, draw);
   draggable(picture, () => ({ place: [x.value, y.value] }), (_, to) => {
     [x.value, y.value] = to; // the sliders keep them within their limits
     update();
@@ -83,7 +119,8 @@ function render({ model, el }) {
   const hint =
     "Drag xₜ to a place between two arms of the spiral, and move t, between 40 and 400 say. " +
     "Where on the spiral may it have come from? Which x₀ does the average name, and is it a likely one?";
-  const stop = assemble(el, "field", { hint, pictures: [picture], controls: [time, x, y, which], says });
+  const stop = assemble(el, "field", { hint, pictures: [picture], controls: [time, which, x, y], says });
+  picture.canvas.before(el.querySelector(".controls")); // picture and controls in one window
   update();
   return stop;
 }

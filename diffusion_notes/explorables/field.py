@@ -10,7 +10,7 @@ import traitlets
 from diffusion_notes._arguments.values import check_integer
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.network_state import network_state
-from diffusion_notes.explorables.still_pictures import DATA, MODEL, dots, line, scaled, svg, words
+from diffusion_notes.explorables.still_pictures import DATA, POSTERIOR, dots, line, scaled, svg, words
 
 __all__ = ["Field"]
 
@@ -36,12 +36,12 @@ class Field(Explorable):
     settings = traitlets.Dict().tag(sync=True, state=True)
     t = traitlets.Int().tag(sync=True, state=True)
     alt = traitlets.Unicode(
-        "The plane with the spiral in it, arrows that point from everywhere towards the data, and one point x_t with a "
-        "line to the average of all the x_0 that it may have come from, and a dashed one to what the network says. "
-        "Larger dots mark the likelier places on the spiral."
+        "The plane with the spiral in it, pale arrows that point from everywhere to the data, and one point x_t with "
+        "a line to the average of all the x_0 that it may have come from, and a dashed one to what the network says. "
+        "Green dots mark the places on the spiral that it may have come from, larger ones the likelier."
     ).tag(sync=True, state=True)
 
-    def __init__(self, network: Any, t: int = 60) -> None:
+    def __init__(self, network: Any, t: int = 120) -> None:
         trained = network_state(network)
         check_integer("t", t, least=1, most=trained["settings"]["T"])
         super().__init__(**trained, t=t)
@@ -50,19 +50,30 @@ class Field(Explorable):
         """The spiral, a point between its arms, and the average of where it may have come from."""
         angle = 1.5 * np.pi * (1 + 2 * np.linspace(0, 1, 200))
         spiral = 0.1 * angle * np.stack((np.cos(angle), np.sin(angle)))
-        weight = np.exp(-((spiral - [[0.2], [0.9]]) ** 2).sum(0) / 0.1)
+        beta = np.linspace(self.settings["beta1"], self.settings["betaT"], self.settings["T"])
+        alpha_bar = np.prod(1 - beta[: self.t])
+        place = np.array([[0.2], [1.0]])
+        variance = alpha_bar * 0.05**2 + 1 - alpha_bar
+        weight = np.exp(-((place - np.sqrt(alpha_bar) * spiral) ** 2).sum(0) / (2 * variance))
         mean = (spiral * weight).sum(1) / weight.sum()
-        place = [scaled(values, -2, 2, (0, 400)) for values in (spiral[0], [0.2, mean[0]])]
-        height = [scaled(values, -2, 2, (400, 0)) for values in (spiral[1], [0.9, mean[1]])]
+        size = (560, 420)
+
+        def pixels(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return scaled(x, -2.5, 2.5, (0, size[0])), scaled(y, -1.875, 1.875, (size[1], 0))
+
+        across, up = pixels(*np.column_stack((place, mean)))
+        likely = weight > weight.max() / 4
         alt = (
             "The plane with the spiral in it, and one point x_t between two of its arms, with a line to the average of "
-            "all the x_0 that it may have come from."
+            "all the x_0 that it may have come from, which green dots on the spiral mark."
         )
         return svg(
             alt,
-            (400, 400),
-            dots(place[0], height[0], DATA),
-            line(place[1], height[1], MODEL),
-            dots(place[1][:1], height[1][:1], MODEL, 14),
-            words(place[1][0] + 24, height[1][0] - 8, "xₜ"),
+            size,
+            line(*pixels(*spiral), DATA),
+            dots(*pixels(*spiral[:, likely]), POSTERIOR, 9),
+            line(across, up),
+            dots(across[1:], up[1:], width=10),
+            dots(across[:1], up[:1], width=16),
+            words(across[0] + 24, up[0] - 8, "xₜ"),
         )

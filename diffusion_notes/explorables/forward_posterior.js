@@ -1,7 +1,7 @@
 // q(x_{t−1} | x_t, x_0) in the plane: its mean, its width, and the two Gaussians that it is made of.
 const FULL = Schedule.linear(1000);
 const LENGTHS = [1000, 100, 10];
-const REACH = [3, 2.4]; // the coordinates at the border of the picture
+const RANGE = [-3.6, 3.6, -1.4, 2.6]; // the coordinates at the border of the picture: left, right, bottom, top
 
 const across = (a, x, b, y) => x.map((value, k) => a * value + b * y[k]);
 
@@ -44,9 +44,12 @@ function nearestStop(t, from, to) {
 // What the lines are: how each is drawn, and what it shows.
 const KEY = [
   [`3px solid ${POSTERIOR}`, "q(x<sub>t−1</sub> | x<sub>t</sub>, x₀): its mean, one and two standard deviations"],
-  [`2px dashed ${DATA}`, "q(x<sub>t−1</sub> | x₀): its mean, one standard deviation"],
-  [`2px dashed ${NOISE}`, "q(x<sub>t</sub> | x<sub>t−1</sub>), the same, as a function of x<sub>t−1</sub>"],
-  ["2px dotted", "the line between those two means, on which the mean always lies"],
+  [`2px dashed ${DATA}`, "the start’s clue, q(x<sub>t−1</sub> | x₀): its centre, one standard deviation"],
+  [
+    `2px dashed ${NOISE}`,
+    "the present’s, q(x<sub>t</sub> | x<sub>t−1</sub>) as a function of x<sub>t−1</sub>: centre x<sub>t</sub>/√α<sub>t</sub>",
+  ],
+  ["2px dotted", "the line between those two centres: the mean is always on it"],
 ];
 
 const GROUPS = `
@@ -59,8 +62,10 @@ const GROUPS = `
   outline-color: color-mix(in srgb, currentColor 25%, transparent); }
 [data-explorable="forward_posterior"] sub { line-height: 0; }
 [data-explorable="forward_posterior"] ul { list-style: none; margin: 0.3rem 0; padding: 0; }
-[data-explorable="forward_posterior"] li { margin: 0; padding-left: 2.4em; position: relative; }
-[data-explorable="forward_posterior"] li::before { content: ""; position: absolute; left: 0; top: 0.75em; width: 1.8em;
+[data-explorable="forward_posterior"] .controls > label { flex-basis: 10rem; }
+[data-explorable="forward_posterior"] .value { flex-basis: 3em; }
+[data-explorable="forward_posterior"] li { margin: 0; padding-left: 2.4em; position: relative; line-height: 1.4; }
+[data-explorable="forward_posterior"] li::before { content: ""; position: absolute; left: 0; top: 0.7em; width: 1.8em;
   border-top: var(--line); }
 `;
 
@@ -103,8 +108,9 @@ function render({ model, el }) {
     line(now.known.mean, now.step.mean, { width: 1.5, dash: [2, 4] });
     circle(now.mean, 2 * now.std, { colour: POSTERIOR, width: 1, fill: faint(POSTERIOR, 0.15) });
     circle(now.mean, now.std, { colour: POSTERIOR, width: 2, fill: faint(POSTERIOR, 0.25) });
-    picture.dot(0, 0, { radius: 2 });
-    picture.text("0", 0, 0, { dx: 5, dy: 14 });
+    const arm = (9 * (RANGE[1] - RANGE[0])) / picture.width; // nine pixels
+    for (const end of [[arm, 0], [0, arm]]) line(end, end.map((x) => -x), { width: 2 });
+    picture.text("0", 0, 0, { dx: 7, dy: 16 });
     picture.dot(...now.known.mean, { colour: DATA, radius: 3 });
     picture.dot(...now.step.mean, { colour: NOISE, radius: 3 });
     for (const { place, colour } of [x0, xt]) picture.dot(...place, { colour, radius: 8, ring: true });
@@ -114,7 +120,7 @@ function render({ model, el }) {
 
   function group(words, colour, place) {
     const [x, y] = ["across", "up"].map((name, k) =>
-      slider(name, { min: -REACH[k], max: REACH[k], step: 0.01, value: place[k], format: digits }, update),
+      slider(name, { min: RANGE[2 * k], max: RANGE[2 * k + 1], step: 0.01, value: place[k], format: digits }, update),
     );
     const node = element("fieldset", {}, element("legend", { textContent: words }), x.node, y.node);
     node.style.setProperty("--dot", colour);
@@ -136,7 +142,7 @@ function render({ model, el }) {
   const format = (place) => String(stops(T)[place]);
   const first = nearestStop(model.get("t"), T, T);
   const time = slider("t", { min: 0, max: stops(T).length - 1, step: 1, value: stops(T).indexOf(first), format }, update);
-  const lengths = Object.fromEntries(LENGTHS.map((n) => [n, n === FULL.T ? String(n) : `${n} of the ${FULL.T}`]));
+  const lengths = Object.fromEntries(LENGTHS.map((n) => [n, String(n)]));
   const length = choice("Steps T", lengths, String(T), () => {
     const t = nearestStop(stops(T)[time.value], T, Number(length.value));
     T = Number(length.value);
@@ -149,11 +155,11 @@ function render({ model, el }) {
     const [a, b] = [schedule().alphaBar, schedule().noise].map((table) => Math.sqrt(table[t]));
     let drawn;
     do drawn = across(a, x0.place, b, random.normals(2));
-    while (drawn.some((x, k) => Math.abs(x) > REACH[k])); // it must be in the picture
+    while (drawn.some((x, k) => x < RANGE[2 * k] || x > RANGE[2 * k + 1])); // it must be in the picture
     xt.place = drawn;
     update();
   });
-  const picture = new Picture(model.get("alt"), { aspect: 1.25, range: REACH.flatMap((r) => [-r, r]) }, draw);
+  const picture = new Picture(model.get("alt"), { aspect: 1.8, range: RANGE }, draw);
   const key = element("ul");
   for (const [line, words] of KEY) {
     const item = element("li", { innerHTML: words });
@@ -173,8 +179,11 @@ function render({ model, el }) {
   const hint =
     "Is the mean on the line between x₀ and xₜ? Drag both, and see to which side it leaves that line. " +
     "Then take T = 1000, move t, and draw a new xₜ each time: at which t does x₀ begin to pull, and how far does it get?";
-  const controls = [time, length, x0, xt, again];
+  const controls = [time, length, again];
   const stop = assemble(el, "forward_posterior", { hint, pictures: [keyed], controls, says });
+  keyed.canvas.before(el.querySelector(".controls")); // picture and controls in one window
+  picture.canvas.after(says); // and what can be done by dragging too comes last
+  keyed.canvas.after(element("div", { className: "controls" }, x0.node, xt.node));
   el.prepend(element("style", { textContent: GROUPS }));
   update();
   return stop;

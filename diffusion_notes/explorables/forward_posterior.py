@@ -16,7 +16,8 @@ from diffusion_notes.explorables.still_pictures import DATA, NOISE, POSTERIOR, d
 __all__ = ["ForwardPosterior"]
 
 _LENGTHS = (1000, 100, 10)
-_REACH = np.array([3, 2.4])  # the coordinates at the border of the picture
+_LOWEST = np.array([-3.6, -1.4])  # the coordinates at the border of the picture
+_HIGHEST = np.array([3.6, 2.6])
 
 
 class ForwardPosterior(Explorable):
@@ -37,7 +38,7 @@ class ForwardPosterior(Explorable):
     Raises:
         TypeError: ``T`` or ``t`` is not an integer, or a point is not made of numbers.
         ValueError: ``T`` is another number, ``t`` is not from 2 to T, or a point lies outside the picture,
-            which reaches from -3 to 3 across and from -2.4 to 2.4 up.
+            which reaches from -3.6 to 3.6 across and from -1.4 to 2.6 up.
 
     >>> ForwardPosterior(T=100, t=7)
     ForwardPosterior()
@@ -56,7 +57,7 @@ class ForwardPosterior(Explorable):
     ).tag(sync=True, state=True)
 
     def __init__(
-        self, T: int = 10, t: int = 4, x0: Sequence[float] = (-1.9, 0.2), xt: Sequence[float] = (1.2, -1.5)
+        self, T: int = 10, t: int = 4, x0: Sequence[float] = (-2.4, 1.4), xt: Sequence[float] = (1.5, 0.9)
     ) -> None:
         check_integer("T", T, least=1)
         if T not in _LENGTHS:
@@ -75,16 +76,17 @@ class ForwardPosterior(Explorable):
         mean = math.sqrt(before) * (1 - alpha) * x0 + math.sqrt(alpha) * (1 - before) * xt
         mean = mean / (1 - now)
         std = math.sqrt((1 - before) / (1 - now) * (1 - alpha))
-        wide = 600
-        high = 480
+        wide = 720
+        high = 400
 
         def pixels(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return wide / 2 * (1 + points[..., 0] / _REACH[0]), high / 2 * (1 - points[..., 1] / _REACH[1])
+            share = (points - _LOWEST) / (_HIGHEST - _LOWEST)
+            return wide * share[..., 0], high * (1 - share[..., 1])
 
         def circle(count: int, width: float, fill: float) -> str:
             x, y = pixels(mean)
             return (
-                f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{count * std * wide / 2 / _REACH[0]:.0f}" '
+                f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{100 * count * std:.0f}" '
                 f'stroke="{POSTERIOR}" stroke-width="{width:g}" fill="{faint(POSTERIOR, fill)}"/>'
             )
 
@@ -100,14 +102,16 @@ class ForwardPosterior(Explorable):
             circle(1, 2, 0.25),
             *(dots(*pixels(x[None]), colour, 16) for x, colour in ((x0, DATA), (xt, NOISE))),
             dots(*pixels(mean[None]), POSTERIOR, 8),
+            *(line(*pixels(np.outer([-0.09, 0.09], arm)), width=1.5) for arm in ([1, 0], [0, 1])),
+            words(wide / 2 + 12, 280, "0"),
             label(x0, "x₀"),
             label(xt, "xₜ"),
-            words(wide / 2, high - 12, f"t = {self.t} of {self.T}"),
+            words(wide / 2, high - 16, f"t = {self.t} of {self.T}"),
         )
 
 
 def _point(name: str, value: Sequence[float]) -> list[float]:
     point = finite(name, value)
-    if point.shape != (2,) or not (np.abs(point) <= _REACH).all():
-        raise ValueError(f"{name} must be within -3 and 3 across, and within -2.4 and 2.4 up, got {value}")
+    if point.shape != (2,) or not ((point >= _LOWEST) & (point <= _HIGHEST)).all():
+        raise ValueError(f"{name} must be within -3.6 and 3.6 across, and within -1.4 and 2.6 up, got {value}")
     return point.tolist()
