@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from textwrap import wrap
 
 from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.language.parser import read, read_expression
@@ -45,11 +45,15 @@ class Report:
     def _repr_markdown_(self) -> str:
         """The display as it is printed, if it can be, and the verdicts below it."""
         shown = "" if any(v.place for v in self.verdicts) else f"$$\n{self.latex.strip()}\n$$\n\n"
-        text = []
-        for verdict, line in self._lines():
-            of = [] if len(self.verdicts) == 1 else wrap(verdict.latex, 74, subsequent_indent="  ")
-            text += [*of, *wrap(line, 74, subsequent_indent="  ")]
-        return f"{shown}```text\n" + "\n".join(text) + "\n```"
+        return shown + "\n\n".join(map(self._said, self.verdicts))
+
+    def _said(self, verdict: Verdict) -> str:
+        """A verdict as a paragraph of Markdown, and of what it is, if there are several."""
+        known = "" if verdict.detail.startswith(verdict.kind) else f"{verdict.kind}: "
+        of = "" if len(self.verdicts) == 1 else f" `{' '.join(verdict.latex.split())}`"
+        text = re.sub(r"([\\`*_$<>|\[\]])", r"\\\1", known + verdict.detail)
+        place = re.sub(r"\((here: )(.*)\)$", r"(\1`\2`)", self._where(verdict))
+        return f"{SIGNS[verdict.kind]}{of} {text}{place}"
 
 
 def check(latex: str, chapter: str = "ddpm") -> Report:
