@@ -72,9 +72,8 @@ function render({ model, el }) {
     picture.dot(...ends[0], { radius: 3.5 });
     picture.dot(...place, { radius: 8 });
     const apart = Math.hypot(picture.x(ends[0][0]) - picture.x(ends[1][0]), picture.y(ends[0][1]) - picture.y(ends[1][1]));
-    const one = [["E[x₀ | xₜ] and the network", ...ends[0]]];
-    const two = [["E[x₀ | xₜ]", ...ends[0]], ["the network", ...ends[1], MODEL]];
-    label([["xₜ", ...place], ...(apart < 12 ? one : two)]);
+    const other = apart < 12 ? [] : [["the network", ...ends[1], MODEL]];
+    label([["xₜ", ...place], ["E[x₀ | xₜ]", ...ends[0]], ...other]);
   }
 
   // Words beside their points, each where it covers no other and is not cut; if there is no such place, it is left out.
