@@ -62,7 +62,7 @@ const GROUPS = `
   outline-color: color-mix(in srgb, currentColor 25%, transparent); }
 [data-explorable="forward_posterior"] sub { line-height: 0; }
 [data-explorable="forward_posterior"] ul { list-style: none; margin: 0.3rem 0; padding: 0; }
-[data-explorable="forward_posterior"] .controls > label { flex-basis: 10rem; }
+[data-explorable="forward_posterior"] .controls > label { flex-basis: 11rem; white-space: nowrap; }
 [data-explorable="forward_posterior"] .value { flex-basis: 3em; }
 [data-explorable="forward_posterior"] li { margin: 0; padding-left: 2.4em; position: relative; line-height: 1.4; }
 [data-explorable="forward_posterior"] li::before { content: ""; position: absolute; left: 0; top: 0.7em; width: 1.8em;
