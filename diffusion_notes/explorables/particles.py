@@ -16,7 +16,7 @@ from diffusion_notes.explorables.base import Explorable
 __all__ = ["Particles"]
 
 _PANEL = 300  # the side of one panel of the still picture
-_DOTS = 400  # the most that it shows: it is a file of its own in the README
+_DOTS = 250  # the most that it shows: it is a file of its own in the README
 _LEVELS = 2**10  # a coordinate is rounded to so many levels, each about a pixel
 _BEYOND = 1.1  # a point outside the picture is kept this far out, and not drawn
 
