@@ -20,6 +20,7 @@ from diffusion_notes.swiss_roll import SwissRoll
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import peers
 import recipes
+import samplers
 import stopwatch
 import training
 
@@ -51,7 +52,7 @@ def stored(folder) -> dict:
     return json.loads((folder / "training.json").read_text())
 
 
-@pytest.mark.parametrize("module", [recipes, stopwatch, training], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [recipes, samplers, stopwatch, training], ids=lambda module: module.__name__)
 def test_the_examples_run(module):
     assert doctest.testmod(module).failed == 0
 
@@ -229,3 +230,28 @@ def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
     assert runs[0]["training"]["processor"] < runs[1]["training"]["processor"]
     # untrained, it fills the square to which its sampler cuts, as far out as the roll
     assert 0.05 < runs[1]["sliced distance"] < 1
+
+
+def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monkeypatch, tmp_path, capsys):
+    ways = [samplers.Way("short", "heun"), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED)]
+    replaced = {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "WAYS": ways, "CALLS": [4, 400]}
+    for name, value in (replaced | {"MODELS": ["stored network"], "POINTS": 50}).items():
+        monkeypatch.setattr(samplers, name, value)
+    monkeypatch.setattr(sys, "argv", ["samplers.py", "--calls", "4"])
+    samplers.main()
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("stored network: short")
+    assert len(line.split()) == 5
+    assert not (tmp_path / "samplers.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in replaced["RUNS"].glob("*.json")}
+    assert len(before) == 4
+    assert all(json.loads(path.read_text())["points"] == 50 for path in before)
+
+    monkeypatch.setattr(sys, "argv", ["samplers.py"])
+    samplers.main()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    runs = json.loads((tmp_path / "samplers.json").read_text())["runs"]
+    # between the fitted levels there are not four hundred
+    assert [(each["way"], each["calls"], each["seed"]) for each in runs] == [
+        (way, calls, seed) for seed in range(2) for way, calls in (("short", 4), ("short", 400), ("fitted", 4))
+    ]
