@@ -21,7 +21,7 @@ class Forward(Explorable):
     r"""Move t through three schedules side by side, and watch what is left of the swiss roll.
 
     The schedules are the linear one with T = 1000 and :math:`\beta_t` from 0.0001 to 0.02, the cosine schedule
-    with T = 1000, and the linear one cut to T = 50. Every point keeps one noise :math:`\varepsilon`, and
+    with T = 1000, and the linear one squeezed into T = 50. Every point keeps one noise :math:`\varepsilon`, and
     stands at :math:`\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon`: at each t the points are
     a sample of :math:`q(x_t)`, but their paths are not those of the chain.
 
