@@ -134,6 +134,7 @@ CELLS = [
     new_code_cell("# A first part, of x_0\nb = 1", outputs=[printed("first\n")]),
     new_code_cell("# A second\nshow_source(b)", outputs=[displayed(markdown=LISTING)]),
     new_code_cell("# A third\nplot()", metadata=captioned("fig-first-b", "B.", "B"), outputs=[displayed(png=png())]),
+    new_code_cell("# A fourth\nc = 1"),
     new_markdown_cell(SET),
     new_code_cell("# Signs\nsigns", outputs=[displayed(markdown=SIGNS._repr_markdown_())]),
     new_markdown_cell("<details><summary>Why it holds</summary>\n\nBecause.\n\n</details>"),
@@ -198,10 +199,10 @@ def test_the_imports_are_in_the_notebook_only(book, folds):
 
 
 def test_folds_that_follow_one_another_are_one(book, folds):
-    label = "A first part, of x0 · Source of VAE.loss · A third"
+    label = "A first part, of x0 · Source of VAE.loss · A third · A fourth"
     assert [part.get_text() for part in folds[label].select("p.part")] == label.split(" · ")
     assert folds[label].summary.sub.get_text() == "0"
-    assert code_of(folds[label]) == "b = 1\ndef loss(self, x):\n    return -x\nplot()"
+    assert code_of(folds[label]) == "b = 1\ndef loss(self, x):\n    return -x\nplot()\nc = 1"
     assert text_of(folds[label]) == "first"
     # the figure comes first, and its code is below
     assert [part.name for part in folds[label].parent.find_all(["figure", "details"])] == ["figure", "details"]

@@ -10,8 +10,8 @@ the imports, which say nothing of the subject, are in the notebook only.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from itertools import pairwise
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -88,7 +88,7 @@ def depart_caption(self: HTML5Translator, node: nodes.caption) -> None:
     self.body.append("</p>\n")
 
 
-def is_element(node: nodes.Node, kind: str) -> bool:
+def is_element(node: nodes.Node | None, kind: str) -> bool:
     """Whether a node is what myst-nb calls so."""
     return isinstance(node, nodes.container) and node.get("nb_element") == kind
 
@@ -168,6 +168,8 @@ class FoldCells(SphinxTransform):
         cells = list(self.document.findall(lambda node: is_element(node, "cell_code")))
         for cell in cells:
             self.fold(cell)
+        for cell in cells:
+            take_what_follows(cell)
         for cell in reversed(cells):
             join(cell)
 
@@ -224,6 +226,22 @@ def only_folds(cell: nodes.Node) -> bool:
     return is_element(cell, "cell_code") and all(isinstance(part, Fold) and not part["open"] for part in cell)
 
 
+def take_what_follows(cell: nodes.container) -> None:
+    """Take into a cell that shows something the folds behind it, unless they lead to what another cell shows."""
+    if cell not in cell.parent or only_folds(cell) or is_exercise(cell):
+        return
+    if not isinstance(cell[-1], Fold) or cell[-1]["open"]:
+        return
+    others = cell.parent[cell.parent.index(cell) + 1 :]
+    behind = list(itertools.takewhile(lambda each: only_folds(each) and not is_exercise(each), others))
+    after = others[len(behind)] if len(behind) < len(others) else None
+    if is_element(after, "cell_code") and not is_exercise(after):
+        return
+    for each in behind:
+        cell += each.children
+        cell.parent.remove(each)
+
+
 def join(cell: nodes.container) -> None:
     """Take the folds of the cells before into those of this one, as far as they are nothing else, and make them one."""
     if cell not in cell.parent or is_exercise(cell):  # another has taken its folds
@@ -255,7 +273,7 @@ def joined(folds: list[Fold]) -> Fold:
         for label, part in zip(labels, folds, strict=True)
         for child in (FoldPart("", "", *(node.deepcopy() for node in label)), *part[1:])
     ]
-    words = [label_of_source(label, before) for before, label in pairwise([[], *labels])]
+    words = [label_of_source(label, before) for before, label in itertools.pairwise([[], *labels])]
     said = [words[0]]
     for more in words[1:]:
         if sum(len(node.astext()) for each in (*said, more) for node in each) > MOST_WORDS:
