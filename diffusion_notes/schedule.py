@@ -76,12 +76,12 @@ class DeviceTables:
         """
         table = self.whole(name, like)
         if not isinstance(t, Tensor):
-            check_integer("t", t, least=0, most=len(table) - 1)
-        elif t.dtype not in (torch.int32, torch.int64):
+            return table[check_integer("t", t, least=0, most=len(table) - 1)].unsqueeze(-1)
+        if t.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"t must be an integer tensor (int32 or int64), got {describe(t)}")
-        elif t.device != like.device:
+        if t.device != like.device:
             raise ValueError(f"t must be on the device of what is multiplied, {like.device}, got one on {t.device}")
-        return table[t].unsqueeze(-1)
+        return table[t.unsqueeze(-1)]  # a t of no axes would be read on the host, which vmap of a gradient cannot
 
     def whole(self, name: str, like: Tensor) -> Tensor:
         """All the entries, on the device and in the dtype of ``like``; errors as of :meth:`at`."""

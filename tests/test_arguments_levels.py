@@ -61,6 +61,8 @@ def test_each_point_of_vmap_may_have_its_time():
     t = torch.tensor([1, 10, 5, 5])
     each = torch.vmap(lambda x, t: q.marginal(x, t).mean)(x, t)
     torch.testing.assert_close(each, q.marginal(x, t).mean)
+    slopes = torch.vmap(torch.func.grad(lambda x, t: q.marginal(x, t).mean.sum()))(x, t)
+    torch.testing.assert_close(slopes, q.schedule.sqrt_alpha_bar[t].float().unsqueeze(-1).expand(4, 2))
     level = torch.tensor([0.1, 0.5, 0.9, 1.0])
     scores = torch.vmap(lambda x, level: SwissRoll().diffuse(level).score(x))(x, level)
     torch.testing.assert_close(scores, SwissRoll().diffuse(level).score(x))

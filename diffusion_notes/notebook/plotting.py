@@ -108,7 +108,7 @@ def show_arrows(axes: Axes, field: Callable[[Tensor], Tensor], title: str = "", 
     points = _grid(17, extent).reshape(-1, 2)
     arrows = _returned("field", field, points, points.shape)
     scaled: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 16}
-    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **scaled, width=0.004, color="C3")
+    axes.quiver(*points.T.numpy(), *arrows.T.numpy(), **scaled, width=0.004, color=COLOURS["model"])
     return axes
 
 
