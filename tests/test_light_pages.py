@@ -24,6 +24,7 @@ def test_the_search_finds_and_stays_light(visit, server, place):
     page = visit("intro", server.url if place == "server" else HTML.as_uri())
     page.locator(".search-button-field").click()
     page.keyboard.type("entropy")
+    page.locator("#pst-search-dialog .found li > a").first.wait_for()  # or Enter cuts off the script that finds them
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=entropy")
     links = page.locator("#search-results li > a")

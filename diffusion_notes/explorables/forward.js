@@ -7,7 +7,7 @@ function schedules() {
   return [
     { name: "linear", dash: [], border: "solid", schedule: Schedule.linear(1000) },
     { name: "cosine", dash: [9, 4], border: "dashed", schedule: Schedule.cosine(1000) },
-    { name: "in fifty steps", dash: [2, 4], border: "dotted", schedule: Schedule.linear(50) },
+    { name: "fifty steps", dash: [2, 4], border: "dotted", schedule: Schedule.linear(50) },
   ];
 }
 
