@@ -102,6 +102,25 @@ def test_the_sidebars_open_on_a_phone(visit):
         page.locator(f"#pst-{side}-sidebar-modal").wait_for(state="hidden")
 
 
+# all is laid out, also what is not seen yet; the script that fits equations looks at each when it comes near
+SCROLLING = """() => {
+  const style = document.createElement("style");
+  style.textContent = "section { content-visibility: visible !important }";
+  document.head.append(style);
+  return [...document.querySelectorAll("div.math")].map((e) => e.scrollWidth > e.clientWidth + 1);
+}"""
+
+
+@pytest.mark.parametrize("name", ["swiss_roll", "vae", "hierarchical_vae", "diffusion", "ddpm"])
+def test_on_a_phone_at_most_one_equation_in_ten_scrolls(visit, name):
+    page = visit(name, **PHONE)
+    page.evaluate(SCROLLING)
+    page.wait_for_timeout(600)
+    scrolling = page.evaluate(SCROLLING)
+    assert len(scrolling) > 10
+    assert sum(scrolling) <= len(scrolling) / 10
+
+
 def test_code_can_be_copied(visit, server):
     page = visit("vae", server.url, permissions=["clipboard-read", "clipboard-write"])
     page.locator("details.code > summary").first.click()
