@@ -11,6 +11,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler
 from scipy.integrate import solve_ivp
 from synchronisations import Synchronisations
+from test_ddpm import exact_network, some_network
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
@@ -52,23 +53,6 @@ SHORT = Schedule.linear(T=8, beta_1=0.02, beta_T=0.6)
 LONG = Schedule.linear(T=100, beta_1=1e-3, beta_T=0.1)
 ETAS = [1.0, 0.7, 0.2, 0.01]
 each_eta = pytest.mark.parametrize("eta", ETAS)
-
-
-def some_network(xt, t):
-    """Any function of the point and the time will do."""
-    t = torch.as_tensor(t).to(xt).reshape(-1, 1)
-    return torch.sin(xt.flip(-1) + t / 10) + 0.3 * xt
-
-
-def exact_gaussian(schedule, mean, variance):
-    """E[ε | x_t] where the data are N(mean, variance I)."""
-
-    def network(xt, t):
-        alpha_bar = schedule.alpha_bar[t].to(xt).reshape(-1, 1)
-        total = alpha_bar * variance + 1 - alpha_bar
-        return (1 - alpha_bar).sqrt() * (xt - alpha_bar.sqrt() * mean) / total
-
-    return network
 
 
 def seeded(seed=1):
@@ -187,7 +171,7 @@ def test_with_eta_1_the_bound_is_that_of_ddpm_on_every_path(generator):
 @each_eta
 def test_in_a_gaussian_world_every_term_has_a_closed_form(eta, generator):
     """The prediction is affine in x_t, so the residual x_{t-1} - mean of p is Gaussian under q."""
-    ddim = DDIM(DDPM(exact_gaussian(SHORT, 0.5, 0.25), SHORT), eta)
+    ddim = DDIM(DDPM(exact_network(SHORT, 0.5, 0.25), SHORT), eta)
     n, x0 = 40_000, torch.tensor([[0.9]], **float64)
     zero, one = torch.zeros(1, 1, **float64), torch.ones(1, 1, **float64)
     exact, mean_p, variance_p = [], 0.0, 1.0
@@ -518,7 +502,7 @@ def test_half_of_the_last_noise_is_what_is_true_of_gaussian_data():
     errors = {}
     for kappa in (0.05, 0.1):
         schedule = Schedule.through(torch.tensor([1 / (1 + kappa**2)], **float64))
-        model = DDPM(exact_gaussian(schedule, 0.0, s2), schedule)
+        model = DDPM(exact_network(schedule, 0.0, s2), schedule)
         x1 = torch.ones(1, 1, **float64)
         true = (x1 / schedule.sqrt_alpha_bar[1]).item() * math.sqrt(s2 / (s2 + kappa**2))
         for last in ("jump", "half"):
