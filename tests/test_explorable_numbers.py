@@ -11,6 +11,7 @@ from javascript import run
 from scipy.stats import kstest
 from torch.distributions import Normal, kl_divergence
 
+from diffusion_notes import samplers
 from diffusion_notes.chains import Affine, FreePosterior, LinearGaussianChain, ScalarLatent
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.diffusion import ForwardProcess
@@ -20,6 +21,7 @@ from diffusion_notes.metrics import stray_share
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
+from diffusion_notes.samplers import choose_levels
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -184,13 +186,9 @@ def test_the_forward_posterior_is_the_packages(t):
 
 @pytest.mark.parametrize("steps", [1000, 250, 50, 7, 1])
 def test_a_thinned_schedule_has_the_same_noise_levels(steps):
-    found = run(
-        "const s = Schedule.linear(1000).thinned(steps); return {times: s.times, alphaBar: [...s.alphaBar]}",
-        "maths",
-        steps=steps,
-    )
-    assert (found["times"][0], found["times"][-1], len(found["times"])) == (0, 1000, steps + 1)
-    np.testing.assert_allclose(found["alphaBar"], Schedule.linear(1000).alpha_bar[found["times"]], rtol=1e-9)
+    found = run("return [...Schedule.linear(1000).thinned(steps).alphaBar]", "maths", steps=steps)
+    times = [math.floor(i * 1000 / steps + 0.5) for i in range(steps + 1)]
+    np.testing.assert_allclose(found, Schedule.linear(1000).alpha_bar[times], rtol=1e-9)
 
 
 def test_a_divergence_is_torchs():
@@ -289,55 +287,84 @@ def test_the_networks_forward_pass_is_torchs(make, count):
     torch.testing.assert_close(torch.tensor(found).reshape(truth.shape), truth, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
-def test_a_whole_walk_with_the_same_noise_is_the_packages(variance):
-    ddpm = swiss_roll_ddpm(variance)
-    T, n = ddpm.schedule.T, 6
-    start = torch.randn(n, 2, generator=torch.Generator().manual_seed(1))
-    state = Reverse(ddpm.network).state()
+WALKS = {
+    "ancestral, beta tilde": ("ancestral", 1000, 0.0, "beta_tilde"),
+    "ancestral, beta": ("ancestral", 1000, 0.0, "beta"),
+    "ancestral, few": ("ancestral", 7, 0.0, "beta_tilde"),
+    "ancestral, few, beta": ("ancestral", 10, 0.0, "beta"),
+    "ddim": ("ddim", 16, 0.0, "beta_tilde"),
+    "ddim, one call": ("ddim", 1, 0.0, "beta"),
+    "ddim, with noise": ("ddim", 16, 0.6, "beta"),
+    "ddim, with all of it": ("ddim", 9, 1.0, "beta"),
+    "heun, even": ("heun", 16, 0.0, "beta_tilde"),
+    "heun, odd": ("heun", 9, 0.0, "beta_tilde"),
+    "heun, one call": ("heun", 1, 0.0, "beta_tilde"),
+    "dpmpp_2m": ("dpmpp_2m", 16, 0.0, "beta_tilde"),
+    "dpmpp_2m, many": ("dpmpp_2m", 250, 0.0, "beta_tilde"),
+}
+SCRIPTS = ("maths", "sampling", "drawing", "reverse")
+SPACINGS = ["thinned", "uniform", "log_snr", "karras"]
+STATE = {name: Reverse(swiss_roll_ddpm().network).state()[name] for name in ("weights", "settings")}
+WALKED = """
+    const net = trainedNetwork(weights, settings), random = new Random(9);
+    const levels = chooseLevels(net.schedule, levelCount(method, calls), spacing);
+    const task = { method, calls, levels, eta, variance, seed: 9, points: Float32Array.from(start) };
+    const states = [...walk(net, task)].map((points) => Array.from(points));
+    return { levels, states, draws: levels.map(() => Array.from(random.normals(start.length))) };
+"""
+
+
+def levels_of(schedule: Schedule, count: int, spacing: str) -> list[int]:
+    if spacing != "thinned":
+        return choose_levels(schedule, count, spacing)
+    return choose_levels(schedule, count, lowest=round(schedule.T / count)) if count > 1 else [schedule.T]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("name", [name for name in WALKS if WALKS[name][1] < 1000] + ["ancestral, beta tilde"])
+def test_a_walk_with_the_same_draws_is_the_packages(monkeypatch, name, spacing):
+    """In the package's single precision, of numbers that are up to a few hundred in the variables of the steps."""
+    method, calls, eta, variance = WALKS[name]
+    model = swiss_roll_ddpm(variance)
+    start = torch.randn(6, 2, generator=torch.Generator().manual_seed(1))
+    given = {"method": method, "calls": calls, "eta": eta, "spacing": spacing, "start": start.flatten().tolist()}
+    kind = {"beta": "beta", "beta_tilde": "tilde"}[variance]
+    found = run(WALKED, "maths", "sampling", **given, variance=kind, **STATE)
+    draws = iter(torch.tensor(found["draws"]).reshape(-1, 6, 2))
+    monkeypatch.setattr(samplers, "randn_like", lambda like, generator: next(draws))
+    count = calls // 2 + 1 if method == "heun" else calls
+    assert found["levels"] == levels_of(model.schedule, count, spacing)
+    walked = list(samplers.walk(model, start, method, calls, eta, found["levels"]))[1:]
+    truth = torch.stack([x for _, x in walked])
+    assert [t for t, _ in walked] == [*found["levels"][::-1][1:], 0]
+    states = torch.tensor(found["states"]).reshape(truth.shape)
+    torch.testing.assert_close(states, truth, rtol=0, atol=1e-3 if calls == 1000 else 1e-4)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_the_levels_are_the_packages(spacing):
+    """Also where a half is rounded, and where neighbours would fall on one step."""
+    for schedule, counts in (("Schedule.linear(1000)", range(1, 1000, 7)), ("Schedule.linear(50)", range(1, 51))):
+        code = f"return counts.map((count) => chooseLevels({schedule}, count, spacing))"
+        found = run(code, "maths", "sampling", counts=list(counts), spacing=spacing)
+        assert found == [levels_of(SCHEDULES[schedule], count, spacing) for count in counts]
+
+
+def test_a_walk_can_begin_at_any_level():
     found = run(
-        """
-        const net = trainedNetwork(weights, settings), random = new Random(9), steps = [], noises = [];
-        const task = { steps: settings.T, variance, seed: 9, points: Float32Array.from(start) };
-        for (const points of walk(net, task)) steps.push(Array.from(points));
-        for (let t = settings.T; t > 1; t--) noises.push(Array.from(random.normals(start.length)));
-        return { noises, steps: steps.filter((_, i) => i % 100 === 99) };
-        """,
-        "maths",
-        "drawing",
-        "reverse",
-        start=start.flatten().tolist(),
-        variance={"beta": "beta", "beta_tilde": "tilde"}[variance],
-        **{name: state[name] for name in ("weights", "settings")},
+        "return [1, 4, 40].map((n) => chooseLevels(Schedule.linear(50), n, 'log_snr', 40))", "maths", "sampling"
     )
-    noise = torch.tensor(found["noises"]).reshape(T - 1, n, 2)
-    x, kept = start, []
-    with torch.no_grad():
-        for t in range(T, 0, -1):
-            p = ddpm.step(x, t)
-            x = p.mean + p.stddev * noise[T - t] if t > 1 else p.mean
-            if (T - t) % 100 == 99:
-                kept.append(x)
-    truth = torch.stack(kept)
-    torch.testing.assert_close(torch.tensor(found["steps"]).reshape(truth.shape), truth, rtol=0, atol=1e-3)
+    assert found == [choose_levels(Schedule.linear(50), n, "log_snr", highest=40) for n in (1, 4, 40)]
 
 
-def test_a_walk_of_fewer_steps_is_a_chain_with_the_same_noise_levels():
-    """Without noise: each step is the mean of a DDPM whose schedule has these steps only."""
+def test_without_the_noise_of_its_steps_ancestral_sampling_follows_their_mean():
+    """Each step is the mean of a DDPM whose schedule has these steps only; that is another walk than DDIM's."""
     network = swiss_roll_ddpm().network
-    state = Reverse(network).state()
-    found = run(
-        """
-        const net = trainedNetwork(weights, settings), schedule = net.schedule.thinned(10);
-        const task = { steps: 10, variance: "none", seed: 1, points: Float32Array.of(0.3, -1.1) };
-        return { times: schedule.times, walk: [...walk(net, task)].map((points) => Array.from(points)) };
-        """,
-        "maths",
-        "drawing",
-        "reverse",
-        **{name: state[name] for name in ("weights", "settings")},
-    )
-    alpha_bar, times = network.schedule.alpha_bar[found["times"]], found["times"]
+    given = {"method": "ancestral", "calls": 10, "eta": 0, "spacing": "thinned", "start": [0.3, -1.1]}
+    found = run(WALKED, "maths", "sampling", variance="none", **given, **STATE)
+    times = [0, *found["levels"]]
+    assert times == list(range(0, 1001, 100))
+    alpha_bar = network.schedule.alpha_bar[times]
     beta = torch.cat((torch.zeros(1, **exactly), 1 - alpha_bar[1:] / alpha_bar[:-1]))
     ddpm = DDPM(lambda x, t: network(x, times[t]), Schedule(beta))
     x, walked = torch.tensor([[0.3, -1.1]]), []
@@ -345,23 +372,24 @@ def test_a_walk_of_fewer_steps_is_a_chain_with_the_same_noise_levels():
         for t in range(10, 0, -1):
             x = ddpm.step(x, t).mean
             walked.append(x.flatten().tolist())
-    np.testing.assert_allclose(found["walk"], walked, atol=1e-4)
+    np.testing.assert_allclose(found["states"], walked, atol=1e-4)
+    ddim = samplers.sample(DDPM(network, network.schedule), torch.tensor([[0.3, -1.1]]), calls=10, levels=times[1:])
+    assert (ddim - torch.tensor(walked[-1])).norm() > 0.1
 
 
 def test_what_the_chapter_says_of_the_reverse_process():
     """One start finds the whole spiral; without noise all end at one place; ten steps are few, a hundred are many."""
-    state = Reverse(swiss_roll_ddpm().network).state()
     code = """
         const net = trainedNetwork(weights, settings);
-        return walks.map(([start, variance, steps]) => {
+        return walks.map(([start, variance, calls]) => {
           const points = startingPoints(start, [0.5, -0.5], new Random(1)).slice(0, 400);
-          const ends = [...walk(net, { steps, variance, seed: 1001, points })].at(-1);
+          const levels = chooseLevels(net.schedule, calls, "thinned");
+          const ends = [...walk(net, { method: "ancestral", levels, variance, seed: 1001, points })].at(-1);
           return { ...onSpiral(ends, new SwissRoll()), ends: Array.from(ends) };
         });"""
     walks = [("one", "beta", 100), ("normal", "none", 100), ("normal", "beta", 10), ("normal", "beta", 100)]
     walks += [("normal", "beta", 1000), ("ring", "none", 100)]
-    given = {name: state[name] for name in ("weights", "settings")}
-    one, still, ten, hundred, thousand, ring = run(code, "maths", "drawing", "reverse", walks=walks, **given)
+    one, still, ten, hundred, thousand, ring = run(code, *SCRIPTS, walks=walks, **STATE)
     assert min(one["quarters"]) > 0.2
     for found in (still, ring):
         ends = torch.tensor(found["ends"]).reshape(-1, 2)
@@ -375,9 +403,7 @@ def test_what_the_chapter_says_of_the_reverse_process():
 
 def test_the_share_off_the_spiral_is_the_packages():
     points = SwissRoll(noise=0.08).sample(2000, torch.Generator().manual_seed(2), **exactly)
-    found = run(
-        "return onSpiral(points, new SwissRoll())", "maths", "drawing", "reverse", points=points.flatten().tolist()
-    )
+    found = run("return onSpiral(points, new SwissRoll())", *SCRIPTS, points=points.flatten().tolist())
     assert found["off"] == pytest.approx(
         stray_share(points, SwissRoll()), abs=1e-3
     )  # a point or two at the very border

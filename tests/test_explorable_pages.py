@@ -33,6 +33,7 @@ from diffusion_notes.hierarchical_vae import splits
 from diffusion_notes.metrics import stray_share
 from diffusion_notes.parameterisations import variational_constant, variational_weight
 from diffusion_notes.pretrained import swiss_roll_ddpm
+from diffusion_notes.samplers import choose_levels
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -343,7 +344,7 @@ def finish(page, steps: int) -> None:
 def test_the_reverse_process_plays_and_finds_the_spiral(show_walking):
     page = show_walking(Reverse(NETWORK))
     play, step = page.get_by_role("button").first, slider(page, "Step")
-    page.get_by_role("combobox", name="Number of steps").select_option("100")
+    page.get_by_role("combobox", name="Network calls").select_option("100")
     assert says(page).startswith("t = 1000.")
     start = numbers(says(page))[2]
     assert start > 60  # per cent
@@ -361,6 +362,7 @@ def test_the_reverse_process_plays_and_finds_the_spiral(show_walking):
     assert page.complaints == []
 
 
+ETA = "New noise, η"
 LOW = {"width": 800, "height": 60}  # the picture is below
 
 
@@ -384,7 +386,7 @@ def test_the_reverse_process_computes_when_it_is_played_unseen(show_walking):
 
 def test_the_reverse_process_plays_in_the_dark(show_walking):
     page = show_walking(Reverse(NETWORK), "dark")
-    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    page.get_by_role("combobox", name="Network calls").select_option("20")
     play_and_pause(page, page.get_by_role("button").first, slider(page, "Step"))
     finish(page, 20)
     assert page.get_by_role("button").first.inner_text() == "Play again"
@@ -421,15 +423,17 @@ def test_it_never_shows_a_step_that_is_not_computed_yet(show_walking):
 
 def test_what_it_says_is_what_the_same_walk_says_in_the_package(show_walking):
     page = show_walking(Reverse(NETWORK))
-    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    page.get_by_role("combobox", name="Network calls").select_option("20")
     finish(page, 20)
     state = Reverse(NETWORK).state()
     points = run(
         """
         const net = trainedNetwork(weights, settings), points = startingPoints("normal", null, new Random(1));
-        return Array.from([...walk(net, { steps: 20, variance: "tilde", seed: 1001, points })].at(-1));
+        const levels = chooseLevels(net.schedule, 20, "thinned");
+        return Array.from([...walk(net, { method: "ancestral", levels, seed: 1001, points })].at(-1));
         """,
         "maths",
+        "sampling",
         "drawing",
         "reverse",
         **{name: state[name] for name in ("weights", "settings")},
@@ -440,27 +444,86 @@ def test_what_it_says_is_what_the_same_walk_says_in_the_package(show_walking):
 
 def test_every_choice_changes_the_walk(show_walking):
     page = show_walking(Reverse(NETWORK))
+
+    def choose(name: str, value: str) -> None:
+        page.get_by_role("combobox", name=name).select_option(value)
+
     ends = {}
-    page.get_by_role("combobox", name="Number of steps").select_option("5")
+    choose("Network calls", "5")
     changes = {
         "as it is": lambda: None,
-        "beta": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("beta"),
-        "none": lambda: page.get_by_role("combobox", name="Noise of a step").select_option("none"),
-        "narrow": lambda: page.get_by_role("combobox", name="Start").select_option("narrow"),
-        "wide": lambda: page.get_by_role("combobox", name="Start").select_option("wide"),
-        "ring": lambda: page.get_by_role("combobox", name="Start").select_option("ring"),
+        "beta": lambda: choose("Noise, σ²", "beta"),
+        "none": lambda: choose("Noise, σ²", "none"),
+        "narrow": lambda: choose("Start", "narrow"),
+        "wide": lambda: choose("Start", "wide"),
+        "ring": lambda: choose("Start", "ring"),
         "again": lambda: page.get_by_role("button", name="Draw again").click(),
+        "DDIM": lambda: choose("Method", "ddim"),
+        "eta": lambda: slider(page, ETA).fill("0.5"),
+        "log-SNR": lambda: choose("Levels, even in", "log_snr"),
+        "Karras": lambda: choose("Levels, even in", "karras"),
+        "uniform": lambda: choose("Levels, even in", "uniform"),
+        "2M": lambda: choose("Method", "dpmpp_2m"),
+        "Heun": lambda: choose("Method", "heun"),
+        "paths": lambda: choose("Paths", "8"),
     }
     for name, change in changes.items():
         change()
-        finish(page, 5)
+        finish(page, 3 if name in {"Heun", "paths"} else 5)  # the first and the last of its steps ask once
         ends[name] = picture(page)
     assert len(set(ends.values())) == len(changes)
 
 
+def test_only_the_noise_that_a_method_has_is_offered(show):
+    page = show(Reverse(NETWORK))
+    variance = page.get_by_role("combobox", name="Noise, σ²")
+    assert "not DDIM" in variance.locator("option").last.inner_text()
+    for method, offered in {"ddim": ETA, "heun": None, "dpmpp_2m": None, "ancestral": "Noise, σ²"}.items():
+        page.get_by_role("combobox", name="Method").select_option(method)
+        visible = page.locator("label").locator("visible=true").all_inner_texts()
+        assert [name for name in (ETA, "Noise, σ²") if any(name in words for words in visible)] == (
+            [offered] if offered else []
+        )
+
+
+def test_it_opens_with_what_it_is_given(show_walking):
+    page = show_walking(Reverse(NETWORK, "ddim", calls=12, eta=0.3, levels="log_snr"))
+    given = {"Method": "ddim", "Network calls": "12", "Levels, even in": "log_snr"}
+    for name, value in given.items():
+        assert page.get_by_role("combobox", name=name).input_value() == value
+    assert slider(page, ETA).input_value() == "0.3"
+    assert "which levels" in page.locator(".try").inner_text()
+    finish(page, 12)
+    levels = choose_levels(NETWORK.schedule, 12, "log_snr")
+    times = []
+    for step in range(12):
+        slider(page, "Step").fill(str(step))
+        times.append(numbers(says(page))[0])
+    assert times == levels[::-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"method": "euler"}, ValueError, "method must be one of"),
+        ({"method": 1}, TypeError, "method must be one of"),
+        ({"calls": 0}, ValueError, "calls must be"),
+        ({"calls": 1001}, ValueError, "calls must be"),
+        ({"calls": 2.0}, TypeError, "calls must be"),
+        ({"eta": 0.5}, ValueError, "eta must be 0 with the method 'ancestral', got 0.5"),
+        ({"method": "ddim", "eta": 1.1}, ValueError, "eta must be between"),
+        ({"method": "ddim", "eta": math.nan}, ValueError, "eta must be"),
+        ({"levels": "evenly"}, ValueError, "levels must be one of"),
+    ],
+)
+def test_a_walk_that_is_none_is_refused(change, error, words):
+    with pytest.raises(error, match=words):
+        Reverse(NETWORK, **change)
+
+
 def test_all_points_start_where_they_are_dragged(show_walking):
     page = show_walking(Reverse(NETWORK))
-    page.get_by_role("combobox", name="Number of steps").select_option("50")
+    page.get_by_role("combobox", name="Network calls").select_option("50")
     assert slider(page, "start, x").is_hidden()
     page.get_by_role("combobox", name="Start").select_option("one")
     box = page.locator("canvas").bounding_box()
@@ -478,7 +541,7 @@ def test_all_points_start_where_they_are_dragged(show_walking):
 
 def test_nothing_moves_by_itself_for_those_who_want_no_motion(show_walking):
     page = show_walking(Reverse(NETWORK), reduced_motion="reduce")
-    page.get_by_role("combobox", name="Number of steps").select_option("20")
+    page.get_by_role("combobox", name="Network calls").select_option("20")
     page.get_by_role("button").first.click()
     # what the slider says, frame by frame, to the end: a few stills, and nothing between them
     seen = page.evaluate("""() => new Promise((done) => {

@@ -25,12 +25,11 @@ class Random {
   }
 }
 
-// β_1, …, β_T and what follows from them; beta[0] = 0. `times` are the steps of a longer schedule that it walks through.
+// β_1, …, β_T and what follows from them; beta[0] = 0.
 class Schedule {
-  constructor(beta, times) {
+  constructor(beta) {
     this.beta = Float64Array.from(beta);
     this.T = this.beta.length - 1;
-    this.times = times ?? Array.from(this.beta, (_, t) => t);
     const logs = this.beta.map((b) => Math.log1p(-b));
     for (let t = 1; t <= this.T; t++) logs[t] += logs[t - 1];
     this.alphaBar = logs.map(Math.exp);
@@ -50,7 +49,7 @@ class Schedule {
   thinned(steps) {
     const times = Array.from({ length: steps + 1 }, (_, i) => Math.round((i * this.T) / steps));
     const ratio = (i) => this.alphaBar[times[i]] / this.alphaBar[times[i - 1]];
-    return new Schedule(times.map((_, i) => (i ? 1 - ratio(i) : 0)), times);
+    return new Schedule(times.map((_, i) => (i ? 1 - ratio(i) : 0)));
   }
   // q(x_{t−1} | x_t, x_0) for t > 1: its mean in one coordinate, and its variance.
   posterior(xt, x0, t) {
@@ -221,15 +220,6 @@ class NoiseNetwork {
     const [linear, rest] = [Math.sqrt(noise) / variance, this.dataStd * Math.sqrt(signal / variance)];
     return now.map((value, k) => linear * points[k] + rest * value);
   }
-}
-
-// One step of the reverse process, from step t of `schedule` to step t − 1, with given noise; the last step adds none.
-function reverseStep(network, schedule, points, t, sigma, noise) {
-  const predicted = network.predict(points, schedule.times[t]);
-  const scale = schedule.beta[t] / Math.sqrt(schedule.noise[t]);
-  const root = Math.sqrt(1 - schedule.beta[t]);
-  const width = t > 1 ? sigma : 0;
-  return points.map((x, k) => (x - scale * predicted[k]) / root + (width ? width * noise[k] : 0));
 }
 
 // The trained network of a page, from what its model holds.

@@ -1,6 +1,10 @@
 // The reverse process: the trained network runs in the page, in a worker of its own, so that the page stays free.
 const POINTS = 2000;
 const SECONDS = 8; // for the whole walk, if the network keeps up
+const METHODS = { ancestral: "ancestral, of DDPM", ddim: "DDIM", heun: "Heun", dpmpp_2m: "DPM-Solver++(2M)" };
+const VARIANCES = { tilde: "β̃", beta: "β", none: "0, not DDIM" };
+const LEVELS = { thinned: "t, from T/n", uniform: "t, from 1", log_snr: "log-SNR", karras: "κ^(1/7)" };
+const PATHS = { 0: "none", 1: "of one point", 8: "of 8 points" };
 const NAMES = {
   normal: "N(0, I)",
   narrow: "half as wide",
@@ -25,24 +29,6 @@ function startingPoints(kind, place, random) {
     points.set(where, 2 * i);
   }
   return points;
-}
-
-// σ_t of a schedule, by name; the last step adds no noise anyway.
-function sigmas(schedule, kind) {
-  if (kind === "none") return schedule.beta.map(() => 0);
-  return (kind === "beta" ? schedule.beta : schedule.betaTilde).map(Math.sqrt);
-}
-
-// All points of the walk, step by step: what the worker does.
-function* walk(network, { steps, variance, seed, points }) {
-  const schedule = network.schedule.thinned(steps);
-  const sigma = sigmas(schedule, variance);
-  const random = new Random(seed);
-  let x = points;
-  for (let t = steps; t > 0; t--) {
-    x = reverseStep(network, schedule, x, t, sigma[t], random.normals(t > 1 && sigma[t] ? x.length : 0));
-    yield x;
-  }
 }
 
 // The share of points that lie further than three standard deviations of the roll's noise from its spiral, and the shares
@@ -72,7 +58,7 @@ if (typeof WorkerGlobalScope !== "undefined") {
     latest = data.id;
     for (const points of walk(network, data)) {
       if (latest !== data.id) return;
-      self.postMessage({ id: data.id, points });
+      self.postMessage({ id: data.id, points: Float32Array.from(points) });
       await pause(); // or it would not hear of the next task
     }
   };
@@ -87,7 +73,7 @@ function render({ model, el }) {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const worker = new Worker(url);
   worker.onerror = (event) => console.error(event.message);
-  let [frames, id, seed, place] = [[], 0, 1, [0.5, -0.5]];
+  let [frames, levels, id, seed, place] = [[], [], 0, 1, [0.5, -0.5]];
   let [wanted, waiting, known] = [false, null, false]; // nothing is computed before somebody looks or plays
 
   worker.onmessage = ({ data }) => {
@@ -97,14 +83,17 @@ function render({ model, el }) {
     if (!player.playing && frames.length - 1 === Math.ceil(player.place)) show(); // it was waited for
   };
 
-  const steps = () => Number(count.value);
-  const time = (i) => schedule.thinned(steps()).times[steps() - i];
+  const time = (i) => [0, ...levels][levels.length - i];
 
   function begin() {
     const points = startingPoints(start.value, place, new Random(seed));
     frames = [points];
-    at.input.max = steps();
-    const task = { id: ++id, steps: steps(), variance: variance.value, seed: seed + 1000, points };
+    const how = { method: method.value, calls: Number(count.value), eta: method.value === "ddim" ? eta.value : 0 };
+    levels = chooseLevels(schedule, levelCount(how.method, how.calls), spacing.value);
+    at.input.max = levels.length;
+    variance.node.hidden = how.method !== "ancestral";
+    eta.node.hidden = how.method !== "ddim";
+    const task = { ...how, id: ++id, levels, variance: variance.value, seed: seed + 1000, points };
     el.dataset.evaluations = 0;
     waiting = task;
     if (wanted) compute();
@@ -127,14 +116,20 @@ function render({ model, el }) {
     const part = Math.min(1, position - here);
     const [a, b] = [frames[here], frames[next]];
     const size = Math.max(2, picture.width / 200);
+    const now = a.map((value, k) => value * (1 - part) + b[k] * part);
     picture.line(spiral[0], spiral[1], { width: 1 });
     const { context } = picture;
-    context.fillStyle = MODEL;
-    for (let i = 0; i < a.length; i += 2) {
-      const x = a[i] * (1 - part) + b[i] * part;
-      const y = a[i + 1] * (1 - part) + b[i + 1] * part;
-      context.fillRect(picture.x(x) - size / 2, picture.y(y) - size / 2, size, size);
+    context.fillStyle = faint(MODEL, 0.6);
+    for (let i = 0; i < now.length; i += 2) {
+      context.fillRect(picture.x(now[i]) - size / 2, picture.y(now[i + 1]) - size / 2, size, size);
     }
+    const passed = [...frames.slice(0, here + 1), now];
+    context.globalAlpha = 0.7;
+    for (let i = 0; i < 2 * Number(paths.value); i += 2) {
+      picture.line(passed.map((p) => p[i]), passed.map((p) => p[i + 1]), { width: 1.5 });
+      picture.dot(now[i], now[i + 1], { radius: 4 });
+    }
+    context.globalAlpha = 1;
     if (start.value === "one" && position === 0) picture.dot(...place, { colour: MODEL, ring: true });
     el.dataset.frames = Number(el.dataset.frames ?? 0) + 1;
   }
@@ -159,11 +154,14 @@ function render({ model, el }) {
   const edges = Array.from({ length: 241 }, (_, i) => roll.spiral(i / 240));
   const spiral = [edges.map(([x]) => x), edges.map(([, y]) => y)];
   const picture = new Picture(model.get("alt"), { range: [-2.6, 2.6, -2.6, 2.6] }, draw);
-  const player = new Player({ seconds: SECONDS, last: () => steps(), ready: () => frames.length - 1, show });
-  const count = choice("Number of steps", Object.fromEntries(model.get("steps").map((n) => [n, String(n)])), "", begin);
-  count.value = String(Math.max(...model.get("steps")));
+  const player = new Player({ seconds: SECONDS, last: () => levels.length, ready: () => frames.length - 1, show });
+  const method = choice("Method", METHODS, model.get("method"), begin);
+  const counts = Object.fromEntries(model.get("choices").map((n) => [n, String(n)]));
+  const count = choice("Network calls", counts, String(model.get("calls")), begin);
+  const spacing = choice("Levels, even in", LEVELS, model.get("levels"), begin);
   const at = slider("Step", { min: 0, max: 1, step: 1, value: 0, format: (i) => `t = ${time(i)}` }, (i) => player.moveTo(i));
-  const variance = choice("Noise of a step, σ²", { tilde: "β̃", beta: "β", none: "none, the mean only" }, "tilde", begin);
+  const variance = choice("Noise, σ²", VARIANCES, "tilde", begin);
+  const eta = slider("New noise, η", { min: 0, max: 1, step: 0.05, value: model.get("eta"), format: digits }, begin);
   const start = choice("Start", NAMES, "normal", () => {
     places.forEach((control) => (control.node.hidden = start.value !== "one"));
     picture.canvas.classList.toggle("drag", start.value === "one");
@@ -176,6 +174,7 @@ function render({ model, el }) {
     });
   const places = [coordinate(0), coordinate(1)];
   places.forEach((control) => (control.node.hidden = true));
+  const paths = choice("Paths", PATHS, model.get("method") === "ancestral" ? "1" : "8", () => picture.redraw());
   const again = button("Draw again", () => {
     seed += 1;
     begin();
@@ -192,7 +191,7 @@ function render({ model, el }) {
   picture.canvas.classList.remove("drag"); // until there is something to drag
   const says = saying();
   const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && compute());
-  const controls = [player.button, at, count, variance, start, ...places, again];
+  const controls = [player.button, at, method, count, variance, eta, spacing, start, ...places, paths, again];
   const stop = assemble(el, "reverse", { hint: model.get("hint"), pictures: [picture], controls, says });
   begin();
   seen.observe(picture.canvas);
