@@ -112,7 +112,7 @@ def _canonical(node: Node) -> Node:
             return replace(node, parts=parts)
         places[symbol] = place
     kept = [symbol for symbol in given if not _is_idle(symbol, about, given, places)]
-    value = (Symbol(law.base), *sorted(about, key=str))
+    value = (Symbol(law.base, label=law.label if law.label == "sigma" else ""), *sorted(about, key=str))
     return Node("density", (Node("given", (), tuple(sorted(kept, key=str))),) if kept else (), value)
 
 

@@ -14,12 +14,14 @@ __all__ = ["Equation", "chapter", "displays", "judge_page"]
 STEMS = {
     "vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion",
     "training": "ddpm", "ladder": "ddpm", "ladder_details": "ddpm", "measured": "diffusion",
+    "samplers": "samplers",
 }  # fmt: skip
 TITLES = {
     "hvae": r"hvae|hierarch|two layers|several layers",
     "ddpm": r"ddpm|denoising|predict\w* the noise|epsilon|ε",
     "diffusion": r"diffusion|forward process|swiss roll",
     "vae": r"vae|variational auto",
+    "samplers": r"fewer steps|sampler|ddim",
 }
 """The words of a heading that tell the chapter; the first that fits."""
 
@@ -73,7 +75,7 @@ def chapter(path: Path) -> str:
         path: A Markdown file or a notebook.
 
     Returns:
-        `vae`, `hvae`, `diffusion` or `ddpm`.
+        A key of `CHAINS`.
 
     Raises:
         ValueError: If nothing tells.

@@ -10,7 +10,7 @@ import numpy as np
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
 from diffusion_notes.equations.language.notation import is_index_letter
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.world import START, Point
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "draw_from",
     "factors",
     "free_variables",
+    "is_level",
     "parted",
 ]
 
@@ -97,11 +98,13 @@ def _all_that_occurs(
 ) -> JointDraw:
     """An expectation that says nothing, or E_q: over all variables of its body that are not given."""
     start = START[env.world.context]
-    if laws and laws[0].value[0].base != "q":
-        raise NotUnderstood("an expectation over which variables of p?", laws[0].place)
+    if laws and (laws[0].value[0].base != "q" or laws[0].value[0].label == "sigma"):
+        raise NotUnderstood(f"an expectation over which variables of {laws[0].value[0].name}?", laws[0].place)
     if not laws and not conditions and not env.world.diffusing:
         raise NotUnderstood("over which law is the average?", body.place)
     names = _random_variables(env, body, point) - set(conditions)
+    if not env.world.keys[:1] == ("x",) and "z" in names:
+        raise NotUnderstood("new noise is averaged over: write its law", body.place)
     if not conditions and env.given:
         names = names - {start}
         conditions = (start,)
@@ -152,6 +155,8 @@ def _without_law(env: Environment, symbols: list[Symbol], body: Node, point: Poi
     names = env.variables(variables, point.at(t=point.counts.get("t", 1)))
     if not names:
         return found
+    if not set(names) <= {*env.world.keys, "eps"}:
+        raise NotUnderstood("over which law is the average?", body.place)
     start = START[env.world.context]
     if "eps" in names:
         found += [JointDraw((start,))] if start in names else []
@@ -222,6 +227,8 @@ def draw_from(env: Environment, symbols: Sequence[Symbol], law: Node, point: Poi
     if keys == ("eps",):
         _check_standard_normal(env, law, point)
         return NoiseDraw()
+    if keys == ("z",) and env.world.diffusing:
+        _check_standard_normal(env, law, point)
     law = complete(env, law)
     mine = about(env, law, point)
     same = sorted(mine) == sorted(keys) or all(len(mine) == 1 and key.split("^")[0] == mine[0] for key in keys)
@@ -259,13 +266,13 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
         case "symbol":
             return _free_in_symbol(env, node.value, point)
         case "density":
-            _, variables, given = conditional(env, node, point)
-            return {*variables, *given}
+            return _free_in_density(env, node, point)
         case "total":
             inner = (free_variables(env, node.parts[-1], there) for there in env.index_range(node, point))
             return set().union(*inner)
         case "integral":
-            return free_variables(env, node.parts[-1], point) - set(env.variables(node.value, point))
+            bound = () if is_level(node) else env.variables(node.value, point)
+            return free_variables(env, node.parts[-1], point) - set(bound)
         case "expectation" | "variance":
             return _free_in_average(env, node, point)
         case "divergence" | "entropy":
@@ -273,6 +280,18 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
         case "mutual":
             return set(env.variables(node.value[3], point)) if len(node.value) > 3 else set()
     return set().union(*(free_variables(env, part, point) for part in node.parts))
+
+
+def _free_in_density(env: Environment, node: Node, point: Point) -> set[str]:
+    _, variables, given = conditional(env, node, point)
+    if not node.parts or ESTIMATE not in node.parts[0].value:
+        return {*variables, *given}
+    return {*variables, *given} - {"x0"} | _free_in_symbol(env, ESTIMATE, point)
+
+
+def is_level(integral: Node) -> bool:
+    """Whether an integral goes over the levels of noise between two of them, and not over a variable."""
+    return integral.value == (Symbol("kappa"),) and len(integral.parts) == 3
 
 
 def _free_in_symbol(env: Environment, symbol: Symbol, point: Point) -> set[str]:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffusion_notes.equations.language.notation import is_index_letter, meaning
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.language.notation import STEPPED, is_index_letter, meaning
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
 
-__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "gaussian"]
+__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "bound_name", "gaussian"]
 
 
 class Definition(NamedTuple):
@@ -131,6 +131,8 @@ class Environment(ABC):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:
             return (symbol.base,)
+        if symbol == Symbol("z") and self.world.context == "samplers":  # new noise, of a step
+            return ("z",)
         if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
             return ("z1", "z2")
         if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
@@ -200,6 +202,10 @@ class Environment(ABC):
         name = symbol.name
         if (name, symbol.index) in self.definitions:
             return self.definitions[name, symbol.index].expression
+        if self.is_of_family(symbol):
+            return self.definitions[name, Index("t")].expression
+        if symbol == ESTIMATE:
+            return meaning(context, name)
         if symbol.accent or (symbol.label and symbol.label != "simple"):
             return None
         if name in ("calL", "L"):
@@ -208,7 +214,12 @@ class Environment(ABC):
             return meaning(context, name) if symbol.index in (None, Index("t")) else None
         if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
             return meaning(context, "C first")  # the first step has no posterior: its constant is that of a density
-        return meaning(context, name) if name in ("L_simple", "w", "C", "ell") else None
+        return meaning(context, name) if name == "L_simple" or name in STEPPED else None
+
+    def is_of_family(self, symbol: Symbol) -> bool:
+        """Whether the page has defined the letter for every step t, and here it has another step for its index."""
+        stepped = isinstance(symbol.index, Index) and (symbol.name, Index("t")) in self.definitions
+        return stepped and (symbol.name, symbol.index) not in self.definitions
 
     def _known_bound(self, symbol: Symbol, point: Point) -> Node | None:
         """The bound 𝓛, that of K samples, the loss L, or a term of it."""
@@ -225,13 +236,18 @@ class Environment(ABC):
 
     def scope(self, symbol: Symbol, point: Point) -> Point:
         """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
-        if symbol.name in ("w", "C", "ell") and symbol.index is not None:
+        if self.is_of_family(symbol) or (symbol.name in STEPPED and symbol.index is not None):
             return point.at(t=self.count(symbol.index, point))
         if symbol.name == "calL" and isinstance(symbol.index, Index):
             return point.at(K=self.count(symbol.index, point))
         if symbol.name == "L" and symbol.index is not None:
             return point.at(t=self.count(symbol.index, point) + 1)
         return point
+
+
+def bound_name(letter: Symbol) -> str:
+    """Under which name a point has the value of a letter that an integral binds."""
+    return f"({letter.name})"
 
 
 def gaussian(world: World, why: str) -> GaussianWorld:

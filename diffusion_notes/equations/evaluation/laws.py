@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes, log_normal
 from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, Values
 
-__all__ = ["ANY", "about", "complete", "conditional", "density", "gaussian_parameters", "law_nodes", "log_law"]
+__all__ = [
+    "ANY",
+    "about",
+    "complete",
+    "conditional",
+    "density",
+    "gaussian_parameters",
+    "law_nodes",
+    "log_law",
+    "with_estimate",
+]
 
 ANY = "(any)"  # the variable of a law that names none
 
@@ -17,7 +29,13 @@ ANY = "(any)"  # the variable of a law that names none
 def conditional(env: Environment, node: Node, point: Point) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Of a density: which model, about what, given what."""
     model, *variables = node.value
+    if node.parts and ESTIMATE in node.parts[0].value:
+        node = _given_data(node)
     conditions = node.parts[0].value if node.parts else ()
+    if model.label == "sigma":
+        if env.world.context != "samplers":
+            raise NotUnderstood("q_σ is the law of DDIM, in its chapter", node.place)
+        return "q_sigma", env.variables(tuple(variables), point), env.variables(conditions, point)
     return model.base, env.variables(tuple(variables), point), env.variables(conditions, point)
 
 
@@ -66,8 +84,25 @@ def gaussian_parameters(env: Environment, law: Node, point: Point) -> tuple[np.n
     return m, v
 
 
+def with_estimate(env: Environment, law: Node, point: Point) -> tuple[Node, Point]:
+    """A density that is given x̂_0, as the one that is given x_0, and where x_0 is that."""
+    if law.kind != "density" or not law.parts or ESTIMATE not in law.parts[0].value:
+        return law, point
+    value = env.value(Node("symbol", (), ESTIMATE, law.place), point)
+    return _given_data(law), replace(point, values=point.values | {"x0": value})
+
+
+def _given_data(law: Node) -> Node:
+    """A density with x_0 for x̂_0 among its conditions."""
+    (given,) = law.parts
+    data = replace(ESTIMATE, accent="")
+    known = tuple(data if symbol == ESTIMATE else symbol for symbol in given.value)
+    return replace(law, parts=(replace(given, value=known),))
+
+
 def log_law(env: Environment, law: Node, point: Point, key: str | None = None) -> np.ndarray:
     """The logarithm of a density; `key` is the variable of a law that names none."""
+    law, point = with_estimate(env, law, point)
     if law.kind == "product":
         return np.asarray(sum(log_law(env, part, point) for part in law.parts))
     if law.kind == "density":
@@ -95,6 +130,7 @@ def density(env: Environment, node: Node, point: Point) -> np.ndarray:
 
 def law_nodes(env: Environment, law: Node, point: Point) -> tuple[Values, np.ndarray]:
     """Nodes and weights of a law, by its variable."""
+    law, point = with_estimate(env, law, point)
     if law.kind == "density":
         model, variables, given = conditional(env, law, point)
         return env.world.nodes(model, tuple(key for key in variables if key not in given), given, point)

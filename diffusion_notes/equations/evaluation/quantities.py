@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.evaluation.arithmetic import scalar
-from diffusion_notes.equations.evaluation.environment import Environment, gaussian
+from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
 from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
@@ -26,6 +26,7 @@ LETTERS = {
     "hvae": {"a", "c", "d", "m", "r", "s", "v"},
     "diffusion": {"s", "m", "v"},
     "ddpm": {"m", "v"},
+    "samplers": {"m", "v", "eta"},
 }
 """The letters of each chapter that are no part of the schedule."""
 
@@ -42,6 +43,8 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
     letter: Symbol = node.value
     if is_index_letter(letter) and letter.base in point.counts:
         return np.array([float(point.counts[letter.base])])
+    if letter.index is None and bound_name(letter) in point.values:
+        return point.values[bound_name(letter)]
     keys = env.variable(letter, point)
     if keys is not None:
         if len(keys) != 1:
@@ -111,6 +114,8 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return float(env.count(Index(name), point))
         case "L" if not env.world.diffusing:
             return float(env.world.T)
+        case "eta" if isinstance(env.world, GaussianWorld):
+            return env.world.eta
     return None
 
 
@@ -290,7 +295,7 @@ def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int) -> np.ndar
         return world.mean_down(xt, t)
     noise = world.network(xt, t)
     bar = world.alpha_bar[t]
-    start = (xt - np.sqrt(1 - bar) * noise) / np.sqrt(bar)
+    start = world.start_of(xt, noise, t)
     return {"eps_theta": noise, "x_theta": start, "v_theta": np.sqrt(bar) * noise - np.sqrt(1 - bar) * start}[name]
 
 
@@ -319,7 +324,7 @@ def _bound(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarr
         symbols = symbols[2:]
     elif symbols[1:] == parameters:
         symbols = symbols[:1]
-    if name.index is None and symbols == parameters:
+    if name.index is None and symbols == parameters and name.label != "sigma":
         whole = meaning(context, "calL", not env.given)
         if whole is None:
             raise NotUnderstood("which bound is this?", node.place)

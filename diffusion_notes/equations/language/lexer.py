@@ -20,7 +20,9 @@ TOO_DEEP = "groups within groups, too deep to follow"
 
 # The pieces of LaTeX that the book uses, and what each of them is
 
-GREEK = "alpha beta gamma delta epsilon varepsilon lambda mu sigma phi theta tau pi ell Phi nu eta rho Sigma Lambda"
+GREEK = (
+    "alpha beta gamma delta epsilon varepsilon kappa lambda mu sigma phi theta tau pi ell Phi nu eta rho Sigma Lambda"
+)
 LETTERS = {letter: letter for letter in GREEK.split()} | {"epsilon": "eps", "varepsilon": "eps", "ell": "ell"}
 DROPPED = re.compile(
     r"\\(?:[,;:! >]|left\s*\.|right\s*\."
@@ -64,7 +66,8 @@ TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r
 PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)
 
 FOLLOWING = re.compile(
-    r"\s*(?:\\[,;! ]\s*)*(?:[xzu](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:mathbf|boldsymbol|bm)\s*\{?\s*[xzu]\b)"
+    r"\s*(?:\\[,;! ]\s*)*(?:[xyzut](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau)(?![a-zA-Z])"
+    r"|\\(?:mathbf|boldsymbol|bm)\s*\{?\s*[xzu]\b)"
 )
 """What makes a d before it a differential."""
 
@@ -419,7 +422,7 @@ def _label(text: str) -> str:
     """The name that a subscript is, or nothing if it is none: it counts something then."""
     if re.fullmatch(r"\\tilde\{?q\}?", text):
         return "tilde q"
-    return text.lstrip("\\") if re.fullmatch(r"(\\(theta|phi)|simple|vlb|q|p)", text) else ""
+    return text.lstrip("\\") if re.fullmatch(r"(\\(theta|phi|sigma)|simple|vlb|q|p)", text) else ""
 
 
 def _index_or_range(ends: list[Index]) -> Index | Range:

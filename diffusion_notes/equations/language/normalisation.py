@@ -22,8 +22,8 @@ NOISE = Symbol("eps")
 THETA = Symbol("theta")
 
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
-LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi")}
-FUNCTIONS = {"tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma")}
+FUNCTIONS = {"O", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 CLOSING = ("PLUS", "MINUS", *CLOSER.values(), "", "COMMA", "SEMI", "MID", "PAR", "REL", "BELOW", "DIFFERENTIAL")
 """What may follow the brackets of a logarithm without a doubt about what it is taken of."""
 
@@ -106,6 +106,9 @@ def _without_habits(tokens: list[Token]) -> list[Token]:
         elif token.kind == "FRAC" and kinds[:5] == ["OPEN", "PARTIAL", "CLOSE", "OPEN", "PARTIAL"]:
             result += [replace(token, kind="NABLA"), replace(token, kind="BELOW"), rest[0], *rest[5:7]]
             at += 7
+        elif token.kind == "FRAC" and (above := _differentiated(tokens[at:])):
+            result += [token, *above[0]]
+            at += above[1]
         else:
             result.append(token)
             at += _idle(token, rest)
@@ -114,6 +117,20 @@ def _without_habits(tokens: list[Token]) -> list[Token]:
                 result += moved
                 at += length
     return result
+
+
+def _differentiated(rest: list[Token]) -> tuple[list[Token], int] | None:
+    r"""What stands above the line of $\frac{dy}{d\kappa}$, with a mark for the d; and how many tokens it was."""
+    end = matching_bracket(rest, 0)
+    if [token.kind for token in rest[end + 1 : end + 4]] != ["OPEN", "DIFFERENTIAL", "CLOSE"] or end < 2:
+        return None
+    opening, first, *others = rest[:end]
+    mark = replace(first, kind="DER")
+    if first.kind == "DIFFERENTIAL" and not others:
+        return [opening, mark, replace(first, kind="SYMBOL")], end
+    if first.kind == "SYMBOL" and first.value == Symbol("d") and others:
+        return [opening, mark, *others], end
+    return None
 
 
 def _idle(token: Token, rest: list[Token]) -> int:

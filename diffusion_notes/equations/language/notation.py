@@ -11,7 +11,7 @@ from functools import cache
 from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.language.syntax_tree import Node, Symbol
 
-__all__ = ["is_index_letter", "meaning"]
+__all__ = ["STEPPED", "is_index_letter", "meaning"]
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
@@ -35,10 +35,24 @@ _CHAIN = {
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
 }
-DATA = {"vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
+_SAMPLERS = {
+    **{name: latex for name, latex in _CHAIN.items() if name not in ("C", "C first")},
+    "calL": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q_\sigma(x_{1:T} \mid x_0)]",
+    "L": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log q_\sigma(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q_\sigma(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
+    "w": r"\frac{1}{2 \sigma_t^2} \Bigl( \sqrt{\frac{\bar\alpha_{t-1} (1 - \bar\alpha_t)}{\bar\alpha_t}}"
+    r" - \sqrt{1 - \bar\alpha_{t-1} - \sigma_t^2} \Bigr)^2",
+    "y": r"\frac{x_t}{\sqrt{\bar\alpha_t}}",
+    "kappa": r"\sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}",
+    "hat x": r"\frac{x_t - \sqrt{1 - \bar\alpha_t}\, \varepsilon_\theta(x_t, t)}{\sqrt{\bar\alpha_t}}",
+}
+STEPPED = ("w", "C", "ell", "y", "kappa")
+"""Of these names the index is the step that their expression is about."""
+
+DATA = {"samplers": "x_0", "vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
 """How each chapter writes a data point."""
 
-MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN}
+MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS}
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
+    "ESTIMATE",
     "Index",
     "Node",
     "NotUnderstood",
@@ -118,7 +119,14 @@ def _symbols(value: object) -> list[Symbol]:
 
 # Queries
 
-UNWRITTEN = {Symbol("eps"), Symbol("v"), *(Symbol(base, label="theta") for base in ("eps", "x", "v", "mu"))}
+ESTIMATE = Symbol("x", "hat", Index(None, 0))
+r"""$\hat x_0$, what the noise that is predicted at x_t says of the data."""
+
+UNWRITTEN = {
+    *(Symbol(base) for base in ("eps", "v", "y", "kappa")),
+    *(Symbol(base, label="theta") for base in ("eps", "x", "v", "mu")),
+    ESTIMATE,
+}
 """The letters that stand for those of the step t where no index is written."""
 
 NUMERIC = ("number", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "exp", "log", "group")

@@ -99,6 +99,9 @@ class Page:
         claims += [_averaged(named, display) for named in display.named]
         if not claims:
             return [Verdict("not understood", text, "no relation in it: nothing is said", display.tag)]
+        if self.context == "samplers":  # what is defined at the end of a display is known in all of it
+            found = {id(claim): self._judge_statement(claim, said, display.tag) for claim in _definitions_first(claims)}
+            return [found[id(claim)] for claim in claims]
         return [self._judge_statement(claim, said, display.tag) for claim in claims]
 
     def _judge_statement(self, statement: Statement, said: SideConditions, tag: str) -> Verdict:
@@ -130,6 +133,10 @@ class Page:
         if relation == "=:":
             return Relation(self.context, self.definitions, right, ":=", left, said)
         return Relation(self.context, self.definitions, left, relation, right, said)
+
+
+def _definitions_first(claims: list[Statement]) -> list[Statement]:
+    return sorted(claims, key=lambda claim: claim.relations[:1] != [":="])
 
 
 def _averaged(named: Statement, display: Display) -> Statement:

@@ -17,7 +17,8 @@ from functools import cached_property
 import numpy as np
 
 from diffusion_notes.equations.evaluation.binding import free_variables
-from diffusion_notes.equations.evaluation.environment import Definition, Definitions
+from diffusion_notes.equations.evaluation.curves import step_down
+from diffusion_notes.equations.evaluation.environment import Definition, Definitions, gaussian
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
 from diffusion_notes.equations.language.syntax_tree import (
@@ -33,6 +34,7 @@ from diffusion_notes.equations.language.syntax_tree import (
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
+from diffusion_notes.equations.verdicts.steps import is_quiet, measured_order, remainder, step_target
 from diffusion_notes.equations.worlds.catalogue import limiting_cases, swiss_rolls, usual_worlds
 from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, World
 
@@ -73,13 +75,17 @@ class Relation:
             Fails: If it does not hold, with a counterexample.
             NotUnderstood: If it has no meaning here, or no world can compute it.
         """
+        if self.context == "samplers" and (rest := remainder(self.right)):
+            if self.relation != "=":
+                raise NotUnderstood("the order of an error is told after =", rest[1].place)
+            return "holds", measured_order(self.definitions, self.left, *rest)
         worlds = self._worlds()
         self._check_numbers(worlds[0])
         defining = self.relation == ":="
         # what is defined is the right side: it has to have a meaning
         left = self.right if defining and self._define(worlds) else self.left
         comparison, constant = self._without_constants(left)
-        trial = _Trial(self.context, self.definitions, comparison, constant, self.said)
+        trial = _Trial(self.context, self.definitions, comparison, constant, self.said, self._step())
         count = trial.hold_in(worlds)
         if comparison.is_inequality:
             if not trial.strict:
@@ -87,10 +93,27 @@ class Relation:
             self._survives(trial, worlds)
         if defining:
             return "definition", f"has a value in {count} worlds"
-        algebra = self.relation == "=" and constant is None and START[self.context] == "x0"
+        algebra = (
+            self.relation == "=" and constant is None and START[self.context] == "x0" and not self._has_own_meanings()
+        )
         if algebra and is_proved(comparison.left, comparison.right):
             return "proved", "proved symbolically"
-        return "holds", f"holds in {count} world{'s' * (count > 1)}"
+        quiet = ", without noise," if is_quiet(self.right) else ","
+        made = "" if trial.step is None else f"a step of DDIM{quiet} "
+        return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
+
+    def _has_own_meanings(self) -> bool:
+        """Whether there are letters in it that mean something else in other chapters, whose algebra is known."""
+        if self.context in ("diffusion", "ddpm"):
+            return False
+        sides = (self.left, self.right)
+        return any(symbol.base in ("w", "mu") for side in sides for node in side.walk() for symbol in node.symbols())
+
+    def _step(self) -> Index | None:
+        """Which variable the relation says how to make, if it is a step of a sampler."""
+        if self.context != "samplers":
+            return None
+        return step_target(self.left, self.relation, self.right)
 
     def _worlds(self) -> tuple[World, ...]:
         """What speaks of the spiral is looked at on the spiral."""
@@ -102,11 +125,17 @@ class Relation:
             raise NotUnderstood(
                 "u and n are a place on the spiral and the noise around it, and there is no spiral here"
             )
+        drawn = [draw.expressions[0].value for draw in self.said.draws]
+        if self.context == "samplers" and Symbol("z") in symbols and Symbol("z") not in drawn:
+            raise NotUnderstood("new noise, z, is drawn in the display: z \\sim \\mathcal{N}(0, I)")
         return self._with_variance(swiss_rolls(self.context) if spiral else usual_worlds(self.context))
 
     def _with_variance(self, worlds: tuple[World, ...]) -> tuple[World, ...]:
         """The worlds with the variance that the display chooses."""
-        return tuple(world.choosing(self.said.variance) for world in worlds) if self.said.variance else worlds
+        chosen = self.said.variance
+        if not chosen and self._step() and is_quiet(self.right):
+            chosen = "eta 0"
+        return tuple(world.choosing(chosen) for world in worlds) if chosen else worlds
 
     def _check_numbers(self, world: World) -> None:
         """A number so large or small that it hides what stands beside it can say anything."""
@@ -124,7 +153,11 @@ class Relation:
         name: Symbol = node.value if node.kind == "symbol" else node.value[0]
         if node.kind == "symbol" and name.name in RESERVED:
             raise NotUnderstood(f"{name.name} is a function in this book", node.place)
-        if (name.name, name.index) in self.definitions or (isinstance(name.index, Index) and name.index.letter):
+        # in its chapter a page's own letters may have the step for an index
+        own = self.context == "samplers" and (name.accent or name.index == Index("t"))
+        if (name.name, name.index) in self.definitions or (
+            isinstance(name.index, Index) and name.index.letter and not own
+        ):
             return False
         if any(part.kind == node.kind and part.value == node.value for part in self.right.walk()):
             raise NotUnderstood("a definition of something by itself", node.place)
@@ -212,6 +245,7 @@ class _Trial:
         comparison: The sides, without a constant that is added to them.
         constant: The constant up to which they are said to be equal, if any.
         said: What the display says beside its relations.
+        step: Which variable is made by a step of a sampler, if the relation is one.
         strict: Whether an inequality was strict somewhere.
         tightness: Whether its sides came near to each other.
     """
@@ -221,6 +255,7 @@ class _Trial:
     comparison: Comparison
     constant: Node | None
     said: SideConditions
+    step: Index | None = None
     strict: bool = False
     tightness: Tightness = field(default_factory=Tightness)
 
@@ -295,6 +330,8 @@ class _Trial:
         """Whether an inequality is strict here; a relation that does not hold raises."""
         comparison = self.comparison
         evaluator = Evaluator(world, self.definitions)
+        if self.step is not None:
+            point = step_down(gaussian(world, "boxes have no steps"), point, evaluator.count(self.step, point))
         sides = (comparison.left, comparison.right)
         free = set().union(*(free_variables(evaluator, side, point) for side in sides))
         evaluator.given = START[self.context] in free

@@ -27,6 +27,7 @@ __all__ = ["SideConditions", "Steps", "check_draws", "side_conditions"]
 
 TURNED = {r"\gt": r"\lt", r"\lt": r"\gt", r"\ge": r"\le", r"\le": r"\ge", "=": "="}
 SIGMA = Symbol("sigma", index=Index("t"))
+ETA = Symbol("eta")
 VARIANCES = {Symbol("beta", "tilde", Index("t")): "tilde", Symbol("beta", "", Index("t")): "plain"}
 
 Earlier = tuple[int, int]
@@ -53,7 +54,7 @@ class SideConditions:
     Args:
         steps: The steps t that it speaks of; `None` is all but the first.
         draws: What is drawn from which law.
-        variance: The variance that it chooses for p: `tilde`, `plain` or none of them.
+        variance: The variance that it chooses for p: `tilde`, `plain`, `eta 0`, `eta 1` or none of them.
         earlier: The first of the earlier steps s that it speaks of, and how far they are from t at least.
     """
 
@@ -181,10 +182,14 @@ def _narrowed(steps: Steps, statement: Statement, i: int) -> Steps:
 
 
 def _chosen_variance(statement: Statement) -> str:
-    """The variance that a display chooses for p, as in σ_t² = β̃_t; or nothing."""
+    """The variance that a display chooses for p, as in σ_t² = β̃_t, or the noise of DDIM's steps; or nothing."""
     if statement.kind != "relation" or statement.relations != ["="] or statement.sides[0] is None:
         return ""
     left, right = statement.expressions
+    if left.value in (ETA, SIGMA) and right.kind == "number":
+        return {("eta", 0.0): "eta 0", ("eta", 1.0): "eta 1", ("sigma", 0.0): "eta 0"}.get(
+            (left.value.base, float(right.value)), ""
+        )
     squared = left.kind == "power" and left.parts[0].value == SIGMA and left.parts[1] == Node("number", (), "2")
     return VARIANCES.get(right.value, "") if squared and right.kind == "symbol" else ""
 
@@ -263,7 +268,7 @@ def _compared(
         _, about, given = conditional(evaluator, law, point)
         if set(about) & set(given):
             raise NotUnderstood("a variable given itself", law.place)
-    if law.kind not in ("normal", "normal_law") or keys == ("eps",):
+    if law.kind not in ("normal", "normal_law") or keys == ("eps",) or keys[0] not in world.keys:
         return
     free = free_variables(evaluator, law, point)
     given = tuple(key for key in world.keys if key in free - set(keys))

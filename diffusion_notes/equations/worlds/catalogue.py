@@ -138,6 +138,8 @@ class LimitingCase(GaussianWorld):
 
     def with_variances(self, variance: str | float) -> Self:
         """This world, with `tilde` or `plain` for the variances of p, or one deviation for all; or those it has."""
+        if self.eta is not None:  # DDIM's follow from η
+            return self.choosing(variance) if variance == "tilde" else self
         if isinstance(variance, float):
             self.sigma = np.full(self.T + 1, variance)
             self.rebuild()

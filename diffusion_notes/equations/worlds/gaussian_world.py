@@ -26,6 +26,9 @@ Rule = str | int
 Affine = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A step of a chain: the matrix and the shift of its mean, and its covariance."""
 
+ETAS = {"tilde": 1.0, "eta 1": 1.0, "eta 0": 0.0}
+"""How much noise DDIM's steps have, by the choice of a display."""
+
 Regression = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A mean, the matrix that maps the deviation of what is given to it, and the covariance that is left."""
 
@@ -91,6 +94,8 @@ class GaussianWorld(World):
         self.functions: dict[str, tuple[complex, np.ndarray, np.ndarray]] = {
             name: (rng.normal(), rng.normal(size=D), square(1.0)) for name in ("f", "f_phi")
         }
+        # how much noise DDIM's steps have, in its chapter: p and q_sigma are its own there
+        self.eta = rng.uniform(0.3, 0.95) if context == "samplers" else None
         # means and variances of Gaussians that are no variable's
         size = 8 if wide else 1
         self.generic = {"m": rng.normal(size=(3, D)) * size, "v": rng.uniform(0.1, 2.0, 3) * size}
@@ -100,6 +105,8 @@ class GaussianWorld(World):
 
     def rebuild(self) -> None:
         """The joint Gaussians, mean and covariance, from the steps; p's only if its means are linear."""
+        if self.eta is not None:
+            self.sigma = self._deviations_of_ddim(self.eta)
         self.steps_up = [self._step_up(t) for t in range(1, self.T + 1)]
         self.joint = {"q": self._chain(self.start, self.steps_up, range(self.T + 1))}
         self._regressions: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Regression] = {}
@@ -107,12 +114,15 @@ class GaussianWorld(World):
             self.tight = False
             if self.diffusing:
                 self._turn_q_round()
+                self.sigma = self.sigma if self.eta is None else self._deviations_of_ddim(self.eta)
             else:
                 self._turn_p_round()
         if not self.bent:
             eye = np.eye(self.D)
             down = [(*self._mean_down(t), self.sigma[t] ** 2 * eye) for t in range(self.T, 0, -1)]
             self.joint["p"] = self._chain((np.zeros(self.D), eye), down, range(self.T, -1, -1))
+        if self.eta:
+            self.joint["q_sigma"] = self._walked_from_the_top()
 
     def _step_up(self, t: int) -> Affine:
         eye = np.eye(self.D)
@@ -139,6 +149,40 @@ class GaussianWorld(World):
                 cov[spot[j], spot[i]] = cov[spot[i], spot[j]].T
             cov[spot[i], spot[i]] = a @ cov[spot[i - 1], spot[i - 1]] @ a.T + noise
         return mean, cov
+
+    # DDIM's chain
+
+    def _deviations_of_ddim(self, eta: complex) -> np.ndarray:
+        """σ_t = η √β̃_t; of the first step, where the data are given, √β_1."""
+        before = self.alpha_bar[1:-1]
+        tilde = (1 - before) / (1 - self.alpha_bar[2:]) * self.beta[2:]
+        return np.concatenate([[0.0], np.sqrt(self.beta[1:2]), eta * np.sqrt(tilde)])
+
+    def ddim_weights(self, t: int) -> tuple[complex, complex]:
+        """What x_0 and x_t count in the mean of DDIM's q_σ(x_{t-1} | x_t, x_0)."""
+        if t == 1:
+            return 1.0, 0.0
+        before, now = self.alpha_bar[t - 1 : t + 1]
+        of_xt = np.sqrt((1 - before - self.sigma[t] ** 2) / (1 - now))
+        return np.sqrt(before) - of_xt * np.sqrt(now), of_xt
+
+    def _walked_from_the_top(self) -> tuple[np.ndarray, np.ndarray]:
+        """The joint Gaussian of DDIM's q_σ: x_0, then x_T given it, then each x_{t-1} given x_t and x_0."""
+        n = self.T + 1
+        makes = np.zeros((n, n), dtype=np.result_type(self.alpha_bar, self.sigma, float))  # from x_0, and from noise
+        makes[0, 0] = 1.0
+        makes[-1, 0] = np.sqrt(self.alpha_bar[-1])
+        makes[-1, -1] = np.sqrt(1 - self.alpha_bar[-1])
+        for t in range(self.T, 1, -1):
+            of_x0, of_xt = self.ddim_weights(t)
+            makes[t - 1] = of_x0 * makes[0] + of_xt * makes[t]
+            makes[t - 1, t - 1] = self.sigma[t]
+        mean, cov = self.start
+        of_data = makes[:, :1]
+        of_noise = makes[:, 1:]
+        return (of_data * mean).ravel(), np.kron(of_data @ of_data.T, cov) + np.kron(
+            of_noise @ of_noise.T, np.eye(self.D)
+        )
 
     def _turn_q_round(self) -> None:
         """Make the steps of p those of q turned round."""
@@ -201,6 +245,12 @@ class GaussianWorld(World):
         a, b, _ = self.net[t]
         if not self.diffusing:
             return a, b
+        if self.eta is not None:
+            of_x0, of_xt = self.ddim_weights(t)
+            bar = self.alpha_bar[t]
+            back = of_x0 / np.sqrt(bar)
+            noise = -back * np.sqrt(1 - bar)
+            return (back + of_xt) * np.eye(self.D) + noise * a, noise * b
         scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
         root = np.sqrt(1 - self.beta[t])
         return (np.eye(self.D) - scale * a) / root, -scale * b / root
@@ -214,8 +264,16 @@ class GaussianWorld(World):
         """The mean of p_θ of the variable below, given the t-th."""
         if not self.diffusing:
             return self.network(x, t)
+        if self.eta is not None:
+            of_x0, of_xt = self.ddim_weights(t)
+            return of_x0 * self.start_of(x, self.network(x, t), t) + of_xt * x
         scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
         return (x - scale * self.network(x, t)) / np.sqrt(1 - self.beta[t])
+
+    def start_of(self, x: np.ndarray, noise: np.ndarray, t: int) -> np.ndarray:
+        """The x_0 of which some noise makes x_t."""
+        bar = self.alpha_bar[t]
+        return (x - np.sqrt(1 - bar) * noise) / np.sqrt(bar)
 
     def deviation(self, model: str, value: np.ndarray) -> np.ndarray:
         """The deviation of the first step of p, or of q: the same wherever it starts from."""
@@ -323,6 +381,8 @@ class GaussianWorld(World):
         noise = np.random.default_rng(count).normal(size=(count, len(mean)))
         found = noise @ np.linalg.cholesky(cov.real).T + mean.real
         values: Values = {key: found[:, i * self.D : (i + 1) * self.D] for i, key in enumerate(self.keys)}
+        if self.eta is not None:  # new noise, of a step
+            values["z"] = np.random.default_rng(count + 1).normal(size=(count, self.D))
         return replace(Point(), values=values)
 
     # The same world with something changed
@@ -351,12 +411,26 @@ class GaussianWorld(World):
         return other
 
     def choosing(self, variance: str) -> Self:
-        """The same world with β_t or β̃_t for the variances of p, and β_1 for the first step."""
+        """The same world with β_t or β̃_t for the variances of p, β_1 for the first step; with another η for DDIM."""
         other = copy.copy(self)
+        if self.eta is not None:
+            if variance not in ETAS:
+                raise Unsuited("β_t is not the variance of DDIM's steps")
+            other.eta = ETAS[variance]
+            other.rebuild()
+            return other
         before = np.concatenate([[1.0], self.alpha_bar[:-1]])
         tilde = (1 - before[1:]) / (1 - self.alpha_bar[1:]) * self.beta[1:]
         chosen = np.sqrt(np.where(tilde > 0, tilde, self.beta[1:]) if variance == "tilde" else self.beta[1:])
         other.sigma = np.concatenate([[0.0], chosen])
+        other.rebuild()
+        return other
+
+    def with_levels(self, alpha_bar: np.ndarray) -> Self:
+        """The same world with other levels of noise, ᾱ_0, …, ᾱ_T, and the same network at each step."""
+        other = copy.copy(self)
+        other.alpha_bar = alpha_bar
+        other.beta = np.concatenate([[0.0], 1 - alpha_bar[1:] / alpha_bar[:-1]])
         other.rebuild()
         return other
 

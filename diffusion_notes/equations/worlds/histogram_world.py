@@ -108,6 +108,8 @@ class HistogramWorld(World):
                 raise Unsuited(f"{name} is not in a box")
         if len(set(names)) != len(names):
             raise Undefined("a variable twice in one density")
+        if model not in self.joint:
+            raise Unsuited(f"{model} of boxes")
         if not keys:
             return np.ones(1)
         order = sorted(range(len(names)), key=lambda i: self.keys.index(names[i]))

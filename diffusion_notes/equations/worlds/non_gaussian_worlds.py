@@ -65,17 +65,30 @@ class MixtureWorld(GaussianWorld):
         self.perfect = bool(betas)
         self.rule = self.rules[0][0]
 
-    def _log_joint(self, keys: tuple[str, ...], point: Point) -> np.ndarray:
+    def choosing(self, variance: str) -> MixtureWorld:
+        """The same world with other variances of p; DDIM's steps are those of the clusters too."""
+        other = super().choosing(variance)
+        if self.eta is not None:
+            other.clusters = [cluster.choosing(variance) for cluster in self.clusters]
+        return other
+
+    def with_levels(self, alpha_bar: np.ndarray) -> MixtureWorld:
+        """The same world with other levels of noise."""
+        other = super().with_levels(alpha_bar)
+        other.clusters = [cluster.with_levels(alpha_bar) for cluster in self.clusters]
+        return other
+
+    def _log_joint(self, model: str, keys: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of each cluster's weight times its density of some variables, `(2, S)`."""
         logs = [np.log(weight) * np.ones(1) for weight in WEIGHTS]
         if keys:
-            densities = (cluster.log_density("q", keys, (), point) for cluster in self.clusters)
+            densities = (cluster.log_density(model, keys, (), point) for cluster in self.clusters)
             logs = [log + density for log, density in zip(logs, densities, strict=True)]
         return np.stack(logs)
 
-    def _shares(self, given: tuple[str, ...], point: Point) -> np.ndarray:
+    def _shares(self, model: str, given: tuple[str, ...], point: Point) -> np.ndarray:
         """How likely each cluster is, given some variables, `(2, S)`."""
-        logs = self._log_joint(given, point)
+        logs = self._log_joint(model, given, point)
         return np.exp(logs - _log_sum(logs))
 
     def network(self, x: np.ndarray, t: int) -> np.ndarray:
@@ -83,7 +96,7 @@ class MixtureWorld(GaussianWorld):
         if not self.perfect:
             return super().network(x, t)
         point = Point({f"x{t}": x})
-        shares = self._shares((f"x{t}",), point)[..., None]
+        shares = self._shares("q", (f"x{t}",), point)[..., None]
         starts = np.stack([cluster.moments("q", ("x0",), (f"x{t}",), point)[0] for cluster in self.clusters])
         bar = self.alpha_bar[t]
         return (x - np.sqrt(bar) * (shares * starts).sum(0)) / np.sqrt(1 - bar)
@@ -93,7 +106,9 @@ class MixtureWorld(GaussianWorld):
         if model == "p":
             return super().log_density(model, about, given, point)
         self.regress(model, about, given)  # refuses a variable twice
-        return _log_sum(self._log_joint((*about, *given), point)) - _log_sum(self._log_joint(given, point))
+        return _log_sum(self._log_joint(model, (*about, *given), point)) - _log_sum(
+            self._log_joint(model, given, point)
+        )
 
     def nodes(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
@@ -103,7 +118,7 @@ class MixtureWorld(GaussianWorld):
             return super().nodes(model, about, given, point)
         found = []
         weights = []
-        for cluster, share in zip(self.clusters, self._shares(given, point), strict=True):
+        for cluster, share in zip(self.clusters, self._shares(model, given, point), strict=True):
             values, weight = cluster.with_rule(self.rule).nodes(model, about, given, point)
             found.append(values)
             weights.append(weight * share[:, None])
@@ -114,7 +129,7 @@ class MixtureWorld(GaussianWorld):
         """Points of both clusters."""
         first, second = (cluster.draws(count) for cluster in self.clusters)
         odd = np.arange(count)[:, None] % 2
-        return Point({key: np.where(odd, first.values[key], second.values[key]) for key in self.keys})
+        return Point({key: np.where(odd, first.values[key], second.values[key]) for key in first.values})
 
 
 def _log_sum(logs: np.ndarray) -> np.ndarray:

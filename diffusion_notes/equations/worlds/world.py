@@ -30,6 +30,7 @@ CHAINS = {
     "hvae": ("x", "z1", "z2"),
     "diffusion": tuple(f"x{t}" for t in range(41)),
     "ddpm": tuple(f"x{t}" for t in range(41)),
+    "samplers": tuple(f"x{t}" for t in range(41)),
 }
 """The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
 

@@ -1,0 +1,100 @@
+r"""Steps of a sampler: what makes $x_{t-1}$ of $x_t$, and how large the error of a step is.
+
+`x_{t-1} = … ε_θ(x_t, t) …` says what the step of DDIM is, so both sides are compared where $x_{t-1}$ was made by it,
+with the same new noise. Where the display adds `O((κ_t - κ_{t-1})^2)`, the points lie on the curve of the differential
+equation, and the order of the error is measured: it has to be the one that is said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.binding import free_variables
+from diffusion_notes.equations.evaluation.environment import Definitions
+from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.verdicts.comparison import POINTS, Fails, largest_entry
+from diffusion_notes.equations.worlds.curve_world import MIDDLE, CurveWorld
+from diffusion_notes.equations.worlds.world import Point
+
+__all__ = ["is_quiet", "measured_order", "remainder", "step_target"]
+
+REST = Symbol("O")
+LENGTHS = (0.02, 0.01)
+NEAR = 0.15
+NOTHING = 1e-12
+AVERAGES = {"density", "normal", "expectation", "variance", "divergence", "integral", "rate"}
+
+
+# Steps of DDIM
+
+
+def step_target(left: Node, relation: str, right: Node) -> Index | None:
+    """Of which variable a relation says how a sampler makes it of x_t: of x_{t-1}, or of an earlier x_s; or of none."""
+    made = {symbol.index for node in left.walk() for symbol in node.symbols() if symbol.name in ("x", "y")}
+    target = made.pop() if len(made) == 1 else None
+    if relation != "=" or target not in (Index("t", -1), Index("s")) or not isinstance(target, Index):
+        return None
+    used = {symbol for node in right.walk() for symbol in node.symbols()}
+    predicted = ESTIMATE in used or any(symbol.label == "theta" for symbol in used)
+    itself = any(symbol.index == target and symbol.name in ("x", "y") for symbol in used)
+    averaged = any(node.kind in AVERAGES for side in (left, right) for node in side.walk())
+    return target if predicted and not itself and not averaged else None
+
+
+def is_quiet(right: Node) -> bool:
+    """Whether a step speaks of no noise at all, so that it can only be one without."""
+    return all(
+        symbol.base not in ("z", "sigma", "eta", "mu", "w") for node in right.walk() for symbol in node.symbols()
+    )
+
+
+# The order of a method
+
+
+def remainder(right: Node) -> tuple[Node, Node] | None:
+    """A side without the order of its error at the end, and what the order is that of; or nothing, if none is said."""
+    said = [node for node in right.of_kind("call") if node.value == (REST,)]
+    if not said:
+        return None
+    if len(said) > 1 or right.kind != "add" or right.parts[1] is not said[0] or len(said[0].parts) > 1:
+        raise NotUnderstood(
+            "the order of an error stands at the end: … + O((\\kappa_t - \\kappa_{t-1})^2)", said[0].place
+        )
+    if Index("t", 1) in {symbol.index for node in said[0].walk() for symbol in node.symbols()}:
+        raise NotUnderstood("the error of this step, by the length of the one before", said[0].place)
+    return right.parts[0], said[0].parts[0]
+
+
+def measured_order(definitions: Definitions, left: Node, right: Node, error: Node) -> str:
+    """Whether the sides differ by as much as is said, along the curve of the differential equation.
+
+    Raises:
+        Fails: If the order is another one.
+        NotUnderstood: If what is said does not shrink with the steps.
+    """
+    for D in (1, 2):
+        sizes = np.array([_sizes(CurveWorld(D, D, length), definitions, (left, right, error)) for length in LENGTHS])
+        if (sizes[:, 0] < NOTHING).any():
+            raise Fails("there is no error at all: write =")
+        if (sizes[:, 1] < NOTHING).any():
+            raise NotUnderstood("this is nothing, whatever the steps are", error.place)
+        found, claimed = np.log(sizes[0] / sizes[1]) / np.log(LENGTHS[0] / LENGTHS[1])
+        if claimed < 1 - NEAR:
+            raise NotUnderstood("this does not shrink with the steps", error.place)
+        if abs(found - claimed) > NEAR:
+            raise Fails(f"the error shrinks with the power {found:.1f} of the step, not with {claimed:.1f}")
+    return f"an error of order {round(claimed)}, measured along the curve of the differential equation"
+
+
+def _sizes(world: CurveWorld, definitions: Definitions, sides: tuple[Node, Node, Node]) -> tuple[float, float]:
+    """How far the sides are apart, and what the error is said to be."""
+    evaluator = Evaluator(world, definitions)
+    point: Point = world.draws(POINTS).at(t=MIDDLE, s=MIDDLE - 1)
+    left, right, _ = sides
+    if free_variables(evaluator, left, point) & free_variables(evaluator, right, point) - {f"x{MIDDLE}"}:
+        raise NotUnderstood("a step that uses what it makes", right.place)
+    a, b, error = (evaluator.value(side, point) for side in sides)
+    if a.shape[1:] != b.shape[1:] or error.ndim > 1:
+        raise NotUnderstood("a number and a vector are compared")
+    return float(largest_entry(a - b).sum()), float(np.abs(error).max())
