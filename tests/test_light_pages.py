@@ -58,6 +58,8 @@ QUERIES = {
     "posterior": {"vae.html#posterior-collapse", "ddpm.html#the-forward-posterior"},
     "KL": {"vae.html#the-gap-is-a-kl-divergence", "hierarchical_vae.html#the-trap-one-kl-per-layer"},
     "cosine schedule": {"swiss_roll.html#", "training.html#"},
+    "amortization": {"vae.html#whose-fault-is-it"},
+    "reparameterization trick": {"vae.html#two-ways-to-a-gradient"},
 }
 
 

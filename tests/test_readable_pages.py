@@ -102,6 +102,23 @@ def test_the_sidebars_open_on_a_phone(visit):
         page.locator(f"#pst-{side}-sidebar-modal").wait_for(state="hidden")
 
 
+def test_a_button_that_is_pressed_with_a_key_keeps_the_focus(visit):
+    page = visit("measured", color_scheme="light")
+    for button in (".primary-toggle", ".primary-toggle", ".theme-switch-button"):  # away, and back
+        page.locator(button).first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(50)
+        assert page.locator(button).first.evaluate("e => e === document.activeElement")
+    assert page.locator("#pst-primary-sidebar").is_visible()
+    page = visit("measured", **PHONE)
+    page.locator(".secondary-toggle").focus()
+    page.keyboard.press("Enter")
+    page.locator("#pst-secondary-sidebar-modal").wait_for(state="visible")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(50)
+    assert page.locator(".secondary-toggle").evaluate("e => e === document.activeElement")
+
+
 # all is laid out, also what is not seen yet; the script that fits equations looks at each when it comes near
 SCROLLING = """() => {
   const style = document.createElement("style");

@@ -91,6 +91,16 @@ if (list) {
   });
 }
 
+// The theme takes the focus from a button that is pressed. Who pressed it with a key is left there, also after what it opened.
+const buttons = ".primary-toggle, .secondary-toggle, .theme-switch-button";
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(buttons);
+  if (!button || event.detail) return;
+  const open = () => document.querySelector("dialog:modal");
+  const back = () => document.activeElement === document.body && button.focus();
+  setTimeout(() => (open() ? open().addEventListener("close", () => setTimeout(back), { once: true }) : back()));
+}, true);
+
 // What the search knows is a sixth of a page's weight: it comes when a reader begins to type.
 const search = document.getElementById("pst-search-dialog");
 search?.addEventListener("input", () => {

@@ -4,8 +4,10 @@
 {
   const KINDS = { chapter: 1.5, reference: 1, package: 1e-3 };
   const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  // an index may be asked for as in LaTeX, x_t, and stands in the text as a letter below the line, where there is one
-  const begins = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${escaped(word).replaceAll("_", "_?\\{?")}`, "giu");
+  // an index may be asked for as in LaTeX, x_t, and stands in the text as a letter below the line, where there is one;
+  // what the book writes as amortise and colour, others write as amortize and color
+  const spelt = (word) => word.replaceAll("_", "_?\\{?").replace(/i[sz](?=[aei])/gi, "i[sz]").replace(/(?<=[a-z]{3})ou?r(?=s?$)/i, "ou?r");
+  const begins = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${spelt(escaped(word))}`, "giu");
   const levelled = (text) => text.replace(/[\u2080-\u209c\u1d62-\u1d6a\u2070-\u207f]/g, (sign) => sign.normalize("NFKC"));
   // the plural finds the singular, and the other way around
   const stem = (word) => (word.length > 3 ? word.replace(/(?<!s)s$/, "") : word);

@@ -4,7 +4,7 @@ const STYLE = `
 [data-explorable] { margin: 0.4rem 0; color: inherit; }
 [data-explorable] > svg, [data-explorable] [hidden] { display: none; }
 [data-explorable] .try { margin: 0 0 0.5rem; }
-[data-explorable] .try i { font-family: KaTeX_Main, var(--serif, serif); }
+[data-explorable] .try i { font-family: KaTeX_Main, var(--serif, serif); font-size: 1.21em; }
 [data-explorable] canvas { display: block; width: 100%; border-radius: 0.4rem; touch-action: pan-y pinch-zoom; }
 [data-explorable] canvas.drag { cursor: grab; }
 [data-explorable] .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2rem 1rem; margin-top: 0.4rem; }
