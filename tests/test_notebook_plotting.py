@@ -12,7 +12,7 @@ import torch
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from diffusion_notes.diffusion import ForwardProcess
 from diffusion_notes.notebook import plotting
@@ -45,6 +45,14 @@ def test_points_and_arrows_are_where_they_belong(axes):
     arrows = axes.collections[1]
     assert pytest.approx(2 * arrows.X) == arrows.U
     assert pytest.approx(2 * arrows.Y) == arrows.V
+
+
+def test_points_have_the_colour_of_what_they_are_of(axes):
+    for of in ("data", "model"):
+        scatter(axes, torch.zeros(3, 2), of=of)
+        assert to_hex(axes.collections[-1].get_facecolor()[0]) == plotting.COLOURS[of].lower()
+    with pytest.raises(ValueError, match="of must be"):
+        scatter(axes, torch.zeros(3, 2), of="nobody")
 
 
 def test_the_plane_is_square(axes):

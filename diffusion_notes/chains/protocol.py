@@ -129,7 +129,11 @@ class Bound:
         return self.total.std() / len(self.total) ** 0.5
 
 
-def elbo(chain: Chain | TopDownChain, x: Tensor, generator: Generator | None = None) -> Bound:
+def elbo(
+    chain: Chain | TopDownChain,
+    x: Tensor,
+    generator: Generator | None = None,
+) -> Bound:
     r"""An unbiased estimate of the bound from one path :math:`z_1, \dots, z_L \sim q(\cdot \mid x)` a point.
 
     The draws are reparameterised, so the gradient of the estimate is an unbiased estimate of the

@@ -26,7 +26,7 @@ from diffusion_notes._arguments.tensors import (
     check_returned,
     check_tensor,
 )
-from diffusion_notes._arguments.values import check_kind, check_positive, describe
+from diffusion_notes._arguments.values import check_choice, check_kind, check_positive, describe
 
 __all__ = ["COLOURS", "HALO", "plane", "scatter", "show_arrows", "show_density", "show_source", "use_style"]
 
@@ -75,12 +75,15 @@ def plane(axes: Axes, extent: float = 1.9, title: str = "") -> Axes:
     return axes
 
 
-def scatter(axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9) -> Axes:
-    """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1] if it is given."""
+def scatter(
+    axes: Axes, x: Tensor, hue: Tensor | None = None, title: str = "", extent: float = 1.9, of: str = "data"
+) -> Axes:
+    """Points of shape ``(n, 2)``, coloured by ``hue`` in [0, 1], or by whose points they are: a key of COLOURS."""
+    check_choice("of", of, tuple(COLOURS))
     plane(axes, extent, title)
     check_points("x", x, dim=2, least=1)
     right, up = _values("x", x).unbind(-1)
-    color: dict[str, Any] = {"color": "C0"}
+    color: dict[str, Any] = {"color": COLOURS[of]}
     if hue is not None:
         check_tensor("hue", hue)
         check_fits("hue", hue, x)
