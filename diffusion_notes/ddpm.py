@@ -30,7 +30,7 @@ from diffusion_notes.schedule import DeviceTables, Schedule
 __all__ = ["DDPM"]
 
 Variance = Literal["beta", "beta_tilde"]
-Objective = Literal["simple", "variational"]
+Objective = Literal["simple", "variational", "flow"]
 TSampling = Literal["uniform", "weight"]
 
 _BLOCK = 2048  # points
@@ -46,7 +46,9 @@ class DDPM(nn.Module):
         variance: :math:`\sigma_t^2`, either ``"beta"`` or ``"beta_tilde"``, or a table of T + 1 values
             of which the first is not used. Since :math:`\tilde\beta_1 = 0` is no variance of a density,
             the last step has :math:`\sigma_1^2 = \beta_1` in both named cases.
-        objective: ``"simple"``, to train on :math:`L_\text{simple}`, or ``"variational"``, on the bound.
+        objective: ``"simple"``, to train on :math:`L_\text{simple}`, ``"variational"``, on the bound, or ``"flow"``, on
+            the velocity of flow matching (Lipman et al. 2023), whose error is that of the noise times
+            :math:`1+\kappa_t`, see :mod:`~diffusion_notes.score`.
         t_sampling: how :meth:`loss` draws t. ``"uniform"``, or ``"weight"``, in proportion to its weight in the
             objective (Nichol and Dhariwal 2021, section 3.3, have the idea). The expectation is the same, and
             of the bound's the noise is much smaller; in :math:`L_\text{simple}` all weights are equal. Or a
@@ -95,6 +97,8 @@ class DDPM(nn.Module):
         """What each t counts in the loss, where t is uniform; 0 for t = 0."""
         if self.objective == "simple":
             return (self.schedule.beta > 0).double()
+        if self.objective == "flow":
+            return torch.where(self.schedule.beta > 0, (1 + self.schedule.kappa).square(), 0.0)
         return self.schedule.T * variational_weight(self.schedule, self.sigma_squared)
 
     def _sampling_tables(self, weight: Tensor) -> dict[str, Tensor]:
@@ -151,7 +155,8 @@ class DDPM(nn.Module):
         the batch. A perfect network does not reach zero: see
         :meth:`~diffusion_notes.swiss_roll.SwissRoll.noise_mmse`. With the variational objective each
         point's loss is multiplied by :math:`T w_t`, its weight in the bound: the expectation is the
-        negative bound, up to a constant. Values are not checked, because this is called at every step of training.
+        negative bound, up to a constant. With that of flow matching it is multiplied by
+        :math:`(1+\kappa_t)^2`. Values are not checked, because this is called at every step of training.
 
         Raises:
             TypeError: ``x0`` is not a floating-point tensor.

@@ -29,7 +29,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_devices import CALLS, Schedule_10, linear_chain, public_names, resolve, scalar_chain
+from test_devices import CALLS, Schedule_10, continuous, linear_chain, public_names, resolve, scalar_chain
 from torch import nn
 
 from diffusion_notes import (
@@ -48,6 +48,7 @@ from diffusion_notes import (
     pretrained,
     samplers,
     schedule,
+    score,
     swiss_roll,
     vae,
 )
@@ -67,6 +68,10 @@ def shown(draw):
 
 def particles():
     return explorables.Particles(np.zeros((2, 3, 2)), ["a", "b"], np.zeros(3), alt="Three points.")
+
+
+def exact_model():
+    return ddpm.DDPM(samplers.ExactNoise(data.Clusters(), Schedule_10), Schedule_10)
 
 
 def table(x):
@@ -130,6 +135,12 @@ MORE = {
     "samplers.choose_levels": lambda x, t: samplers.choose_levels(Schedule_10, 3, "karras", 2, 9),
     "samplers.karras_levels": lambda x, t: samplers.karras_levels(3, 0.1, 10.0),
     "samplers.on_levels": lambda x, t: samplers.on_levels(ddpm.DDPM(FLAT, Schedule_10), x[:, 0].square().cumsum(0)),
+    "score.ContinuousSchedule": lambda x, t: continuous(),
+    "score.ContinuousSchedule.steps": lambda x, t: continuous().steps(3),
+    "score.bound_mixture": lambda x, t: score.bound_mixture(torch.linspace(-3, 3, 10), 1 - LEVELS.flip(0)),
+    "score.continuous_bound": lambda x, t: score.continuous_bound(lambda a: 2 * a, 2, 2.0, 0.99, 0.01),
+    "score.entropy_from_losses": lambda x, t: score.entropy_from_losses(lambda a: 2 * a, 2),
+    "score.network_losses": lambda x, t: score.network_losses(exact_model(), data.Clusters(), LEVELS[:2]),
     "schedule.Schedule.linear": lambda x, t: schedule.Schedule.linear(10),
     "equations.Page": lambda x, t: equations.Page("ddpm"),
     "equations.Page.judge": lambda x, t: equations.Page("ddpm").judge(r"1 = 1"),
@@ -179,9 +190,9 @@ MORE = {
 }
 # Made by the package, for its callers to read; or not to be called at all.
 NOT_CALLED = {
-    "diffusion.BoundTerms", "chains.Bound", "hierarchical_vae.Splits", "fitting.TrainingState",
+    "diffusion.BoundTerms", "chains.Bound", "score.LogProb", "hierarchical_vae.Splits", "fitting.TrainingState",
     "data.Band", "data.Band.across", "data.KnownDistribution", "data.KnownDistribution.diffuse",
-    "data.KnownDistribution.expect", "data.KnownDistribution.score",
+    "data.KnownDistribution.expect", "data.KnownDistribution.log_prob", "data.KnownDistribution.score",
     "data.Reference", "data.Reference.cells", "data.Reference.distance",
     "diffusion.DiffusionChain", "diffusion.DiffusionChain.prior", "diffusion.DiffusionChain.step",
     "diffusion.DiffusionProcess", "diffusion.DiffusionProcess.marginal", "diffusion.DiffusionProcess.posterior",
@@ -411,6 +422,9 @@ ZERO = {
     ("explorables.Forward", "position"), ("explorables.Reverse", "eta"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
     ("samplers.sample", "eta"), ("samplers.walk", "eta"),
+    ("score.marginal_change", "eta"), ("score.reverse_sde", "eta"),
+    ("score.noise_from_velocity", "tau"), ("score.velocity_from_noise", "tau"),
+    *((f"score.ContinuousSchedule.{name}", "time") for name in ("alpha_bar", "beta", "kappa", "log_snr")),
     ("schedule.Schedule.cosine", "s"), ("schedule.Schedule.check_t", "least"), ("schedule.DeviceTables.at", "t"),
     ("schedule.Schedule.at", "t"), ("fitting.train", "decay"), ("swiss_roll.SwissRoll.diffuse", "alpha_bar"),
     ("swiss_roll.SwissRoll.expected_noise", "alpha_bar"), ("swiss_roll.SwissRoll.noise_mmse", "alpha_bar"),
@@ -445,6 +459,12 @@ TOO_LARGE = {
     ("samplers.DDIM", "eta"): 1.01, ("samplers.DDIMProcess", "eta"): 1.01, ("samplers.choose_levels", "count"): 9,
     ("samplers.choose_levels", "lowest"): 10, ("samplers.choose_levels", "highest"): 11,
     ("samplers.karras_levels", "smallest"): 10.0,
+    ("score.ContinuousSchedule", "first"): 1.01, ("score.ContinuousSchedule", "last"): 0.99,
+    ("score.ContinuousSchedule.beta", "time"): 1.01, ("score.ContinuousSchedule.kappa", "time"): 1.01,
+    ("score.continuous_bound", "first"): 1.0, ("score.continuous_bound", "last"): 0.99,
+    ("score.entropy_from_losses", "reach"): 34.0, ("score.marginal_change", "alpha_bar"): 1.0,
+    ("score.marginal_change", "delta"): 0.25, ("score.noise_from_velocity", "tau"): 1.0,
+    ("score.ode_log_prob", "lowest"): 10.0, ("score.velocity_from_noise", "tau"): 1.0,
     ("schedule.Schedule.cosine", "s"): 1.01, ("schedule.Schedule.cosine", "largest"): 1.0,
     ("explorables.Field", "t"): 11, ("explorables.Forward", "position"): 1.01, ("explorables.Gap", "x"): 3.01,
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
@@ -481,6 +501,17 @@ WRONG = {
     ("samplers.choose_levels", "spacing"): ["evenly"], ("samplers.start", "points"): [torch.zeros(1, 2)],
     ("samplers.on_levels", "kappa"): [torch.zeros(0), torch.ones(3), torch.tensor([2.0, 1.0]), torch.zeros(1)],
     ("samplers.best_levels", "mmses"): [BETA * 0, BETA[1:], -BETA],
+    ("score.ContinuousSchedule", "clock"): ["even"],
+    ("score.annealed_langevin", "levels"): [[], [1, 2], [3, 3], [11], [0]],
+    ("score.bound_mixture", "log_snr"): [-LEVELS * 0, LEVELS, LEVELS[:0]],
+    ("score.bound_mixture", "weight"): [LEVELS.flip(0), -LEVELS, LEVELS[1:]],
+    ("score.continuous_bound", "loss"): [lambda a: a.sum(), lambda a: 1.0],
+    ("score.divergence", "f"): [lambda x: x[:, 0], lambda x: x[:1], lambda x: None],
+    ("score.divergence", "probes"): [torch.zeros(0, 6, 2), torch.zeros(6, 2), torch.zeros(1, 6, 3)],
+    ("score.entropy_from_losses", "loss"): [lambda a: a[1:], lambda a: None],
+    ("score.network_losses", "levels"): [1 - LEVELS, LEVELS * 0],
+    ("score.ode_log_prob", "log_prior"): [lambda x: x, lambda x: 1.0], ("score.ode_log_prob", "steps"): [3],
+    ("score.straightness", "path"): [torch.zeros(1, 6, 2), torch.zeros(3, 2)],
     ("schedule.Schedule.through", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2],
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
@@ -639,6 +670,13 @@ RETURNS = {
     "samplers.DDIMProcess.posterior": same("xt"), "samplers.DDIM.prior": same("like"),
     "samplers.DDIM.infer_last": same("x"), "samplers.DDIM.infer_below": same("z"), "samplers.DDIM.step": same("xt"),
     "samplers.DDIM.generate": same("z"),
+    "score.ContinuousSchedule.alpha_bar": lambda a: a.time.shape,
+    "score.ContinuousSchedule.beta": lambda a: a.time.shape, "score.ContinuousSchedule.kappa": lambda a: a.time.shape,
+    "score.ContinuousSchedule.log_snr": lambda a: a.time.shape, "score.annealed_langevin": same("xt"),
+    "score.bound_mixture": same("weight"), "score.denoising_score_matching": each("x0"),
+    "score.forward_sde": same("x0"), "score.reverse_sde": same("xT"),
+    "score.implicit_score_matching": each("xt"), "score.marginal_change": each("x"),
+    "score.noise_from_velocity": same("x"), "score.velocity_from_noise": same("x"),
     "schedule.mmse": lambda a: a.levels.shape,
     "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
     "data.KernelDensity.log_prob": each("x"), "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
@@ -684,12 +722,13 @@ RETURNS = {
 }  # fmt: skip
 # What comes back there in double precision whatever is given: sums over a fine grid, and tables.
 DOUBLE = {
-    "schedule.mmse",
+    "schedule.mmse", "score.bound_mixture",
     "swiss_roll.SwissRoll.noise_mmse", "parameterisations.best_variance",
     "parameterisations.variational_constant", "parameterisations.variational_weight",
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
+    "score.divergence", "score.network_losses", "score.ode_log_prob", "score.straightness",
     "schedule.best_bound", "schedule.best_schedule", "chains.infer_path", "samplers.best_levels", "samplers.on_levels",
     "samplers.walk", "schedule.Schedule.through",
     "schedule.DeviceTables.whole",
@@ -813,6 +852,7 @@ IN_LOOPS = {
     "data.Clusters.log_prob", "data.Clusters.score", "data.Peaks.log_prob", "data.Peaks.score",
     "data.Peaks.expected_noise", "data.Peaks.posterior", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
     "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
+    "score.denoising_score_matching", "score.divergence", "score.implicit_score_matching", "score.straightness",
     "ddpm.DDPM.predict", "samplers.DDIM.generate", "samplers.DDIM.infer_below", "samplers.DDIM.infer_last",
     "samplers.DDIM.step", "samplers.DDIMProcess.marginal", "samplers.DDIMProcess.mean",
     "samplers.DDIMProcess.posterior",

@@ -402,7 +402,7 @@ def test_a_cpu_samples_in_blocks_and_nobody_sees_it(generator):
         (
             lambda d: DDPM(some_network, d.schedule, objective="bound"),
             ValueError,
-            "'simple', 'variational', got 'bound",
+            "'simple', 'variational', 'flow', got 'bound",
         ),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta.tolist()), ValueError, "or a table of values"),
         (lambda d: DDPM(some_network, d.schedule, d.schedule.beta[1:]), ValueError, r"must hold T \+ 1 = 11 values"),

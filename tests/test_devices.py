@@ -41,6 +41,7 @@ from diffusion_notes import (
     pretrained,
     samplers,
     schedule,
+    score,
     swiss_roll,
     vae,
 )
@@ -116,6 +117,10 @@ def model_with_table(x) -> ddpm.DDPM:
     """The same with tables of variances and of how often t is drawn, and trained on the bound."""
     plain = model(x)
     return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational", plain.schedule.beta + 1)
+
+
+def continuous(clock: str = "linear") -> score.ContinuousSchedule:
+    return score.ContinuousSchedule(clock, T=1.0, first=0.99, last=0.01)
 
 
 def ddim(x) -> samplers.DDIM:
@@ -232,6 +237,21 @@ CALLS = {
     "samplers.DDIM.infer_below": (lambda x, t, m: m.infer_below(x, x.sin(), 3).log_prob(x), ddim),
     "samplers.DDIM.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), ddim),
     "samplers.DDIM.step": (lambda x, t, m: m.step(x, t).log_prob(x), ddim),
+    "score.ContinuousSchedule.alpha_bar": lambda x, t: continuous().alpha_bar(x[:, 0].sigmoid()),
+    "score.ContinuousSchedule.beta": lambda x, t: continuous("cosine").beta(x[:, 0].sigmoid()),
+    "score.ContinuousSchedule.kappa": lambda x, t: continuous("flow").kappa(x[:, 0].sigmoid()),
+    "score.ContinuousSchedule.log_snr": lambda x, t: continuous("log_snr").log_snr(x[:, 0].sigmoid()),
+    "score.annealed_langevin": (lambda x, t, m: list(score.annealed_langevin(m, x, [9, 3], 2)), model),
+    "score.denoising_score_matching": (lambda x, t, m: score.denoising_score_matching(m, x, t), model),
+    "score.divergence": lambda x, t: score.divergence(torch.sin, x, x[None]) + score.divergence(torch.sin, x),
+    "score.forward_sde": lambda x, t: list(score.forward_sde(continuous(), x, 3)),
+    "score.implicit_score_matching": (lambda x, t, m: score.implicit_score_matching(m, x, t, x[None]), model),
+    "score.marginal_change": lambda x, t: score.marginal_change(data.Clusters(), x, 0.5, 0.5),
+    "score.noise_from_velocity": lambda x, t: score.noise_from_velocity(x, x[:, 0].sigmoid(), 2 * x),
+    "score.ode_log_prob": (lambda x, t, m: score.ode_log_prob(m, x, 2, x[None], 0.02), model),
+    "score.reverse_sde": (lambda x, t, m: list(score.reverse_sde(m, continuous(), x, 3, 0.5)), model),
+    "score.straightness": lambda x, t: score.straightness(torch.stack((x, 2 * x, x.sin()))),
+    "score.velocity_from_noise": lambda x, t: score.velocity_from_noise(x, x[:, 0].sigmoid(), 2 * x),
     "diffusion.bound_terms": (lambda x, t, m: diffusion.bound_terms(m, x).total, model),
     "diffusion.one_step": (lambda x, t, m: diffusion.one_step(m, x).sum().backward(), model_with_table),
     "diffusion.forward_form": (lambda x, t, m: diffusion.forward_form(m, [x] * 11), model_with_table),
@@ -327,6 +347,9 @@ CALLS = {
 }
 # These look at values (a count, a file's bytes, the size of a grid), which a meta tensor has not.
 NEEDS_VALUES = {
+    "score.forward_sde",  # whose rates are numbers
+    "score.ode_log_prob",  # of networks at levels of its own, whose tables are made on the CPU by design
+    "score.reverse_sde",
     "metrics.energy_distance",
     "metrics.sliced_distance",
     "measured.memorised",
@@ -364,6 +387,8 @@ TAKE_NO_TENSOR = {
     "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
     "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
     "samplers.on_levels", "schedule.Schedule.through",
+    "score.ContinuousSchedule", "score.ContinuousSchedule.steps", "score.LogProb", "score.bound_mixture",
+    "score.continuous_bound", "score.entropy_from_losses", "score.network_losses",
     "diffusion.BoundTerms", "equations.Page", "equations.Page.judge", "equations.Report", "equations.Verdict",
     "equations.check", "equations.contains", "notebook.exercises.check_line",
     "chains.Bound", "chains.Chain", "chains.Chain.generate", "chains.Chain.infer", "chains.Chain.prior",
@@ -377,7 +402,7 @@ TAKE_NO_TENSOR = {
     "schedule.DeviceTables", "hierarchical_vae.Splits", "networks.GaussianMLP",
     "networks.GaussianMLP.extra_repr", "chains.ScalarLatent", "vae.VAE",
     "data.KnownDistribution", "data.KnownDistribution.diffuse", "data.KnownDistribution.score",
-    "data.KnownDistribution.expect",
+    "data.KnownDistribution.expect", "data.KnownDistribution.log_prob",
     "schedule.best_bound", "schedule.best_schedule", "schedule.mmse",  # tables, on the CPU by design
     "schedule.log_snr_levels", "networks.timestep_embedding",  # tables, on the CPU by design
     "data.KernelDensity.leave_one_out",

@@ -28,6 +28,9 @@ class Normal:
     def diffuse(self, alpha_bar):
         return Normal(alpha_bar * self.variance + 1 - alpha_bar)
 
+    def log_prob(self, x):
+        return -x.square().sum(-1) / (2 * self.variance) - math.log(2 * math.pi * self.variance)
+
     def score(self, x):
         return -x / self.variance
 

@@ -17,8 +17,11 @@ class KnownDistribution(Protocol):
     def diffuse(self, alpha_bar: float) -> KnownDistribution:
         """The distribution at that level."""
 
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Its log density in nats."""
+
     def score(self, x: Tensor) -> Tensor:
-        """The gradient of its log density."""
+        """The gradient of that."""
 
     def expect(self, f: Callable[[Tensor], Tensor]) -> Tensor:
         """The exact expectation of a function."""
