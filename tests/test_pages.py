@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import cache
 from itertools import count, pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -337,8 +338,13 @@ def test_a_page_names_no_other_host_to_load_from(built, name):
 @pytest.fixture(scope="module", params=NUMBERS)
 def chapter(request, built) -> SimpleNamespace:
     """A chapter as it is built: its name, and its page, read."""
-    html = (HTML / "book" / f"{request.param}.html").read_text(encoding="utf-8")
-    return SimpleNamespace(name=request.param, number=NUMBERS[request.param], article=article_of(html))
+    return SimpleNamespace(name=request.param, number=NUMBERS[request.param], article=article(request.param))
+
+
+@cache  # it takes a second
+def article(name: str) -> Tag:
+    """The page of a chapter."""
+    return article_of((HTML / "book" / f"{name}.html").read_text(encoding="utf-8"))
 
 
 def article_of(html: str) -> Tag:
@@ -381,6 +387,5 @@ def test_what_counts_as_open_code():
 
 def test_little_code_stands_open(built):
     """All the rest is one click away, or one key."""
-    pages = {name: article_of((HTML / "book" / f"{name}.html").read_text(encoding="utf-8")) for name in NUMBERS}
-    lines = {name: len(open_code(page)) for name, page in pages.items()}
+    lines = {name: len(open_code(article(name))) for name in NUMBERS}
     assert sum(lines.values()) <= 500, lines
