@@ -156,6 +156,7 @@ MORE = {
     "explorables.Gap": lambda x, t: explorables.Gap(1.2),
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
+    "explorables.Paths": lambda x, t: explorables.Paths(200, 0.1, 8, "both", "log_snr", 0.8),
     "explorables.Reverse": lambda x, t: explorables.Reverse(FLAT, "ddim", 3, 0.5, "log_snr"),
     "explorables.TwoPeaks": lambda x, t: explorables.TwoPeaks(200, 0.1),
     "explorables.Rungs": lambda x, t: explorables.Rungs(MADE, invented.SWITCHES),
@@ -433,7 +434,7 @@ ANY_SIGN = {
     ("chains.Affine.scalar", "weight"), ("chains.Affine.scalar", "bias"),
     ("notebook.exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
     ("explorables.Gap", "x"), ("explorables.Layers", "a"), ("explorables.Layers", "x"),
-    ("explorables.TwoPeaks", "xt"),
+    ("explorables.TwoPeaks", "xt"), ("explorables.Paths", "xt"),
 }  # fmt: skip
 NUMBERS = [(n, p) for n, p in EVERY if kinds(n, p) & {"int", "float"}]
 
@@ -473,7 +474,9 @@ TOO_LARGE = {
     ("data.Peaks", "noise"): 1.0, ("data.Peaks", "share"): 1.0, ("data.Peaks.diffuse", "alpha_bar"): 1.01,
     ("data.Peaks.expected_noise", "alpha_bar"): 1.01, ("data.Peaks.posterior", "alpha_bar"): 1.01,
     ("data.Peaks.posterior", "earlier"): 1.01, ("explorables.TwoPeaks", "t"): 1001,
-    ("explorables.TwoPeaks", "xt"): 2.51, ("explorables.Reverse", "calls"): 11, ("explorables.Reverse", "eta"): 1.01,
+    ("explorables.Paths", "t"): 1001, ("explorables.Paths", "xt"): 2.51, ("explorables.Paths", "steps"): 1001,
+    ("explorables.Paths", "share"): 0.9, ("explorables.TwoPeaks", "xt"): 2.51,
+    ("explorables.Reverse", "calls"): 11, ("explorables.Reverse", "eta"): 1.01,
     ("ladder.Rung", "latent"): 3,
     ("data.Clusters.diffuse", "alpha_bar"): 1.01, ("schedule.best_schedule", "layers"): 11,
     ("schedule.log_snr_levels", "first"): 1.0, ("schedule.log_snr_levels", "last"): 1.0,
@@ -572,6 +575,7 @@ WRONG = {
     ("chains.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq", []],
     ("chains.LinearGaussianChain", "inference"): [[], ()],
     ("explorables.Field", "network"): [networks.NoiseMLP], ("explorables.Reverse", "network"): [networks.NoiseMLP],
+    ("explorables.Paths", "kind"): ["none"], ("explorables.Paths", "spacing"): ["karras"],
     ("explorables.Reverse", "method"): ["euler"], ("explorables.Reverse", "levels"): ["evenly"],
     ("fitting.Checkpoint", "settings"): [{"a": math.nan}, {"a": {1}}],
     ("fitting.save_weights", "about"): [{"a": {1}}],

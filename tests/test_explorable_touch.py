@@ -11,9 +11,10 @@ from test_explorable_pages import ALL, each, slider
 POINTS = {
     "field": ((0.54, 0.24), "xₜ, across"),
     "forward_posterior": ((0.17, 0.3), "across"),
+    "paths": ((0.09, 0.37), "Start, x"),
     "reverse": ((0.6, 0.6), "start, x"),
 }
-SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ"}
+SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ", "paths": "Start, x"}
 NARROW = 292  # here it has as much room as on a page of the book that is 320 pixels wide
 
 # Remembers each text that a canvas draws, and the box that it takes.
@@ -47,14 +48,14 @@ ENDS = """(end) => {
 
 @pytest.fixture
 def touched(show):
-    """A function that opens an explorable with its last picture in sight, and gives its page and a swipe."""
+    """A function that opens an explorable with one of its pictures in sight, and gives its page and a swipe."""
 
-    def open_page(name: str):
+    def open_page(name: str, which: int = -1):
         page = show(ALL[name](), viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
         if name == "reverse":
             page.get_by_role("combobox", name="Start").select_option("one")
         page.add_style_tag(content="main { padding: 600px 0 1500px }")
-        canvas = page.locator("canvas").last
+        canvas = page.locator("canvas").nth(which)
         fingers = page.context.new_cdp_session(page)
 
         def swipe(place: tuple[float, float], across: float, up: float) -> float:
@@ -77,7 +78,7 @@ def touched(show):
 
 @pytest.mark.parametrize("name", POINTS)
 def test_a_finger_drags_the_point_that_it_is_near_and_scrolls_elsewhere(touched, name):
-    (place, control), (page, swipe) = POINTS[name], touched(name)
+    (place, control), (page, swipe) = POINTS[name], touched(name, which=0)
     at = slider(page, control).first
     before = at.input_value()
     assert swipe((0.9, 0.9), 0, 120) > 60

@@ -16,7 +16,7 @@ from diffusion_notes.data import Peaks
 from diffusion_notes.explorables import TwoPeaks
 from diffusion_notes.schedule import Schedule
 
-SCRIPTS = ("maths", "drawing", "two_peaks")
+SCRIPTS = ("maths", "peaks", "drawing", "two_peaks")
 LEVELS = Schedule.linear(1000).alpha_bar
 float64 = {"dtype": torch.float64}
 

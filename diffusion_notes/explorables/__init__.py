@@ -14,6 +14,7 @@ from diffusion_notes.explorables.forward_posterior import ForwardPosterior
 from diffusion_notes.explorables.gap import Gap
 from diffusion_notes.explorables.layers import Layers
 from diffusion_notes.explorables.particles import Particles
+from diffusion_notes.explorables.paths import Paths
 from diffusion_notes.explorables.reverse import Reverse
 from diffusion_notes.explorables.rungs import Rungs
 from diffusion_notes.explorables.two_peaks import TwoPeaks
@@ -27,6 +28,7 @@ __all__ = [
     "Gap",
     "Layers",
     "Particles",
+    "Paths",
     "Reverse",
     "Rungs",
     "TwoPeaks",

@@ -1,8 +1,8 @@
 // Plays from 0 to an end: smoothly, or, for those who want no motion, in eight still pictures, a second each.
 // `last` says where the end is, and `ready` how far one can go as yet; `show` is called after every change.
 class Player {
-  constructor({ seconds, last, ready = last, show }) {
-    Object.assign(this, { seconds, last, ready, show, place: 0, playing: false, request: 0, before: 0 });
+  constructor({ seconds, last, ready = last, again = "Play again", show }) {
+    Object.assign(this, { seconds, last, ready, again, show, place: 0, playing: false, request: 0, before: 0 });
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
     this.button = button("Play", () => {
       if (!this.playing && this.place >= this.last()) this.place = 0;
@@ -35,7 +35,7 @@ class Player {
     this.changed();
   }
   changed() {
-    this.button.textContent = this.playing ? "Pause" : this.place >= this.last() ? "Play again" : "Play";
+    this.button.textContent = this.playing ? "Pause" : this.place >= this.last() ? this.again : "Play";
     this.show();
   }
 }

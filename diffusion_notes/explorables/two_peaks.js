@@ -1,19 +1,6 @@
 // Two peaks on a line: where a noisy number came from, all the way back or a few steps.
-const SCHEDULE = Schedule.linear(1000);
-const WIDTH = 0.15; // of a peak
 const REACH = 2.6; // the coordinates at the border of the picture
 const LOOKS = { 1000: "all the way, to x₀", 100: "100 steps", 10: "10 steps" };
-
-const normal = (x, m, v) => Math.exp(-((x - m) ** 2) / (2 * v)) / Math.sqrt(2 * Math.PI * v);
-const mixture = ({ weights, means, variance }, x) =>
-  weights[0] * normal(x, means[0], variance) + weights[1] * normal(x, means[1], variance);
-
-// q(x_t): the left peak and the right one, at step t.
-function peaks(t, share) {
-  const root = Math.sqrt(SCHEDULE.alphaBar[t]);
-  const variance = SCHEDULE.alphaBar[t] * WIDTH ** 2 + SCHEDULE.noise[t];
-  return { weights: [1 - share, share], means: [-root, root], variance };
-}
 
 // How far a mixture is from the Gaussian with its mean and variance, in nats: its entropy falls short of that one's.
 function fromGaussian(q, variance) {
@@ -28,31 +15,22 @@ function fromGaussian(q, variance) {
   return Math.max(0, (1 + Math.log(2 * Math.PI * variance)) / 2 - entropy);
 }
 
-// q(x_s | x_t) for an earlier step s: two Gaussians again. And what is the best guess of x_s, and of the noise in x_t.
+// All that is said and drawn of an earlier step s: q(x_s | x_t), and the best guess of x_s, and of the noise in x_t.
 function lookBack(t, s, xt, share) {
   const [now, before] = [peaks(t, share), peaks(s, share)];
-  const ratio = before.variance / now.variance;
-  const root = Math.sqrt(SCHEDULE.alphaBar[t] / SCHEDULE.alphaBar[s]);
-  let added = 0; // 1 − r² without the rounding of a difference
-  for (let i = s + 1; i <= t; i++) added += Math.log1p(-SCHEDULE.beta[i]);
-  added = -Math.expm1(added);
-  const logs = now.means.map((m, k) => Math.log(now.weights[k]) - (xt - m) ** 2 / (2 * now.variance));
-  const right = 1 / (1 + Math.exp(logs[0] - logs[1]));
-  const left = 1 / (1 + Math.exp(logs[1] - logs[0]));
-  const means = before.means.map((m, k) => m + root * ratio * (xt - now.means[k]));
-  const posterior = { weights: [left, right], means, variance: ratio * added };
-  const mean = left * means[0] + right * means[1];
-  const variance = posterior.variance + left * right * (means[1] - means[0]) ** 2;
-  const away = xt - (left * now.means[0] + right * now.means[1]);
+  const possible = posterior(t, s, xt, share);
+  const [left, right] = possible.weights;
+  const mean = left * possible.means[0] + right * possible.means[1];
+  const variance = possible.variance + left * right * (possible.means[1] - possible.means[0]) ** 2;
   return {
     now,
     before,
-    posterior,
+    posterior: possible,
     right,
     mean,
     std: Math.sqrt(variance),
-    noise: (Math.sqrt(SCHEDULE.noise[t]) * away) / now.variance,
-    off: fromGaussian(posterior, variance),
+    noise: expectedNoise(now, t, xt),
+    off: fromGaussian(possible, variance),
   };
 }
 

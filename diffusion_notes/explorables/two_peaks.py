@@ -37,7 +37,7 @@ class TwoPeaks(Explorable):
     """
 
     name = "two_peaks"
-    parts = ("maths", "drawing", "dragging")
+    parts = ("maths", "peaks", "drawing", "dragging")
 
     t = traitlets.Int().tag(sync=True, state=True)
     xt = traitlets.Float().tag(sync=True, state=True)
