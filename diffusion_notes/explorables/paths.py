@@ -27,7 +27,7 @@ _SHARES = (0.5, 0.8)
 class Paths(Explorable):
     r"""Drag a start, and see where the SDE and the ODE take it, over the exact :math:`q(x_t)`.
 
-    The data are two Gaussians of width 0.15, at -1 and 1 (:class:`~diffusion_notes.data.Peaks`); the schedule is the
+    The data are two Gaussians of width 0.15, at -1 and 1 (``data.Peaks``); the schedule is the
     linear one with T = 1000, and the noise that is predicted is the exact
     :math:`\mathbb E[\varepsilon \mid x_t] = -\sqrt{1-\bar\alpha_t}\,\nabla\log q(x_t)`. The steps of the ODE are those
     of DDIM, :func:`~diffusion_notes.samplers.walk`, those of the SDE ancestral ones, or DDIM with :math:`\eta = 1`.
