@@ -23,6 +23,17 @@ variables
 
 (their section 4.3). :math:`\kappa` is what Karras et al. 2022 call :math:`\sigma`. All samplers here walk in these
 variables, from one level of the schedule to any lower one, and count the calls of the network.
+
+Data that are clean data c and noise of standard deviation s can be walked to in a variable of their own. With
+
+.. math::
+    y = c + \tilde\kappa_t\,\tilde\varepsilon, \qquad \tilde\kappa_t = \sqrt{\kappa_t^2 + s^2}
+    \qquad\text{the same equation is}\qquad
+    \frac{dy}{d\tilde\kappa} = \frac{\tilde\kappa_t}{\kappa_t}\,\varepsilon_\theta(x_t, t)
+        \approx \frac{y - \mathbb E[c \mid y]}{\tilde\kappa_t},
+
+and the walk ends at :math:`\tilde\kappa = s`, where nothing is singular, and not at :math:`\kappa = 0`. Whatever s is,
+the equation has the same solutions; steps of finite length are better where s is right.
 """
 
 from __future__ import annotations
@@ -79,7 +90,7 @@ __all__ = [
     "walk",
 ]
 
-Method = Literal["ddim", "ancestral", "heun", "dpmpp_2m"]
+Method = Literal["ddim", "ancestral", "heun", "dpmpp_2m", "dpmpp_3m"]
 Spacing = Literal["uniform", "log_snr", "karras"]
 Last = Literal["jump", "half"]
 
@@ -322,6 +333,7 @@ def choose_levels(
     lowest: int = 1,
     highest: int | None = None,
     rho: float = 7.0,
+    data_noise: float = 0.0,
 ) -> list[int]:
     r"""``count`` of the steps t of a schedule, rising, the first ``lowest`` and the last ``highest``.
 
@@ -336,15 +348,21 @@ def choose_levels(
         lowest: the step from which a sampler jumps to the data.
         highest: the step at which it starts; T if it is not said.
         rho: of Karras's spacing.
+        data_noise: s, for a walk in :math:`\tilde\kappa = \sqrt{\kappa^2 + s^2}`, with a spacing other than
+            ``"uniform"``. It is :math:`\tilde\kappa` that is then evenly spaced, and the data are one level more, at
+            :math:`\tilde\kappa = s`; no step is below ``lowest``.
 
     Raises:
         TypeError: an argument is of another kind.
-        ValueError: there is no such spacing, or no so many steps, or not 1 ≤ ``lowest`` ≤ ``highest`` ≤ T.
+        ValueError: there is no such spacing, or no so many steps, or not 1 ≤ ``lowest`` ≤ ``highest`` ≤ T; or
+            ``data_noise`` is negative, or not 0 where the spacing is uniform.
 
     >>> choose_levels(Schedule.linear(T=1000), 4)
     [1, 334, 667, 1000]
     >>> choose_levels(Schedule.linear(T=1000), 4, "log_snr")
     [1, 74, 604, 1000]
+    >>> choose_levels(Schedule.linear(T=1000), 4, "log_snr", highest=300, data_noise=0.05)
+    [20, 55, 136, 300]
     """
     check_kind("schedule", schedule, Schedule)
     check_choice("spacing", spacing, get_args(Spacing))
@@ -352,26 +370,40 @@ def choose_levels(
     lowest = check_integer("lowest", lowest, least=1, most=highest)
     count = check_integer("count", count, least=1, most=highest - lowest + 1)
     rho = check_positive("rho", rho)
+    data_noise = _checked_noise(data_noise)
+    if data_noise > 0 and spacing == "uniform":
+        raise ValueError(f"data_noise must be 0 with the spacing 'uniform', got {data_noise}")
     if count == 1:
         return [highest]
     if spacing == "uniform":
         step = (highest - lowest) / (count - 1)
         wanted = [round(lowest + k * step) for k in range(count)]
     else:
-        wanted = _nearest(schedule, lowest, highest, math.inf if spacing == "log_snr" else rho, count)
+        power = math.inf if spacing == "log_snr" else rho
+        log_kappa = -schedule.log_snr[1:] / 2
+        first = log_kappa[lowest - 1].item()
+        last = log_kappa[highest - 1].item()
+        if data_noise > 0:
+            kappa_tilde = math.hypot(math.exp(last), data_noise)
+            above = _evenly(count + 1, math.log(data_noise), math.log(kappa_tilde), power).exp()[1:]
+            sought = (above.square() - data_noise**2).clamp(min=math.exp(2 * first)).log() / 2
+        else:
+            sought = _evenly(count, first, last, power)
+        wanted = (1 + (sought[:, None] - log_kappa).abs().argmin(1)).tolist()
     return _apart(wanted, highest)
 
 
-def _nearest(schedule: Schedule, lowest: int, highest: int, rho: float, count: int) -> list[int]:
-    """The steps nearest to levels that are evenly spaced in kappa to the power of 1 / rho, or in its logarithm."""
-    log_kappa = -schedule.log_snr[1:] / 2
-    first = log_kappa[lowest - 1].item()
-    last = log_kappa[highest - 1].item()
+def _evenly(count: int, first: float, last: float, rho: float) -> Tensor:
+    """Logarithms of levels, rising between two, even in the level to the power of 1 / rho or, if that is 0, even."""
     if rho == math.inf:
-        wanted = torch.linspace(first, last, count, dtype=torch.float64, device="cpu")
-    else:
-        wanted = karras_levels(count, math.exp(first), math.exp(last), rho).log()
-    return (1 + (wanted[:, None] - log_kappa).abs().argmin(1)).tolist()
+        return torch.linspace(first, last, count, dtype=torch.float64, device="cpu")
+    return karras_levels(count, math.exp(first), math.exp(last), rho).log()
+
+
+def _checked_noise(data_noise: float) -> float:
+    """The standard deviation of the data's own noise, or 0."""
+    data_noise = check_number("data_noise", data_noise)
+    return check_positive("data_noise", data_noise) if data_noise else 0.0
 
 
 def _apart(t: list[int], highest: int) -> list[int]:
@@ -496,10 +528,17 @@ def start(
 
 @dataclass(frozen=True)
 class _Level:
-    """A level that a sampler visits."""
+    r"""A level that a sampler visits.
+
+    Attributes:
+        t: 0 for the data.
+        kappa: :math:`\kappa_t`.
+        scale: :math:`\tilde\kappa_t = \sqrt{\kappa_t^2 + s^2}`, with s the data's own noise.
+    """
 
     t: int
     kappa: float
+    scale: float
 
     @property
     def signal(self) -> float:
@@ -521,6 +560,7 @@ def walk(
     levels: Spacing | Sequence[int] = "uniform",
     last: Last = "jump",
     generator: Generator | None = None,
+    data_noise: float = 0.0,
 ) -> Iterator[tuple[int, Tensor]]:
     r"""Sample with few calls of the network: yields ``(t, xt)`` for the t that are visited, falling, and for t = 0.
 
@@ -529,8 +569,9 @@ def walk(
         xT: where to start, of shape ``(N, D)``, at the highest level: usually a draw of :func:`start`.
         method: ``"ddim"``, with the noise of ``eta``; ``"ancestral"``, the steps of DDPM between the levels that are
             visited, with the variance that ``model`` names, :math:`\beta` or :math:`\tilde\beta`; ``"heun"``, Heun's
-            method of order 2 (Karras et al. 2022, algorithm 1); or ``"dpmpp_2m"``, DPM-Solver++(2M) (Lu et al. 2022,
-            algorithm 2).
+            method of order 2 (Karras et al. 2022, algorithm 1); ``"dpmpp_2m"``, DPM-Solver++(2M) (Lu et al. 2022,
+            algorithm 2); or ``"dpmpp_3m"``, that looks back two calls, as the multistep solver of diffusers with
+            ``solver_order=3`` does.
         calls: how often the network is called. At each level once, but by Heun's method twice, once at the lowest, and
             once at the highest if ``calls`` is even: it then visits ``calls // 2 + 1`` levels.
         eta: in [0, 1]; of ``"ddim"`` alone, the others take 0.
@@ -539,10 +580,14 @@ def walk(
             predicted :math:`x_0`, c = 1, or ``"half"``, c = 1/2. In truth the expected noise goes to 0 with
             :math:`\kappa`, linearly, and the integral of that is a half.
         generator: draws the noise, on the device of ``xT``.
+        data_noise: s, the standard deviation of noise that the data themselves have. The walk is in
+            :math:`\tilde\kappa = \sqrt{\kappa^2 + s^2}` and ends at :math:`\tilde\kappa = s`, as above; a spacing
+            other than the uniform one is even in it. With 0 it is the walk in :math:`\kappa`.
 
     Raises:
         TypeError: an argument is of another kind.
-        ValueError: there is no such method, spacing or last step; ``calls`` is below 1 or more than the levels allow;
+        ValueError: there is no such method, spacing or last step; ``data_noise`` is negative, or positive with the
+            ancestral method or with half of the last noise; ``calls`` is below 1 or more than the levels allow;
             ``eta`` is outside [0, 1], or not 0 where there is no :math:`\eta`; ``levels`` do not rise within 1, ..., T
             or are not as many as the calls need; ``xT`` is not of shape ``(N, D)``; or the method is ancestral, and the
             variance of ``model`` is a table, while not all levels are visited.
@@ -560,17 +605,23 @@ def walk(
     if eta > 0 and method != "ddim":
         raise ValueError(f"eta must be 0 with the method {method!r}, got {eta}")
     check_generator("generator", generator, xT.device)
-    visited = _visited(model, method, calls, levels)
+    data_noise = _checked_noise(data_noise)
+    if data_noise > 0 and (method == "ancestral" or last == "half"):
+        raise ValueError(
+            f"data_noise must be 0 with the ancestral method or half of the last noise, got {data_noise} "
+            f"with {method!r} and {last!r}"
+        )
+    visited = _visited(model, method, calls, levels, data_noise)
     rest = 0.5 if last == "half" else 0.0
 
     def predict(y: Tensor, level: _Level) -> Tensor:
-        return model.predict(level.signal * y, level.t)
+        return level.scale / level.kappa * model.predict(level.signal * y, level.t)
 
     y = xT / visited[0].signal
     if method == "heun":
         states = _heun(predict, y, visited, rest, first_is_euler=calls % 2 == 0)
-    elif method == "dpmpp_2m":
-        states = _dpmpp_2m(predict, y, visited, rest)
+    elif method in ("dpmpp_2m", "dpmpp_3m"):
+        states = _dpmpp(predict, y, visited, rest, most=1 if method == "dpmpp_2m" else 2)
     else:
         noise = _ddim_noise(eta) if method == "ddim" else _ancestral_noise(model, visited)
         states = _with_noise(predict, y, visited, rest, noise, generator)
@@ -588,6 +639,7 @@ def sample(
     levels: Spacing | Sequence[int] = "uniform",
     last: Last = "jump",
     generator: Generator | None = None,
+    data_noise: float = 0.0,
 ) -> Tensor:
     """The end :math:`x_0` of :func:`walk`, of the shape of ``xT``; arguments and errors as there.
 
@@ -595,24 +647,28 @@ def sample(
     >>> sample(model, torch.randn(5, 2), method="heun", calls=8).shape
     torch.Size([5, 2])
     """
-    return deque(walk(model, xT, method, calls, eta, levels, last, generator), maxlen=1).pop()[1]
+    return deque(walk(model, xT, method, calls, eta, levels, last, generator, data_noise), maxlen=1).pop()[1]
 
 
-def _visited(model: DDPM, method: Method, calls: int, levels: Spacing | Sequence[int]) -> list[_Level]:
+def _visited(
+    model: DDPM, method: Method, calls: int, levels: Spacing | Sequence[int], data_noise: float
+) -> list[_Level]:
     """The levels of a walk, falling, and the data at their end."""
     T = model.schedule.T
     calls = check_integer("calls", calls, least=1, most=2 * T - 1 if method == "heun" else T)
     count = calls // 2 + 1 if method == "heun" else calls
     if isinstance(levels, str):
         check_choice("levels", levels, get_args(Spacing))
-        t = choose_levels(model.schedule, count, levels)
+        even = 0.0 if levels == "uniform" else data_noise
+        t = choose_levels(model.schedule, count, levels, data_noise=even)
     else:
         check_kind("levels", levels, (list, tuple, range), "a spacing, or a list of integers")
         t = [check_integer("each of levels", each, least=1, most=T) for each in levels]
         if len(t) != count or any(below >= above for below, above in pairwise(t)):
             raise ValueError(f"levels must be {count} rising integers for {calls} calls of {method}, got {levels}")
     kappa = model.schedule.kappa.tolist()
-    return [_Level(each, kappa[each]) for each in reversed(t)] + [_Level(0, 0.0)]
+    visited = [_Level(each, kappa[each], math.hypot(kappa[each], data_noise)) for each in reversed(t)]
+    return [*visited, _Level(0, 0.0, data_noise)]
 
 
 def _ddim_noise(eta: float) -> _Noise:
@@ -623,8 +679,8 @@ def _ddim_noise(eta: float) -> _Noise:
     """
 
     def noise(now: _Level, below: _Level) -> tuple[float, float]:
-        new = eta * below.kappa * math.sqrt(1 - (below.kappa / now.kappa) ** 2)
-        return math.sqrt(below.kappa**2 - new**2) - now.kappa, new
+        new = eta * below.scale * math.sqrt(1 - (below.scale / now.scale) ** 2)
+        return math.sqrt(below.scale**2 - new**2) - now.scale, new
 
     return noise
 
@@ -654,7 +710,7 @@ def _with_noise(
     for now, below in pairwise(visited):
         predicted = predict(y, now)
         if below.t == 0:
-            y = y - (1 - rest) * now.kappa * predicted
+            y = y + (1 - rest) * (below.scale - now.scale) * predicted
         else:
             old, new = noise(now, below)
             y = y + old * predicted
@@ -670,29 +726,56 @@ def _heun(
     for now, below in pairwise(visited):
         slope = predict(y, now)
         if below.t == 0:
-            y = y - (1 - rest) * now.kappa * slope
+            y = y + (1 - rest) * (below.scale - now.scale) * slope
         elif now is visited[0] and first_is_euler:
-            y = y + (below.kappa - now.kappa) * slope
+            y = y + (below.scale - now.scale) * slope
         else:
-            step = below.kappa - now.kappa
+            step = below.scale - now.scale
             y = y + step / 2 * (slope + predict(y + step * slope, below))
         yield below, y
 
 
-def _dpmpp_2m(predict: _Predict, y: Tensor, visited: list[_Level], rest: float) -> Iterator[tuple[_Level, Tensor]]:
-    r"""One call a step: the predicted :math:`x_0`, continued linearly in :math:`\log\kappa` from the one before."""
-    before: Tensor | None = None
-    h_before = 1.0
+def _dpmpp(
+    predict: _Predict, y: Tensor, visited: list[_Level], rest: float, most: int
+) -> Iterator[tuple[_Level, Tensor]]:
+    r"""One call a step: the predicted data, continued in :math:`\log\tilde\kappa` from at most so many calls before.
+
+    Over a step from :math:`\tilde\kappa` to :math:`\tilde\kappa' = e^{-h}\tilde\kappa` it is, for a prediction D,
+
+    .. math:: y' = e^{-h} y + \int_0^h e^{u-h} D(u)\,du
+
+    exactly (Lu et al. 2022, equation 9).
+    """
+    past: list[tuple[float, Tensor]] = []  # the last of the predictions, and where they were made
     for now, below in pairwise(visited):
         predicted = predict(y, now)
-        x0 = y - now.kappa * predicted
-        if below.t == 0:
-            y = x0 + rest * now.kappa * predicted
+        x0 = y - now.scale * predicted
+        if below.scale == 0:
+            y = x0 + rest * now.scale * predicted
         else:
-            h = math.log(now.kappa / below.kappa)
-            half_way = x0 if before is None else x0 + h / (2 * h_before) * (x0 - before)
-            kept = below.kappa / now.kappa
-            y = kept * y + (1 - kept) * half_way
-            before = x0
-            h_before = h
+            place = -math.log(now.scale)
+            past = [*past[-most:], (place, x0)]
+            h = -math.log(below.scale) - place
+            y = math.exp(-h) * y + _from_the_past(past, h)
         yield below, y
+
+
+def _from_the_past(past: list[tuple[float, Tensor]], h: float) -> Tensor:
+    r"""The integral over a step of length h, of what is continued from the last one, two or three predictions.
+
+    With two, the linear one is put where it is half-way. With three, the slope is that of the parabola, and its bend
+    counts half: so it is in diffusers and elsewhere, and with few calls it is better than the whole.
+    """
+    at, newest = past[-1]
+    phi = -math.expm1(-h)
+    if len(past) == 1:
+        return phi * newest
+    before, second = past[-2]
+    slope = (newest - second) / (at - before)
+    if len(past) == 2:
+        return phi * (newest + h / 2 * slope)
+    first, third = past[-3]
+    bend = (slope - (second - third) / (before - first)) / (at - first)
+    slope = slope + (at - before) * bend
+    phi_1 = h - phi
+    return phi * newest + phi_1 * slope + (h**2 / 2 - phi_1) * bend

@@ -48,7 +48,8 @@ from diffusion_notes.schedule import Schedule, best_bound, mmse
 from diffusion_notes.swiss_roll import SwissRoll
 
 float64 = {"dtype": torch.float64}
-METHODS = ["ddim", "ancestral", "heun", "dpmpp_2m"]
+METHODS = ["ddim", "ancestral", "heun", "dpmpp_2m", "dpmpp_3m"]
+WITHOUT_NOISE = ["ddim", "heun", "dpmpp_2m", "dpmpp_3m"]
 SHORT = Schedule.linear(T=8, beta_1=0.02, beta_T=0.6)
 LONG = Schedule.linear(T=100, beta_1=1e-3, beta_T=0.1)
 ETAS = [1.0, 0.7, 0.2, 0.01]
@@ -272,14 +273,16 @@ def test_ancestral_sampling_is_that_of_diffusers(variance, theirs_is, generator)
         assert_close(x, their, rtol=1e-5, atol=1e-9)
 
 
-def test_dpm_solver_is_that_of_diffusers(generator):
-    kinds = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint", "final_sigmas_type": "zero"}
+@pytest.mark.parametrize("order", [2, 3])
+def test_dpm_solver_is_that_of_diffusers(order, generator):
+    kinds = {"algorithm_type": "dpmsolver++", "solver_order": order, "solver_type": "midpoint"}
+    kinds |= {"final_sigmas_type": "zero", "lower_order_final": False}
     for levels in ([1, 5, 6, 20, 60, 100], list(range(5, 101, 5))):
         scheduler = theirs(DPMSolverMultistepScheduler(**config(LONG, **kinds)), LONG)
         scheduler.set_timesteps(timesteps=[t - 1 for t in reversed(levels)])
         scheduler.sigmas = torch.cat((LONG.kappa[levels].flip(0), torch.zeros(1, **float64)))
         xT = torch.randn(7, 2, generator=generator, **float64)
-        ours = list(walk(DDPM(some_network, LONG), xT, "dpmpp_2m", len(levels), levels=levels))
+        ours = list(walk(DDPM(some_network, LONG), xT, f"dpmpp_{order}m", len(levels), levels=levels))
         for (_, x), their in zip(ours[1:], loop(scheduler, xT), strict=True):
             assert_close(x, their.double(), rtol=1e-5, atol=1e-9)
 
@@ -382,7 +385,7 @@ def test_a_walk_starts_where_it_is_told_ends_at_the_sample_and_needs_no_gradient
         assert x.shape == xT.shape
 
 
-@pytest.mark.parametrize("method", ["ddim", "heun", "dpmpp_2m"])
+@pytest.mark.parametrize("method", WITHOUT_NOISE)
 def test_single_precision_is_enough(method, generator):
     model = DDPM(some_network, Schedule.linear(T=1000))
     xT = torch.randn(50, 2, generator=generator, **float64)
@@ -521,6 +524,65 @@ def test_a_half_leaves_half_of_the_predicted_noise(method):
     assert_close(half - whole, SHORT.kappa[1] / 2 * some_network(x, 1))
 
 
+# Data that are noise, or have some of their own
+
+
+@pytest.mark.parametrize("method", WITHOUT_NOISE)
+@pytest.mark.parametrize("calls", [1, 2, 5])
+def test_data_that_are_noise_are_reached_without_error(method, calls, generator):
+    """Of N(0, s²) the clean data are a point: the paths are straight, and any steps are right."""
+    s = 0.3
+    model = DDPM(exact_network(LONG, 0.0, s**2), LONG)
+    xT = torch.randn(5, 1, generator=generator, **float64)
+    levels = choose_levels(LONG, calls // 2 + 1 if method == "heun" else calls)
+    for t, x in list(walk(model, xT, method, calls, levels=levels, data_noise=s)):
+        y = x / LONG.sqrt_alpha_bar[t]
+        shrunk = torch.hypot(LONG.kappa[t], torch.tensor(s)) / torch.hypot(LONG.kappa[100], torch.tensor(s))
+        assert_close(y, shrunk * xT / LONG.sqrt_alpha_bar[100])
+
+
+def test_with_new_noise_they_keep_their_spread(generator):
+    s = 0.3
+    model = DDPM(exact_network(LONG, 0.0, s**2), LONG)
+    xT = (
+        torch.randn(200_000, 1, generator=generator, **float64)
+        * (LONG.alpha_bar[100] * s**2 + 1 - LONG.alpha_bar[100]).sqrt()
+    )
+    for eta in (0.0, 0.5, 1.0):
+        x = sample(model, xT, calls=4, eta=eta, generator=generator, data_noise=s)
+        assert x.std().item() == pytest.approx(s, rel=0.01)
+
+
+@pytest.mark.parametrize("method", WITHOUT_NOISE)
+def test_whatever_the_noise_of_the_data_is_taken_for_the_equation_is_the_same(method, generator):
+    clusters = Clusters()
+    schedule = Schedule.through(1 / (1 + karras_levels(300, 1e-3, 3).square()))
+    model = DDPM(ExactNoise(clusters, schedule), schedule)
+    xT = torch.randn(50, 2, generator=generator, **float64) * schedule.one_minus_alpha_bar[-1].sqrt()
+    calls = 599 if method == "heun" else 300
+    ends = [sample(model, xT, method, calls, data_noise=s) for s in (0.0, 0.05, 0.3)]
+    far = 0.03 if method == "ddim" else 2e-3
+    assert (ends[1] - ends[0]).abs().median() < far
+    assert (ends[2] - ends[0]).abs().median() < far
+
+
+def test_levels_can_be_even_where_the_noise_of_the_data_counts_as_noise():
+    long = Schedule.linear(T=1000)
+    kappa_tilde = lambda t: torch.hypot(long.kappa[t], torch.tensor(0.05, **float64))  # noqa: E731
+    t = choose_levels(long, 8, "log_snr", highest=340, data_noise=0.05)
+    ratios = kappa_tilde(t)[1:] / kappa_tilde(t)[:-1]
+    assert_close(ratios, torch.full_like(ratios, (kappa_tilde(340).item() / 0.05) ** (1 / 8)), rtol=0.05, atol=0)
+    # the data are the next level
+    assert (kappa_tilde(t[0]) / 0.05).item() == pytest.approx(ratios[0].item(), rel=0.05)
+    roots = kappa_tilde(choose_levels(long, 8, "karras", highest=340, rho=4, data_noise=0.05)) ** (1 / 4)
+    assert_close(roots.diff(), torch.full_like(roots[1:], roots.diff().mean()), rtol=0.06, atol=0)
+    assert min(choose_levels(long, 100, "log_snr", lowest=4, highest=340, data_noise=0.05)) == 4
+    # and a walk chooses them so by itself
+    model = DDPM(some_network, long)
+    visited = [t for t, _ in walk(model, torch.ones(1, 2), calls=6, levels="log_snr", data_noise=0.05)]
+    assert visited == [*reversed(choose_levels(long, 6, "log_snr", data_noise=0.05)), 0]
+
+
 # How good they are
 
 
@@ -530,7 +592,7 @@ def at_the_lowest(model, xT, method, calls):
     return x / model.schedule.sqrt_alpha_bar[t]
 
 
-@pytest.mark.parametrize(("method", "order"), [("ddim", 1), ("heun", 2), ("dpmpp_2m", 2)])
+@pytest.mark.parametrize(("method", "order"), [("ddim", 1), ("heun", 2), ("dpmpp_2m", 2), ("dpmpp_3m", 2)])
 def test_the_order_of_convergence_is_that_of_the_method(method, order, generator):
     """Against an adaptive solver of high order, for two peaks on a line; with the exact prediction."""
     peaks, highest, lowest = Peaks(), 3.0, 0.2
@@ -592,6 +654,11 @@ def test_with_the_exact_prediction_sixteen_calls_are_enough():
             ValueError,
             "model must have a variance with a name if levels are left out, got a torch.float64 tensor",
         ),
+        (lambda m, x: sample(m, x, calls=4, data_noise=-0.1), ValueError, "data_noise must be positive and finite"),
+        (lambda m, x: sample(m, x, calls=4, data_noise="s"), TypeError, "data_noise must be a number"),
+        (lambda m, x: sample(m, x, "ancestral", 4, data_noise=0.1), ValueError, "data_noise must be 0 with the anc"),
+        (lambda m, x: sample(m, x, calls=4, last="half", data_noise=0.1), ValueError, "data_noise must be 0 with"),
+        (lambda m, x: choose_levels(SHORT, 4, data_noise=0.1), ValueError, "data_noise must be 0 with the spacing"),
         (lambda m, x: DDIM(m, 0.0), ValueError, "eta must be positive and finite, got 0"),
         (lambda m, x: DDIM(m, 1.5), ValueError, "eta must be between 0 and 1, got 1.5"),
         (lambda m, x: DDIM(some_network, 1.0), TypeError, "model must be a DDPM"),
