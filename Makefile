@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers bench-samplers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -135,6 +135,9 @@ bench: book ## measure: the training, its cost as the work grows, the pages, the
 
 bench-peers: $(READY) $(PEERS)/.ready ## train other projects' models on the same points (hours on one core; it goes on where it was)
 	$(BIN)/python benchmarks/training.py --peers
+
+bench-samplers: $(READY) ## how good samples are after how many calls of the network (an hour on one core; it goes on where it was)
+	$(BIN)/python benchmarks/samplers.py
 
 # in its own environment; what smalldiffusion would bring for images is left out
 $(PEERS)/.ready: benchmarks/peers.txt

@@ -2,8 +2,8 @@
 
     python benchmarks/samplers.py [--seeds K ...] [--models NAME ...] [--calls N ...] [--points N] [--threads N]
 
-Each way to sample is run with the exact prediction and with the stored network, so that what is left of the exact one's
-error is discretisation, and what is added by the other is the network. All ways start from the same draws of a seed. A
+Each way to sample is run with the exact prediction and with trained networks, so that what is left of the exact one's
+error is discretisation, and what is added by the others is the network. All ways start from the same draws of a seed. A
 run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was. Nothing goes to
 the package unless the whole plan has been run.
 """
@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -22,19 +25,21 @@ from stopwatch import Stopwatch
 from torch import Generator, Tensor
 
 from diffusion_notes.ddpm import DDPM
-from diffusion_notes.experiment.results import STORED, provenance
+from diffusion_notes.experiment.results import STORED, load_results, provenance
 from diffusion_notes.experiment.runs import Runs, write_whole
 from diffusion_notes.metrics import binned_kl, stray_share
-from diffusion_notes.pretrained import swiss_roll_ddpm
-from diffusion_notes.samplers import ExactNoise, Last, Method, Spacing, choose_levels, sample, start
-from diffusion_notes.schedule import Schedule
+from diffusion_notes.pretrained import swiss_roll_ddpm, swiss_roll_precise_ddpm
+from diffusion_notes.samplers import ExactNoise, Last, Method, Spacing, best_levels, choose_levels, sample, start
+from diffusion_notes.schedule import Schedule, mmse
 from diffusion_notes.swiss_roll import SwissRoll
 
 ROLL, SCHEDULE = SwissRoll(), Schedule.linear(T=1000)
 RUNS = Path(__file__).resolve().parents[1] / "_build" / "samplers"
 SEEDS = range(3)
-POINTS = 50_000
-CALLS = [4, 6, 8, 10, 12, 16, 25, 50, 100, 250, 1000]
+POINTS, FEWER, FEWEST = 50_000, 20_000, 10_000  # samples of a run: where the goal is, elsewhere, of very many calls
+CALLS = [4, 6, 8, 12, 16, 25, 50, 100, 250, 1000]
+GOAL = [8, 16]
+FINER = 6  # steps for one
 
 
 @dataclass(frozen=True)
@@ -44,21 +49,39 @@ class Way:
     name: str
     method: Method
     eta: float = 0.0
-    spacing: Spacing = "uniform"
+    spacing: Spacing | None = "uniform"  # None for those of the dynamic program
+    rho: float = 7.0  # of Karras's spacing
     largest: float | None = None  # kappa at the start, if it is not that of T
-    smallest: float | None = None  # kappa at the end, if it is not that of t = 1
     matched: bool = False  # whether the start has the mean and the covariance of the points
+    data_noise: float = 0.0  # what the walk takes the noise of the data for
+    spaced: float = 0.0  # the same, for the choice of the levels
     last: Last = "jump"
-    most: int = 1000  # calls: more are of no interest
+    finer: str = ""  # "first", "middle" or "last": the steps that are cut into finer ones
+    calls: tuple[int, ...] = (4, 6, 8, 12, 16, 25, 50)
+    models: tuple[str, ...] = ("exact", "stored network", "better network")
 
     def levels(self, calls: int) -> list[int] | None:
         """The steps that are visited; None if there are not so many."""
         count = calls // 2 + 1 if self.method == "heun" else calls
         highest = SCHEDULE.T if self.largest is None else nearest(self.largest)
-        lowest = 1 if self.smallest is None else nearest(self.smallest)
-        if count > highest - lowest + 1:
+        if count > highest:
             return None
-        return choose_levels(SCHEDULE, count, self.spacing, lowest, highest, rho=4)
+        if self.spacing is None:
+            return best_levels(SCHEDULE, mmses(), count)
+        t = choose_levels(SCHEDULE, count, self.spacing, highest=highest, rho=self.rho, data_noise=self.spaced)
+        return self.cut(t) if self.finer else t
+
+    def cut(self, t: list[int]) -> list[int]:
+        """The levels with finer ones between some; the data are at 0."""
+        steps = list(pairwise([0, *t]))
+        chosen = {"last": steps[:1], "middle": steps[1:-1], "first": steps[-1:]}[self.finer]
+        log_kappa = -SCHEDULE.log_snr / 2
+        more: set[int] = set()
+        for below, above in chosen:
+            low = log_kappa[max(1, below)]
+            wanted = torch.linspace(low.item(), log_kappa[above].item(), 1 + FINER, dtype=torch.float64)
+            more |= {nearest(level.exp().item()) for level in wanted}
+        return sorted(more | set(t))
 
 
 def nearest(kappa: float) -> int:
@@ -70,41 +93,89 @@ def nearest(kappa: float) -> int:
     return 1 + int((SCHEDULE.kappa[1:].log() - torch.tensor(kappa).log()).abs().argmin())
 
 
-FITTED = {"spacing": "karras", "largest": 2.0, "smallest": 0.03, "matched": True, "last": "half"}
+@functools.cache
+def mmses() -> Tensor:
+    """The smallest loss at each t, for the dynamic program; between a few by interpolation of the logarithms."""
+    some = [*range(1, 20), *range(20, 100, 5), *range(100, 1000, 25), 1000]
+    known = mmse(ROLL, SCHEDULE.alpha_bar[some]).log()
+    place = torch.searchsorted(torch.tensor(some), torch.arange(1, 1001)).clamp(min=1)
+    low, high = torch.tensor(some)[place - 1], torch.tensor(some)[place]
+    share = (torch.arange(1, 1001) - low) / (high - low)
+    return torch.cat((torch.ones(1), (known[place - 1] * (1 - share) + known[place] * share).exp())).double()
+
+
+LONG = (4, 6, 8, 12, 16, 25, 50, 100, 250, 1000)
+NETWORKS = ("stored network", "better network")
+TRUST = ("exact", "stored network", "better network", "wrong network")  # of ways with more noise and less
+FITTED = {
+    "spacing": "log_snr",
+    "largest": 1.5,
+    "matched": True,
+    "data_noise": ROLL.noise,
+    "spaced": ROLL.noise,
+}
+AT_GOAL = {"calls": (8, 16), "models": ("exact", "better network")}
 WAYS = [
-    Way("ancestral", "ancestral"),
-    Way("DDIM", "ddim"),
-    Way("DDIM, η = 1/2", "ddim", eta=0.5),
+    Way("ancestral", "ancestral", calls=LONG, models=TRUST),
+    Way("DDIM", "ddim", calls=LONG, models=TRUST),
+    Way("DDIM, η = 1/2", "ddim", eta=0.5, calls=LONG, models=TRUST),
+    Way("DDIM, η = 1", "ddim", eta=1.0, calls=LONG, models=TRUST),
     Way("DDIM, log-SNR", "ddim", spacing="log_snr"),
     Way("Heun, log-SNR", "heun", spacing="log_snr"),
-    Way("2M, uniform", "dpmpp_2m"),
+    Way("2M, uniform", "dpmpp_2m", calls=LONG[:-2]),
     Way("2M, log-SNR", "dpmpp_2m", spacing="log_snr"),
-    Way("DDIM, fitted", "ddim", **FITTED, most=250),
-    Way("Heun, fitted", "heun", **FITTED, most=250),
-    Way("2M, fitted", "dpmpp_2m", **FITTED, most=250),
-    # the same but for one thing: the start's share of the error, the last step's, and the noise's
-    Way("2M, fitted, from N(0, I)", "dpmpp_2m", **(FITTED | {"matched": False}), most=250),
-    Way("2M, fitted, from κ = 4", "dpmpp_2m", **(FITTED | {"largest": 4.0}), most=250),
-    Way("2M, fitted, with a jump", "dpmpp_2m", **(FITTED | {"last": "jump"}), most=250),
-    Way("DDIM, η = 1, fitted", "ddim", eta=1.0, **(FITTED | {"last": "jump"}), most=250),
+    Way("2M, best levels", "dpmpp_2m", spacing=None),
+    Way("DDIM, fitted", "ddim", **FITTED, models=TRUST),
+    Way("Heun, fitted", "heun", **FITTED),
+    Way("2M, fitted", "dpmpp_2m", **FITTED),
+    Way("3M, fitted", "dpmpp_3m", **FITTED, models=TRUST),
+    Way("3M, fitted, ρ = 4", "dpmpp_3m", **(FITTED | {"spacing": "karras", "rho": 4.0})),
+    Way("DDIM, fitted, η = 1/2", "ddim", eta=0.5, **FITTED, models=TRUST),
+    Way("DDIM, fitted, η = 1", "ddim", eta=1.0, **FITTED, models=TRUST),
+    # the same but for one thing: what the start, the walk and the end are worth
+    Way("3M, fitted, from N(0, I)", "dpmpp_3m", **(FITTED | {"matched": False}), **AT_GOAL),
+    Way("3M, fitted, from κ = 4", "dpmpp_3m", **(FITTED | {"largest": 4.0}), **AT_GOAL),
+    Way("3M, fitted, with a jump", "dpmpp_3m", **(FITTED | {"data_noise": 0.0}), **AT_GOAL),
+    Way("3M, fitted, with a half", "dpmpp_3m", **(FITTED | {"data_noise": 0.0, "last": "half"}), **AT_GOAL),
+    # with finer steps in one place: what is gained is that place's share of the error
+    Way("3M, fitted, first step finer", "dpmpp_3m", finer="first", **FITTED, **AT_GOAL),
+    Way("3M, fitted, middle finer", "dpmpp_3m", finer="middle", **FITTED, **AT_GOAL),
+    Way("3M, fitted, last step finer", "dpmpp_3m", finer="last", **FITTED, **AT_GOAL),
 ]
-MODELS = ["exact", "stored network"]
+MODELS = ["exact", "stored network", "better network", "wrong network"]
 
 
-def model(name: str) -> DDPM:
-    """The exact prediction, or the network of the pages."""
-    return DDPM(ExactNoise(ROLL, SCHEDULE), SCHEDULE, "beta") if name == "exact" else swiss_roll_ddpm("beta")
+class WrongNoise:
+    """A good network's prediction, and beside it a wave of fixed size that no data have put there."""
+
+    def __init__(self, network: torch.nn.Module, size: float = 0.1) -> None:
+        self.network, self.size = network, size
+
+    def __call__(self, xt: Tensor, t: int | Tensor) -> Tensor:
+        """The prediction for points of shape (n, 2)."""
+        return self.network(xt, t) + self.size * (4 * xt.flip(-1)).sin()
+
+
+def model(name: str, seed: int) -> DDPM:
+    """The exact prediction, or a network; of the better one there are three, a seed each."""
+    if name == "exact":
+        return DDPM(ExactNoise(ROLL, SCHEDULE), SCHEDULE, "beta")
+    if name == "stored network":
+        return swiss_roll_ddpm("beta")
+    better = swiss_roll_precise_ddpm(seed % 3)
+    return better if name == "better network" else DDPM(WrongNoise(better.network), SCHEDULE, "beta")
 
 
 def run(way: Way, name: str, calls: int, seed: int, points: int) -> dict:
     """One run: sampled, timed and scored."""
     levels = way.levels(calls)
+    asked = len(levels) if way.finer else calls
     generator = Generator().manual_seed(seed)
-    known: Tensor | None = ROLL.sample(10_000, Generator().manual_seed(1000 + seed)) if way.matched else None
+    known = ROLL.sample(10_000, Generator().manual_seed(1000 + seed)) if way.matched else None
     xT = start(SCHEDULE, torch.empty(points, 2), known, levels[-1], generator)
-    watch, its = Stopwatch(), model(name)
+    watch, its = Stopwatch(), model(name, seed)
     with watch:
-        x = sample(its, xT, way.method, calls, way.eta, levels, way.last, generator)
+        x = sample(its, xT, way.method, asked, way.eta, levels, way.last, generator, way.data_noise)
     return {
         "way": way.name,
         "model": name,
@@ -118,26 +189,73 @@ def run(way: Way, name: str, calls: int, seed: int, points: int) -> dict:
     }
 
 
+def true_samples(seed: int, points: int) -> dict:
+    """The floor."""
+    x = ROLL.sample(points, Generator().manual_seed(2000 + seed))
+    return {"seed": seed, "points": points, "KL500": binned_kl(x, ROLL), "off the spiral": stray_share(x, ROLL)}
+
+
+def speeds() -> dict:
+    """Samples a second on two threads, the best of several rounds; smalldiffusion's are those of its stored runs."""
+    torch.set_num_threads(2)
+    ways = {way.name: way for way in WAYS}
+    found = {}
+    for name, calls, points, rounds in (
+        ("3M, fitted", 8, POINTS, 9),
+        ("3M, fitted", 16, POINTS, 9),
+        ("ancestral", 1000, 5000, 3),
+    ):
+        xT, levels = torch.randn(points, 2), ways[name].levels(calls)
+        seconds = []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            way = ways[name]
+            sample(swiss_roll_precise_ddpm(), xT, way.method, calls, way.eta, levels, way.last, None, way.data_noise)
+            seconds.append(time.perf_counter() - begun)
+        found[f"{name}, {calls} calls"] = points / min(seconds)
+    stored = load_results("training")["runs"]
+    peers = [each for each in stored if each["contestant"] == "smalldiffusion" and each["final"]]
+    found["smalldiffusion, 20 calls, one thread"] = max(each["points"] / each["sampling"]["wall"] for each in peers)
+    return found
+
+
+def points_of(way: Way, calls: int) -> int:
+    """How many samples a run has."""
+    if calls in GOAL and way.matched:
+        return POINTS
+    return FEWEST if calls > 100 else FEWER
+
+
 def name_of(way: Way, model: str, calls: int, seed: int, points: int) -> str:
     """The key of a run."""
     return f"{way.name}, {model}, {calls}, {seed}, {points}".replace("/", " by ")
 
 
-def plan(models: list[str], calls: list[int], seeds: list[int], points: int) -> list[tuple[Way, str, int, int, int]]:
+def is_worth_it(way: Way, name: str, calls: int, seed: int) -> bool:
+    """Whether a run is in the plan: of what is expensive there is one seed, and fewer calls."""
+    if way.levels(calls) is None:
+        return False
+    if calls > 100:
+        return seed == 0 and name != "wrong network" and (name != "exact" or way.name in ("ancestral", "DDIM"))
+    return name != "exact" or seed == 0 or (calls in GOAL and way.matched and not way.finer)
+
+
+def plan(models: list[str], calls: list[int], seeds: list[int]) -> list[tuple[Way, str, int, int, int]]:
     """All the runs, in their order."""
     return [
-        (way, name, count, seed, points)
+        (way, name, count, seed, points_of(way, count))
         for seed in seeds
         for name in models
         for way in WAYS
-        for count in calls
-        if count <= way.most and way.levels(count) is not None
+        if name in way.models
+        for count in way.calls
+        if count in calls and is_worth_it(way, name, count, seed)
     ]
 
 
 def summary(runs: list[dict], calls: list[int]) -> str:
     """KL500 and strays in per cent, the median of the seeds: a line a way, a column for each number of calls."""
-    lines = [f"{'':40}" + "".join(f"{count:>15}" for count in calls)]
+    lines = [f"{'':45}" + "".join(f"{count:>15}" for count in calls)]
     for name in MODELS:
         for way in WAYS:
             cells = []
@@ -146,7 +264,7 @@ def summary(runs: list[dict], calls: list[int]) -> str:
                 scores = [median(each[key] for each in mine) for key in ("KL500", "off the spiral")] if mine else []
                 cells.append(f"{scores[0]:8.4f}{100 * scores[1]:7.2f}" if mine else " " * 15)
             if any(cell.strip() for cell in cells):
-                lines.append(f"{name + ': ' + way.name:40}" + "".join(cells))
+                lines.append(f"{name + ': ' + way.name:45}" + "".join(cells))
     return "\n".join(lines)
 
 
@@ -156,20 +274,25 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--models", nargs="*", choices=MODELS, default=MODELS)
     parser.add_argument("--calls", nargs="*", type=int, default=CALLS)
-    parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     runs = Runs(RUNS)
-    wanted = plan(chosen.models, chosen.calls, chosen.seeds, chosen.points)
+    wanted = plan(chosen.models, chosen.calls, chosen.seeds)
     for one in wanted:
         runs.once(name_of(*one), run, *one)
     found = [runs[name_of(*one)] for one in wanted if name_of(*one) in runs]
     print(summary(found, chosen.calls))
-    whole = plan(MODELS, CALLS, list(SEEDS), POINTS)
+    whole = plan(MODELS, CALLS, list(SEEDS))
     if all(name_of(*one) in runs for one in whole):
+        for seed in SEEDS:
+            runs.once(f"true samples, {seed}", true_samples, seed, POINTS)
+        runs.once("speeds", speeds)
+        torch.set_num_threads(chosen.threads)
         stored = {
-            "provenance": provenance("python benchmarks/samplers.py"),
+            "provenance": provenance("make bench-samplers"),
+            "true samples": [runs[f"true samples, {seed}"] for seed in SEEDS],
+            "samples a second": runs["speeds"],
             "runs": [runs[name_of(*one)] for one in whole],
         }
         write_whole(STORED / "samplers.json", json.dumps(stored) + "\n")

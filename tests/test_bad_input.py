@@ -52,7 +52,7 @@ from diffusion_notes import (
     swiss_roll,
     vae,
 )
-from diffusion_notes.experiment import comparisons, ladder_runs, results
+from diffusion_notes.experiment import comparisons, ladder_runs, results, sampler_runs
 from diffusion_notes.notebook import diagrams, exercises, plotting, tables
 
 FLAT = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2)
@@ -82,6 +82,7 @@ LEVELS = schedule.log_snr_levels(10)
 MMSES = 0.5 * (1 - LEVELS)
 RUNG = ladder.Rung(3)
 STORED = results.load_results("ladder")["runs"]
+OF_SAMPLERS = [{"way": "DDIM", "model": "exact", "calls": 8, "KL500": 0.5, "off the spiral": 0.1}]
 OF_VAE, OF_DDPM = (comparisons.runs_of(STORED, name) for name in ("VAE", "DDPM"))
 MADE = invented.made_runs(seeds=2)
 
@@ -109,6 +110,8 @@ MORE = {
     "experiment.ladder_runs.steps_and_width": lambda x, t: ladder_runs.steps_and_width(RUNG),
     "experiment.comparisons.average": lambda x, t: comparisons.average(OF_VAE),
     "experiment.comparisons.bought": lambda x, t: comparisons.bought(OF_VAE, OF_DDPM),
+    "experiment.sampler_runs.curve": lambda x, t: sampler_runs.curve(OF_SAMPLERS, "DDIM", "exact"),
+    "experiment.sampler_runs.names": lambda x, t: sampler_runs.names(OF_SAMPLERS),
     "experiment.comparisons.runs_of": lambda x, t: comparisons.runs_of(STORED, "VAE"),
     "experiment.results.provenance": lambda x, t: results.provenance("make ladder"),
     "experiment.results.load_results": lambda x, t: results.load_results("levels"),
@@ -181,6 +184,7 @@ MORE = {
     "notebook.tables.Table": lambda x, t: tables.Table({"t": [1, 2]}, {"t": "d"}),
     "pretrained.swiss_roll_ddpm": lambda x, t: pretrained.swiss_roll_ddpm(),
     "pretrained.swiss_roll_hierarchical_vae": lambda x, t: pretrained.swiss_roll_hierarchical_vae("sharp"),
+    "pretrained.swiss_roll_precise_ddpm": lambda x, t: pretrained.swiss_roll_precise_ddpm(1),
     "pretrained.swiss_roll_vae": lambda x, t: pretrained.swiss_roll_vae("guided"),
     "data.integrate_plane": lambda x, t: data.integrate_plane(torch.sin, 1.0, 0.5, weight=lambda z: z.sum(-1)),
     "data.unit_interval": lambda x, t: data.unit_interval(5),
@@ -422,7 +426,8 @@ ZERO = {
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"), ("explorables.Reverse", "eta"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
-    ("samplers.sample", "eta"), ("samplers.walk", "eta"),
+    ("samplers.sample", "eta"), ("samplers.walk", "eta"), ("pretrained.swiss_roll_precise_ddpm", "seed"),
+    ("samplers.sample", "data_noise"), ("samplers.walk", "data_noise"), ("samplers.choose_levels", "data_noise"),
     ("score.marginal_change", "eta"), ("score.reverse_sde", "eta"),
     ("score.noise_from_velocity", "tau"), ("score.velocity_from_noise", "tau"),
     *((f"score.ContinuousSchedule.{name}", "time") for name in ("alpha_bar", "beta", "kappa", "log_snr")),
@@ -459,7 +464,7 @@ TOO_LARGE = {
     ("samplers.sample", "eta"): 1.01, ("samplers.walk", "eta"): 0.01, ("samplers.best_levels", "count"): 11,
     ("samplers.DDIM", "eta"): 1.01, ("samplers.DDIMProcess", "eta"): 1.01, ("samplers.choose_levels", "count"): 9,
     ("samplers.choose_levels", "lowest"): 10, ("samplers.choose_levels", "highest"): 11,
-    ("samplers.karras_levels", "smallest"): 10.0,
+    ("samplers.karras_levels", "smallest"): 10.0, ("pretrained.swiss_roll_precise_ddpm", "seed"): 3,
     ("score.ContinuousSchedule", "first"): 1.01, ("score.ContinuousSchedule", "last"): 0.99,
     ("score.ContinuousSchedule.beta", "time"): 1.01, ("score.ContinuousSchedule.kappa", "time"): 1.01,
     ("score.continuous_bound", "first"): 1.0, ("score.continuous_bound", "last"): 0.99,
@@ -546,6 +551,9 @@ WRONG = {
     ("parameterisations.best_variance", "loss"): [BETA * 0, BETA[1:], -BETA],
     ("parameterisations.variational_weight", "sigma_squared"): [BETA * math.nan, -BETA, BETA[1:]],
     ("parameterisations.variational_constant", "sigma_squared"): [BETA * 0, BETA[1:]],
+    ("pretrained.swiss_roll_precise_ddpm", "variance"): ["gamma", torch.ones(3)],
+    ("experiment.sampler_runs.curve", "way"): ["moons"], ("experiment.sampler_runs.curve", "model"): ["moons"],
+    ("experiment.sampler_runs.curve", "key"): ["KL"], ("experiment.sampler_runs.names", "what"): ["seed"],
     ("pretrained.swiss_roll_vae", "kind"): ["blunt", "again"],
     ("pretrained.swiss_roll_hierarchical_vae", "kind"): ["guided"],
     ("pretrained.swiss_roll_ddpm", "objective"): ["bound"],

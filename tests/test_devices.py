@@ -417,7 +417,8 @@ TAKE_NO_TENSOR = {
     "parameterisations.best_variance", "parameterisations.variational_constant",  # tables, on the CPU by design
     "parameterisations.variational_weight",
     "pretrained.RECIPES", "pretrained.WEIGHTS", "pretrained.swiss_roll_ddpm",
-    "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_vae",
+    "pretrained.swiss_roll_hierarchical_vae", "pretrained.swiss_roll_precise_ddpm", "pretrained.swiss_roll_vae",
+    "experiment.sampler_runs.curve", "experiment.sampler_runs.names",
     "fitting.TrainingState", "fitting.default_device",
 }  # fmt: skip
 # These draw for a person, on the CPU by nature, or do not know torch at all.

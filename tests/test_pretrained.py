@@ -16,20 +16,34 @@ from diffusion_notes.fitting import load_weights, train
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.metrics import binned_kl, stray_share
 from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.pretrained import (
     RECIPES,
     WEIGHTS,
     put_on_spiral,
     swiss_roll_ddpm,
     swiss_roll_hierarchical_vae,
+    swiss_roll_precise_ddpm,
     swiss_roll_vae,
 )
 from diffusion_notes.pretrained import __main__ as command
+from diffusion_notes.pretrained.expected_noise import ExpectedNoise
+from diffusion_notes.samplers import choose_levels, start, walk
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.vae import VAE
 
 schedule = Schedule.linear(T=1000)
+SEEDS = range(3)
+
+
+def precise(**kwargs):
+    """A level is drawn by its weight, times the root of what of the noise the best straight line leaves over."""
+    network = NoiseMLP(schedule, **kwargs)
+    worth = variational_weight(schedule, schedule.beta) * network.left_over.squeeze(-1).double()
+    return ExpectedNoise(network, schedule, "beta", "variational", worth)
+
+
 # What the docstrings and the pages say each of them is.
 BUILD = {
     "ddpm": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule),
@@ -37,6 +51,7 @@ BUILD = {
     "ddpm_variational_weight": lambda **kwargs: DDPM(
         NoiseMLP(schedule, **kwargs), schedule, "beta", "variational", "weight"
     ),
+    **{f"ddpm_precise_{seed}": precise for seed in SEEDS},
     "vae_learned": functools.partial(VAE, latent=1, std=None),
     "vae_sharp": functools.partial(VAE, latent=2, std=0.05, features=16),
     "vae_guided": functools.partial(VAE, latent=1),
@@ -48,6 +63,7 @@ LOAD = {
     "ddpm": swiss_roll_ddpm,
     "ddpm_variational_uniform": functools.partial(swiss_roll_ddpm, "beta", "variational"),
     "ddpm_variational_weight": functools.partial(swiss_roll_ddpm, "beta", "variational", t_sampling="weight"),
+    **{f"ddpm_precise_{seed}": functools.partial(swiss_roll_precise_ddpm, seed) for seed in SEEDS},
     "vae_learned": lambda: swiss_roll_vae("learned"),
     "vae_sharp": lambda: swiss_roll_vae("sharp"),
     "vae_guided": lambda: swiss_roll_vae("guided"),
@@ -89,7 +105,8 @@ def test_it_is_not_to_be_trained_by_accident(name):
 def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path):
     assert (RECIPES[name].pretrain is put_on_spiral) == (name == "vae_guided")
     short = functools.partial(put_on_spiral, steps=2) if name == "vae_guided" else None
-    recipe = replace(RECIPES[name], points=100, steps=4, pretrain=short)
+    is_precise = name.startswith("ddpm_precise")
+    recipe = replace(RECIPES[name], points=100, steps=4, pretrain=short, examples=300 if is_precise else None)
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
         command.make_weights(name, recipe, folder)
@@ -102,7 +119,9 @@ def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path)
     data = SwissRoll().sample(100, generator)
     if name == "vae_guided":
         put_on_spiral(model, generator, steps=2)
-    sizes = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
+    if is_precise:
+        data = model.examples(data, 300, generator)
+    sizes = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate, "decay": recipe.decay}
     average = list(train(model, data, steps=4, **sizes, generator=generator, progress=False))[-1].average
     made = BUILD[name]()
     load_weights(made, one)
@@ -230,3 +249,73 @@ def test_a_name_that_is_none_is_told_what_there_is():
     done = subprocess.run(ask, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"there is no vea; NAME must be one of {', '.join(RECIPES)}" in done.stderr
+
+
+# Targets without noise
+
+
+def few(generator, count=400, points=60):
+    """A model, some points in the plane, and examples made of them, apart."""
+    model = precise()
+    data = SwissRoll().sample(points, generator)
+    examples = model.examples(data, count, generator)
+    xt, t, weight, noise = examples.split((2, 1, 1, 2), -1)
+    return model, data, xt.double(), t.squeeze(-1).long(), weight.squeeze(-1), noise.double()
+
+
+def test_an_example_has_the_mean_of_the_noise_given_all_points(generator):
+    """By Bayes' rule over the points, at every level, the near ones alone or all of them."""
+    _, data, xt, t, _, noise = few(generator)
+    assert t.min() < 10 < 500 < t.max()
+    alpha_bar = schedule.alpha_bar[t].unsqueeze(-1)
+    at = alpha_bar.sqrt() * xt.new_tensor(data.tolist()).unsqueeze(1)  # the mean of x_t for each point
+    log_likelihood = -(xt - at).square().sum(-1) / (2 * (1 - alpha_bar.squeeze(-1)))
+    posterior = log_likelihood.softmax(0)
+    each = (xt - at) / (1 - alpha_bar).sqrt()
+    expected = (posterior.unsqueeze(-1) * each).sum(0)
+    # what is further away than four levels is left out
+    torch.testing.assert_close(noise, expected, rtol=1e-3, atol=0.02)
+    assert (noise - expected).abs().median() < 1e-5
+
+
+def test_above_a_level_the_others_of_a_group_are_asked(monkeypatch, generator):
+    """The mean over many examples is that of the noise, which is unbiased with groups of any size."""
+    monkeypatch.setattr("diffusion_notes.pretrained.expected_noise._GROUP", 20)
+    _, _, xt, t, _, noise = few(generator, 60_000)
+    far = t > 300
+    # E[ε · x_t] = sqrt(1 − ᾱ_t) E‖ε‖², however much of the noise in ε has been averaged away
+    level = schedule.one_minus_alpha_bar[t][far].sqrt()
+    products = (noise * xt).sum(-1)[far] / level
+    assert abs(products.mean() - 2) < 4 * products.std() / len(products) ** 0.5
+
+
+def test_examples_are_drawn_as_a_ddpm_draws_and_the_loss_is_what_it_says(generator):
+    model, _, xt, t, weight, noise = few(generator, 3000)
+    tables = model.t_sampling[1:]
+    share = (tables.cumsum(0) / tables.sum())[99].item()
+    assert (t <= 100).double().mean().item() == pytest.approx(share, abs=0.03)
+    counted = 1000 * variational_weight(schedule, schedule.beta)[t] / (1000 * model.t_sampling[t] / tables.sum())
+    torch.testing.assert_close(weight.double(), counted, rtol=1e-4, atol=0)
+    examples = torch.cat((xt, t.unsqueeze(-1), weight.unsqueeze(-1), noise), -1).float()
+    wrong = (noise - model.network(xt.float(), t)).square().sum(-1)
+    torch.testing.assert_close(model.loss(examples).double(), (weight * wrong).mean(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("points", "count"), [(torch.zeros(0, 2), 3), (torch.zeros(5), 3), (torch.zeros(5, 2), 0)])
+def test_examples_are_made_of_points(points, count):
+    with pytest.raises(ValueError, match=r"(points|count) must"):
+        precise().examples(points, count)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sixteen_calls_of_a_precise_network_are_enough_and_eight_nearly(seed):
+    """Thresholds are those of the goal, and four standard errors of 20,000 samples."""
+    model, roll = swiss_roll_precise_ddpm(seed), SwissRoll()
+    start_at = 339  # κ = 1.5
+    draws = torch.Generator().manual_seed(10 + seed)
+    xT = start(schedule, torch.empty(20_000, 2), roll.sample(10_000, draws), start_at, draws)
+    for calls, spacing, divergence, strays in ((16, "karras", 0.002, 0.0045), (8, "log_snr", 0.004, 0.008)):
+        levels = choose_levels(schedule, calls, spacing, highest=start_at, rho=4, data_noise=roll.noise)
+        *_, (_, x) = walk(model, xT, "dpmpp_3m", calls, levels=levels, data_noise=roll.noise)
+        assert binned_kl(x, roll) < divergence + 4 * 0.0008
+        assert stray_share(x, roll) < strays + 4 * (strays / len(x)) ** 0.5

@@ -15,11 +15,11 @@ from typing import Literal, TypeVar, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from diffusion_notes._arguments.values import check_choice
+from diffusion_notes._arguments.values import check_choice, check_integer
 from diffusion_notes.ddpm import DDPM, TSampling, Variance
 from diffusion_notes.fitting import load_weights
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
-from diffusion_notes.pretrained.recipes import RECIPES, put_on_spiral, untrained_ddpm
+from diffusion_notes.pretrained.recipes import RECIPES, put_on_spiral, untrained_ddpm, untrained_precise_ddpm
 from diffusion_notes.vae import VAE
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "put_on_spiral",
     "swiss_roll_ddpm",
     "swiss_roll_hierarchical_vae",
+    "swiss_roll_precise_ddpm",
     "swiss_roll_vae",
 ]
 
@@ -64,6 +65,27 @@ def swiss_roll_ddpm(
         )
     name = "ddpm" if objective == "simple" else f"ddpm_variational_{t_sampling}"
     return _load(partial(untrained_ddpm, variance, objective, t_sampling), name)
+
+
+def swiss_roll_precise_ddpm(seed: int = 0, variance: Variance | Tensor = "beta") -> DDPM:
+    r"""The DDPM of the chapter on fewer steps, trained: the network of :func:`swiss_roll_ddpm`, on better targets.
+
+    They are what is expected of the noise, given the 100,000 points: see
+    :class:`~diffusion_notes.pretrained.expected_noise.ExpectedNoise`.
+
+    Arguments:
+        seed: which of three trainings, each with points of its own: 0, 1 or 2.
+        variance: :math:`\sigma_t^2` of the steps, as in :class:`~diffusion_notes.ddpm.DDPM`.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: there is no such training, or no such variance.
+
+    >>> sum(parameter.numel() for parameter in swiss_roll_precise_ddpm().parameters())
+    11266
+    """
+    seed = check_integer("seed", seed, least=0, most=2)
+    return _load(partial(untrained_precise_ddpm, variance), f"ddpm_precise_{seed}")
 
 
 def swiss_roll_vae(kind: str) -> VAE:

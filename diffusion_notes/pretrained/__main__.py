@@ -25,12 +25,15 @@ def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
     data = SwissRoll().sample(recipe.points, generator)
     if recipe.pretrain is not None:
         recipe.pretrain(model, generator)
+    if recipe.examples is not None:
+        data = model.examples(data, recipe.examples, generator)
     states = train(
         model,
         data,
         steps=recipe.steps,
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
+        decay=recipe.decay,
         generator=generator,
     )
     last = deque(states, maxlen=1).pop()

@@ -15,11 +15,13 @@ from diffusion_notes.ddpm import DDPM, Objective, TSampling, Variance
 from diffusion_notes.distributions import randn_like
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
+from diffusion_notes.parameterisations import variational_weight
+from diffusion_notes.pretrained.expected_noise import ExpectedNoise
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.vae import VAE
 
-__all__ = ["RECIPES", "Recipe", "put_on_spiral", "untrained_ddpm"]
+__all__ = ["RECIPES", "Recipe", "put_on_spiral", "untrained_ddpm", "untrained_precise_ddpm"]
 
 _NOISE = 0.05  # the roll's own
 
@@ -37,6 +39,9 @@ class Recipe:
         seed: of the generator that draws everything.
         seed_data: whether the data start the generator afresh, or come after the initial weights.
         pretrain: what is done with the model before the training.
+        examples: how many a model makes of the points before the training, to learn from them: see
+            :class:`~diffusion_notes.pretrained.expected_noise.ExpectedNoise`. With None it learns from the points.
+        decay: of the moving average of the parameters, for each step.
     """
 
     build: Callable[..., DDPM | VAE | HierarchicalVAE]
@@ -47,11 +52,14 @@ class Recipe:
     seed: int = 0
     seed_data: bool = True
     pretrain: Callable[..., None] | None = None
+    examples: int | None = None
+    decay: float = 0.995
 
     @property
     def hyperparameters(self) -> dict[str, int | float]:
         """The numbers of the recipe, by name."""
-        return {
+        more = {} if self.examples is None else {"examples": self.examples, "decay": self.decay}
+        return more | {
             "points": self.points,
             "steps": self.steps,
             "batch_size": self.batch_size,
@@ -69,6 +77,17 @@ def untrained_ddpm(
     r"""The DDPM of the swiss roll chapter, before its training: T = 1000, :math:`\beta_t` from 1e-4 to 0.02."""
     schedule = Schedule.linear(T=1000)
     return DDPM(NoiseMLP(schedule, generator=generator), schedule, variance, objective, t_sampling)
+
+
+def untrained_precise_ddpm(variance: Variance | torch.Tensor = "beta", generator: Generator | None = None) -> DDPM:
+    r"""The same network, to be trained on the bound with targets without noise.
+
+    A level is drawn by its weight in the bound, times the root of the loss that Gaussian data would have at it.
+    """
+    schedule = Schedule.linear(T=1000)
+    network = NoiseMLP(schedule, generator=generator)
+    worth = variational_weight(schedule, schedule.beta) * network.left_over.squeeze(-1).double()
+    return ExpectedNoise(network, schedule, variance, "variational", worth)
 
 
 def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
@@ -99,11 +118,13 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
 
 
 _ddpm = partial(Recipe, steps=30_000, batch_size=1024, seed_data=False)
+_precise = partial(_ddpm, untrained_precise_ddpm, steps=15_000, learning_rate=8e-3, examples=262_144, decay=0.999)
 _sharp = partial(HierarchicalVAE, [2, 2], std=_NOISE, features=16)
 RECIPES = {
     "ddpm": _ddpm(untrained_ddpm),
     "ddpm_variational_uniform": _ddpm(partial(untrained_ddpm, "beta", "variational")),
     "ddpm_variational_weight": _ddpm(partial(untrained_ddpm, "beta", "variational", "weight")),
+    **{f"ddpm_precise_{seed}": _precise(seed=seed) for seed in range(3)},
     "vae_learned": Recipe(partial(VAE, 1)),
     "vae_sharp": Recipe(partial(VAE, 2, std=_NOISE, features=16)),
     "vae_guided": Recipe(partial(VAE, 1), pretrain=put_on_spiral),
