@@ -10,6 +10,7 @@ from torch import Generator
 
 from diffusion_notes.fitting import save_weights, train
 from diffusion_notes.pretrained import RECIPES, WEIGHTS
+from diffusion_notes.pretrained.expected_noise import ExpectedNoise
 from diffusion_notes.pretrained.recipes import Recipe
 from diffusion_notes.swiss_roll import SwissRoll
 
@@ -25,7 +26,7 @@ def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
     data = SwissRoll().sample(recipe.points, generator)
     if recipe.pretrain is not None:
         recipe.pretrain(model, generator)
-    if recipe.examples is not None:
+    if isinstance(model, ExpectedNoise) and recipe.examples is not None:
         data = model.examples(data, recipe.examples, generator)
     states = train(
         model,
