@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffusion_notes.equations.language.parser import read
-from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Range, Symbol, split_constants
 from diffusion_notes.equations.pages import chapter, displays
 from diffusion_notes.equations.verdicts.judge import Page
 from diffusion_notes.equations.verdicts.proof import is_proved
@@ -101,6 +101,10 @@ def _canonical(node: Node) -> Node:
     parts = tuple(_canonical(part) for part in node.parts)
     if node.kind == "group":
         return parts[0]
+    if node.kind == "sub" and split_constants(parts[1])[0] is None:  # what is left open has no sign
+        return replace(node, kind="add", parts=parts)
+    if node.kind == "motion" and len(parts) > 1 and parts[1].kind == "neg":  # and neither has noise
+        return replace(node, parts=(parts[0], parts[1].parts[0]))
     if node.kind != "density":
         return replace(node, parts=parts)
     law, *about = node.value

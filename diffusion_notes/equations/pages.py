@@ -14,7 +14,7 @@ __all__ = ["Equation", "chapter", "displays", "judge_page"]
 STEMS = {
     "vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion",
     "training": "ddpm", "ladder": "ddpm", "ladder_details": "ddpm", "measured": "diffusion",
-    "samplers": "samplers",
+    "samplers": "samplers", "score": "score",
 }  # fmt: skip
 TITLES = {
     "hvae": r"hvae|hierarch|two layers|several layers",
@@ -22,6 +22,7 @@ TITLES = {
     "diffusion": r"diffusion|forward process|swiss roll",
     "vae": r"vae|variational auto",
     "samplers": r"fewer steps|sampler|ddim",
+    "score": r"score|without steps|\bsdes?\b|flow matching",
 }
 """The words of a heading that tell the chapter; the first that fits."""
 

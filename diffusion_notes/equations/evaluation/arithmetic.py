@@ -155,11 +155,17 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
         return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
     if a.ndim == 3:
         return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
+    if a.ndim == b.ndim and node.value == "dot":
+        return (a * b).sum(-1)
     raise NotUnderstood("two vectors side by side: which product?", node.place)
 
 
 def _transposed_product(env: Environment, left: Node, right: Node, point: Point) -> np.ndarray | None:
     """aᵀb, or c aᵀb, if that is what is written, and a and b are vectors."""
+    if left.kind == "mul" and _is_transposed(left.parts[0]):  # aᵀMb
+        a, matrix, b = (env.value(part, point) for part in (left.parts[0].parts[0], left.parts[1], right))
+        if (a.ndim, matrix.ndim, b.ndim) == (2, 3, 2):
+            return (a[:, :, None] * matrix * b[:, None, :]).sum((1, 2))
     scaled = left.kind == "mul" and not _is_transposed(left)
     outer = left.parts[1] if scaled else left
     if not _is_transposed(outer):

@@ -11,7 +11,8 @@ from diffusion_notes.equations.evaluation.environment import Environment, gaussi
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
 from diffusion_notes.equations.language.notation import is_index_letter
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds.world import START, Point
+from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
+from diffusion_notes.equations.worlds.world import LATER, START, Point
 
 __all__ = [
     "Draw",
@@ -26,6 +27,9 @@ __all__ = [
     "is_level",
     "parted",
 ]
+
+
+STANDARD = Node("normal_law", (Node("number", (), "0"), Node("symbol", (), Symbol("I"))))
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ def _written_out(env: Environment, laws: list[Node], body: Node, point: Point) -
     loose: list[Symbol] = []  # variables whose law has not come yet
     for law in laws:
         match law.kind:
+            case "variable" if law.value[0] == Symbol("z") and env.world.context in LATER:
+                found.append(LawDraw(STANDARD, ("z",)))  # new noise has one law
             case "variable":
                 loose.append(law.value[0])
             case "dots":
@@ -271,8 +277,9 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
             inner = (free_variables(env, node.parts[-1], there) for there in env.index_range(node, point))
             return set().union(*inner)
         case "integral":
-            bound = () if is_level(node) else env.variables(node.value, point)
-            return free_variables(env, node.parts[-1], point) - set(bound)
+            return _free_in_integral(env, node, point)
+        case "limit":
+            return _free_in_limit(env, node)
         case "expectation" | "variance":
             return _free_in_average(env, node, point)
         case "divergence" | "entropy":
@@ -289,9 +296,34 @@ def _free_in_density(env: Environment, node: Node, point: Point) -> set[str]:
     return {*variables, *given} - {"x0"} | _free_in_symbol(env, ESTIMATE, point)
 
 
+def _free_in_integral(env: Environment, node: Node, point: Point) -> set[str]:
+    """What an integral depends on; a point in one over time lies on the curve that begins at x_0."""
+    if not is_level(node):
+        return free_variables(env, node.parts[-1], point) - set(env.variables(node.value, point))
+    place = {"s": 1} if node.value == (Symbol("s"),) else {"t": 2}
+    here = point.at(**place) if env.is_continuous else point
+    names = free_variables(env, node.parts[-1], here)
+    runs = f"x{next(iter(place.values()))}"
+    return names - {runs} | {"x0"} if env.is_continuous and runs in names else names
+
+
+def _free_in_limit(env: Environment, node: Node) -> set[str]:
+    """What a limit of many steps depends on: what a term does, which is about two neighbouring steps."""
+    if not isinstance(env.world, ContinuousWorld):
+        raise NotUnderstood("a limit of many steps is read in continuous time", node.place)
+    steps = replace(env, world=env.world.neighbours(0.5, 0.0))
+    if node.parts[0].kind != "total":
+        raise NotUnderstood("a limit of many steps is that of a sum over them", node.place)
+    names = free_variables(steps, node.parts[0].parts[-1], Point(counts={"t": 2}))
+    if names - {"x0"}:
+        raise NotUnderstood("a limit of what depends on its steps", node.place)
+    return names
+
+
 def is_level(integral: Node) -> bool:
-    """Whether an integral goes over the levels of noise between two of them, and not over a variable."""
-    return integral.value == (Symbol("kappa"),) and len(integral.parts) == 3
+    """Whether it is an integral over time, or the level of noise, between two of them, and not over a variable."""
+    over = [Symbol(letter) for letter in ("kappa", "lambda", "tau", "mu", "t", "s")]
+    return integral.kind == "integral" and len(integral.parts) == 3 and integral.value[0] in over
 
 
 def _free_in_symbol(env: Environment, symbol: Symbol, point: Point) -> set[str]:

@@ -24,9 +24,10 @@ from diffusion_notes.equations.evaluation.binding import (
     is_level,
     parted,
 )
-from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
+from diffusion_notes.equations.evaluation.curves import CLOCKS, change, integral_over_levels, is_derived, partial
+from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian, unfolded
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
-from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes
 from diffusion_notes.equations.worlds.world import START, Point, Valueless, Values
 
@@ -37,13 +38,16 @@ __all__ = [
     "expectation",
     "gradient",
     "integral",
+    "laplacian",
     "minimiser",
     "mutual_information",
+    "outflow",
     "variance",
 ]
 
 DIRECTIONS = 5  # of a gradient in parameters; not a number of coordinates, so that the two are not mixed up
 STEP = 1e-30
+PREDICTED = {Symbol("eps", label="theta"), Symbol("x", label="theta"), Symbol("v", label="theta")}
 BRACKET = (1e-6, 1e6)
 
 Function = Callable[[Point], np.ndarray]
@@ -64,6 +68,8 @@ def _weighted_sum(env: Environment, inner: Function, wide: Point, weights: np.nd
 
 def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
     """An integral over one variable or several, or over a part of the spiral."""
+    if is_level(node) and (env.world.context != "samplers" or node.value != (Symbol("kappa"),)):
+        return integral_over_levels(env, node, point)
     if is_level(node):
         return _integral_over_levels(env, node, point)
     keys = env.variables(node.value, point)
@@ -116,12 +122,14 @@ def average(env: Environment, draws: Sequence[Draw], inner: Function, point: Poi
         return average(env, rest, inner, wide)
 
     match first:
+        case StepDraw() if env.is_continuous:
+            raise NotUnderstood("an average over steps, in continuous time")
         case StepDraw():
             values = [then(env.remade(point.at(t=t))) for t in range(1, env.world.T + 1)]
             return sum(values[1:], values[0]) / len(values)
         case NoiseDraw(step):
             world = gaussian(env.world, "boxes have no noise")
-            found, weights = gauss_nodes(np.zeros((1, world.D)), np.eye(world.D)[None], world.rule)
+            found, weights = gauss_nodes(np.zeros((1, world.D)), np.eye(world.D)[None], world.rule_of_noise)
             dropped = tuple(key for key in world.keys if key != START[world.context])
             here = point if step is None else point.at(t=step)
             wide = env.remade(here.spread({"eps": found}, weights.shape[-1], dropped))
@@ -212,23 +220,79 @@ def mutual_information(env: Environment, node: Node, point: Point) -> np.ndarray
 
 def gradient(env: Environment, node: Node, point: Point) -> np.ndarray:
     """The gradient of a number in a variable, or in the parameters."""
-    symbol: Symbol = node.value[0]
     body = node.parts[0]
-    if body.of_kind("gradient"):
-        raise NotUnderstood("a gradient of a gradient", node.place)
+    symbol: Symbol = node.value[0] if node.value else _own_variable(env, node)
+    if symbol.name in CLOCKS and env.world.diffusing:
+        return partial(env, node, point)
     if symbol.base in ("theta", "phi"):
+        if is_derived(env, body):
+            raise NotUnderstood("a gradient of a gradient", node.place)
         moved = (env.world.moved(symbol.base, direction, 1j * STEP) for direction in range(DIRECTIONS))
         slopes = [scalar(replace(env, world=world), body, point).imag / STEP for world in moved]
         return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    slopes = _slopes(env, body, symbol, point, node)
+    if slopes[0].ndim > 1 and env.world.context != "score":
+        raise NotUnderstood("a vector where a number belongs", body.place)
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+
+def outflow(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The divergence of a field: the sum of how fast each coordinate changes in its own direction."""
+    symbol = node.value[0] if node.value else _own_variable(env, node)
+    slopes = _slopes(env, node.parts[0], symbol, point, node)
+    if slopes[0].ndim != 2:
+        raise NotUnderstood("the divergence of what is no vector", node.place)
+    return np.asarray(sum(slope[:, i] for i, slope in enumerate(slopes)))
+
+
+def laplacian(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The divergence of a gradient."""
+    symbol = node.value[0] if node.value else _own_variable(env, node)
+    inner = Node("gradient", node.parts, (symbol,), node.place)
+    return outflow(env, Node("outflow", (inner,), (symbol,), node.place), point)
+
+
+def _own_variable(env: Environment, node: Node) -> Symbol:
+    """The variable of a derivative that names none: what the densities are about, or the one point that there is."""
+    parts = list(unfolded(node.parts[0], env.definitions))
+    found = {symbol for part in parts if part.kind == "density" for symbol in part.value[1:]}
+    if not found:
+        found = {symbol for part in parts for symbol in part.symbols() if symbol.name in ("x", "y")}
+        found -= {Symbol("x", index=Index(None, 0)), Symbol("x", label="theta")}
+        found |= {Symbol("x", index=Index("t")) for part in parts if part.kind == "symbol" and part.value in PREDICTED}
+    if not env.world.diffusing or len(found) != 1:
+        raise NotUnderstood("a derivative in which variable? Write it below the sign", node.place)
+    return found.pop()
+
+
+def _slopes(env: Environment, body: Node, symbol: Symbol, point: Point, node: Node) -> list[np.ndarray]:
+    """How fast an expression changes in each direction of a variable."""
     keys = env.variable(symbol, point)
     if keys is None or len(keys) != 1 or keys[0] not in env.world.keys:
         raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
     here = env.look(keys[0], point, node)
-    slopes = []
-    for direction in np.eye(here.shape[1]):
-        there = replace(point, values=point.values | {keys[0]: here + 1j * STEP * direction})
-        slopes.append(scalar(env, body, there).imag / STEP)
-    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    unit = env.unit(symbol, point) if env.is_coordinate(symbol) else np.ones(1)
+    nested = is_derived(env, body)
+    if np.iscomplexobj(here):
+        raise NotUnderstood("a derivative of a derivative", node.place)
+    if nested and env.world.context != "score":
+        raise NotUnderstood("a gradient of a gradient", node.place)
+
+    def along(direction: np.ndarray) -> np.ndarray:
+        def value(far: complex) -> np.ndarray:
+            there = replace(point, values=point.values | {keys[0]: here + far * direction / unit})
+            return env.value(body, there)
+
+        return change(value, _length(env, keys[0], unit) if nested else 0.0, nested)
+
+    return [along(direction) for direction in np.eye(here.shape[1])]
+
+
+def _length(env: Environment, key: str, unit: np.ndarray) -> float:
+    """A small part of how far the noise goes in a variable, in the units of its coordinate."""
+    world = gaussian(env.world, "boxes have no coordinates")
+    noise = 1 - world.alpha_bar[world.keys.index(key)].real
+    return float(0.02 * np.sqrt(max(noise, 1e-2)) * unit[0].real)
 
 
 def minimiser(env: Environment, node: Node, point: Point) -> np.ndarray:

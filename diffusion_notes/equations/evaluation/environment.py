@@ -15,10 +15,11 @@ import numpy as np
 
 from diffusion_notes.equations.language.notation import STEPPED, is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
+from diffusion_notes.equations.worlds.world import LATER, Point, Undefined, Unsuited, World
 
-__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "bound_name", "gaussian"]
+__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "bound_name", "gaussian", "unfolded"]
 
 
 class Definition(NamedTuple):
@@ -56,6 +57,10 @@ class Environment(ABC):
         given: Whether the data point is given in this relation, or averaged over.
         magnitude: How large numbers became; shared with all environments that are made from this one.
         searching: Whether it looks for a minimum, far out too, where something may vanish beside something else.
+        exact: Whether curves follow the expectation of the noise, and not what a network predicts.
+        paired: Whether x_t is what x_0 and its noise make of it, and moves with the level alone.
+        memory: Integrals over time that have been taken already; shared like the magnitude.
+        limiting: Whether the number of steps goes to infinity; then the first of them has a level too.
     """
 
     world: World
@@ -63,6 +68,10 @@ class Environment(ABC):
     given: bool = True
     magnitude: Magnitude = field(default_factory=Magnitude)
     searching: bool = False
+    exact: bool = False
+    paired: bool = False
+    memory: dict[object, np.ndarray] = field(default_factory=dict)
+    limiting: bool = False
 
     @abstractmethod
     def value(self, node: Node, point: Point) -> np.ndarray:
@@ -74,6 +83,11 @@ class Environment(ABC):
         self.magnitude.overall = max(self.magnitude.overall, size)
         self.magnitude.part = max(self.magnitude.part, size)
 
+    @property
+    def is_continuous(self) -> bool:
+        """Whether time is a real number here."""
+        return isinstance(self.world, ContinuousWorld)
+
     # Indices
 
     def count(self, index: Index | Range | None, point: Point) -> int:
@@ -81,6 +95,10 @@ class Environment(ABC):
         if not isinstance(index, Index):
             raise TypeError("one index belongs here, and no range")
         world = self.world
+        if self.is_continuous and self.limiting and index == Index(None, 1):
+            return 1  # the first level, with which the steps begin
+        if self.is_continuous and (index.plus or index.letter not in (None, "t", "s", "T")):
+            raise NotUnderstood("in continuous time there are 0, s, t and T, and no steps")
         known: dict[str | None, int | None] = {None: 0, "T": world.T, "K": world.K, "L": world.T, "D": world.D}
         known.update(point.counts)
         number = known.get(index.letter)
@@ -95,9 +113,24 @@ class Environment(ABC):
             raise NotUnderstood("a whole number belongs here", node.place)
         return round(value[0].real)
 
+    def step(self, node: Node, point: Point) -> int:
+        """The step that an argument is; in continuous time, where its variable stands among the four."""
+        if not self.is_continuous:
+            return self.integer(node, point)
+        if node.kind == "number" and float(node.value) == 0:
+            return 0
+        letter = node.value if node.kind == "symbol" else None
+        if letter in (Symbol("t"), Symbol("s"), Symbol("T")):
+            return self.count(Index(letter.base), point)
+        if letter in (Symbol("kappa"), Symbol("lambda"), Symbol("tau")):
+            return self.count(Index("t"), point)
+        raise NotUnderstood("a time belongs here", node.place)
+
     def index_range(self, node: Node, point: Point) -> Iterator[Point]:
         """The points of a sum or product, one count after another."""
         _, letter, relation = node.value
+        if self.is_continuous:
+            raise NotUnderstood("a sum over steps, in continuous time", node.place)
         if not is_index_letter(letter):
             raise NotUnderstood("sums count with t, s, i, j or k", node.place)
         low = self.integer(node.parts[0], point)
@@ -131,13 +164,29 @@ class Environment(ABC):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:
             return (symbol.base,)
-        if symbol == Symbol("z") and self.world.context == "samplers":  # new noise, of a step
+        if self.is_coordinate(symbol) or (symbol == Symbol("x") and self.world.context == "score"):
+            return (f"x{self.count(Index('t'), point)}",)
+        if symbol == Symbol("z") and self.world.context in LATER:  # new noise, of a step
             return ("z",)
         if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
             return ("z1", "z2")
         if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
             return ("x",)
         return self._of_chain(symbol, point) if symbol.base in (("x",) if chain else ("x", "z")) else None
+
+    def is_coordinate(self, symbol: Symbol) -> bool:
+        """Whether it is x_t in other units: y, or the x_τ of flow matching."""
+        if self.world.context != "score" or symbol.accent or symbol.label or symbol.copy:
+            return False
+        if symbol.base == "y":
+            return symbol.index in (None, Index("t"), Index("kappa"))
+        return symbol == Symbol("x", index=Index("tau"))
+
+    def unit(self, symbol: Symbol, point: Point) -> np.ndarray:
+        """By how much a coordinate grows with x_t."""
+        bar = gaussian(self.world, "boxes have no coordinates").alpha_bar[self.count(Index("t"), point)]
+        kappa = np.sqrt((1 - bar) / bar)
+        return np.array([1 / np.sqrt(bar) / (1 if symbol.base == "y" else 1 + kappa)])
 
     def _of_chain(self, symbol: Symbol, point: Point) -> tuple[str, ...]:
         """The variables of the chain that a symbol names, or copies of them."""
@@ -206,6 +255,8 @@ class Environment(ABC):
             return self.definitions[name, Index("t")].expression
         if symbol == ESTIMATE:
             return meaning(context, name)
+        if self.is_coordinate(symbol):
+            return meaning(context, "y" if symbol.base == "y" else "x tau")
         if symbol.accent or (symbol.label and symbol.label != "simple"):
             return None
         if name in ("calL", "L"):
@@ -236,6 +287,8 @@ class Environment(ABC):
 
     def scope(self, symbol: Symbol, point: Point) -> Point:
         """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
+        if self.is_coordinate(symbol):
+            return point
         if self.is_of_family(symbol) or (symbol.name in STEPPED and symbol.index is not None):
             return point.at(t=self.count(symbol.index, point))
         if symbol.name == "calL" and isinstance(symbol.index, Index):
@@ -243,6 +296,17 @@ class Environment(ABC):
         if symbol.name == "L" and symbol.index is not None:
             return point.at(t=self.count(symbol.index, point) + 1)
         return point
+
+
+def unfolded(node: Node, definitions: Definitions, seen: tuple[object, ...] = ()) -> Iterator[Node]:
+    """All nodes of an expression, and of what the page has defined that occurs in it."""
+    for part in node.walk():
+        yield part
+        for symbol in part.symbols():
+            keys = {(symbol.name, symbol.index), (symbol.name, Index("t"))}
+            for key in keys - set(seen):
+                if key in definitions:
+                    yield from unfolded(definitions[key].expression, definitions, (*seen, *keys))
 
 
 def bound_name(letter: Symbol) -> str:

@@ -48,7 +48,10 @@ RULES: dict[str, Rule] = {
     "mutual": calculus.mutual_information,
     "gradient": calculus.gradient,
     "least": calculus.minimiser,
+    "outflow": calculus.outflow,
+    "laplacian": calculus.laplacian,
     "rate": curves.rate,
+    "limit": curves.limit,
 }
 """The rules by the kind of node that they evaluate, as the grammar names it; other kinds have no value of their own."""
 

@@ -110,7 +110,11 @@ def log_law(env: Environment, law: Node, point: Point, key: str | None = None) -
         for name in (*variables, *given):
             if name not in point.values:
                 raise NotUnderstood(f"{name} has no value here", law.place)
-        return env.world.log_density(model, variables, given, point)
+        density = env.world.log_density(model, variables, given, point)
+        for symbol in law.value[1:]:
+            if env.is_coordinate(symbol):  # x_t in other units
+                density = density - gaussian(env.world, "boxes have no units").D * np.log(env.unit(symbol, point))
+        return density
     if law.kind == "normal":
         where = env.value(law.parts[0], point)
     elif key is not None:

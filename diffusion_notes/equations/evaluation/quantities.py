@@ -11,9 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.evaluation.arithmetic import scalar
+from diffusion_notes.equations.evaluation.curves import loss_at, weight
 from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
 from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited
@@ -27,6 +29,7 @@ LETTERS = {
     "diffusion": {"s", "m", "v"},
     "ddpm": {"m", "v"},
     "samplers": {"m", "v", "eta"},
+    "score": {"m", "v", "eta", "h"},
 }
 """The letters of each chapter that are no part of the schedule."""
 
@@ -42,10 +45,10 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
     """The value of a letter: a count, a variable, what a page has defined, what stands for an expression, a number."""
     letter: Symbol = node.value
     if is_index_letter(letter) and letter.base in point.counts:
-        return np.array([float(point.counts[letter.base])])
+        return np.array([_counted(env, letter, point)])
     if letter.index is None and bound_name(letter) in point.values:
         return point.values[bound_name(letter)]
-    keys = env.variable(letter, point)
+    keys = None if env.is_coordinate(letter) else env.variable(letter, point)
     if keys is not None:
         if len(keys) != 1:
             raise NotUnderstood("several variables where one belongs", node.place)
@@ -59,6 +62,17 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
             raise NotUnderstood(f"{letter.base} has an index, the step", node.place)
         return env.value(inside, env.scope(letter, point))
     return _letter(env, letter, point, node)
+
+
+def _counted(env: Environment, letter: Symbol, point: Point) -> float:
+    """The number of a step, or a time."""
+    count = point.counts[letter.base]
+    if not isinstance(env.world, ContinuousWorld):
+        return float(count)
+    time = env.world.times[count]
+    if np.isnan(time):
+        raise NotUnderstood("an integral over levels in which the time itself occurs: integrate over t")
+    return time
 
 
 def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.ndarray:
@@ -110,10 +124,16 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return np.pi
         case "e":
             return np.e
+        case "T" if isinstance(env.world, ContinuousWorld):
+            return env.world.horizon
+        case "infty" if env.is_continuous:
+            return np.inf
         case "T" | "K":
             return float(env.count(Index(name), point))
         case "L" if not env.world.diffusing:
             return float(env.world.T)
+        case "h" if isinstance(env.world, GaussianWorld) and env.world.context == "score":
+            return float(env.world.generic["v"][0])  # the length of a step: any
         case "eta" if isinstance(env.world, GaussianWorld):
             return env.world.eta
     return None
@@ -121,6 +141,8 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
 
 def _scheduled(env: Environment, world: GaussianWorld, name: str, t: int, point: Point) -> np.ndarray:
     """A letter of the schedule, or of the posterior, at a step."""
+    if isinstance(world, ContinuousWorld):
+        return _at_time(world, name, t)
     if not 0 <= t <= world.T or (t == 0 and name not in ("alpha", "beta", "bar alpha")):
         raise Undefined(f"there is no {name} at {t}")
     match name:
@@ -135,6 +157,17 @@ def _scheduled(env: Environment, world: GaussianWorld, name: str, t: int, point:
         case "bar alpha":
             return np.array([world.alpha_bar[t]])
     return np.array([world.sigma[t]])
+
+
+def _at_time(world: ContinuousWorld, name: str, t: int) -> np.ndarray:
+    """A level of noise, or a rate, in continuous time."""
+    if name not in ("bar alpha", "beta"):
+        raise NotUnderstood(f"there are no steps in continuous time, so there is no {name}")
+    if name == "bar alpha":
+        return world.alpha_bar[t : t + 1]
+    if np.isnan(world.times[t]):
+        raise NotUnderstood("an integral over levels in which the rate occurs: integrate over t")
+    return world.rates[t : t + 1]
 
 
 def _posterior_mean(world: GaussianWorld, xt: np.ndarray, x0: np.ndarray, t: int) -> np.ndarray:
@@ -217,6 +250,8 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
         case "tr" if len(node.parts) == 1:
             return _trace(env, node, point)
+        case "w" | "ell" if len(node.parts) == 1:
+            return (weight if name.name == "w" else loss_at)(env, node, point)
     _check_signature(env, name, node)
     if name.name in ("f", "f_phi"):
         return _any_function(env, name.name, node.parts[0], point)
@@ -232,7 +267,7 @@ def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node:
         case "Phi":
             return world.normal_cdf(env.value(first, point))
         case "SNR":
-            bar = world.alpha_bar[env.integer(first, point)]
+            bar = world.alpha_bar[env.step(first, point)]
             return np.array([bar / (1 - bar)])
     vector = env.value(first, point)
     if vector.ndim != 2:
@@ -241,7 +276,23 @@ def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node:
         return _posterior_mean_of(env, world, name, node, vector, point)
     if not world.diffusing:
         return _coder(env, world, name.name, first, vector, point)
-    return _network(world, name.name, vector, _checked_step(world, env.integer(node.parts[1], point)))
+    t = _checked_step(world, env.step(node.parts[1], point))
+    return _network(world, name.name, _in_units_of_x(env, node, vector, point), t)
+
+
+def _in_units_of_x(env: Environment, node: Node, vector: np.ndarray, point: Point) -> np.ndarray:
+    """The point that a network looks at, as an x_t: x_τ stands before τ, y before κ."""
+    first, second = (part.value if part.kind == "symbol" else None for part in node.parts)
+    before = {"tau": Symbol("x", index=Index("tau")), "kappa": Symbol("y"), "lambda": None}
+    if not isinstance(second, Symbol) or second.base not in before:
+        if isinstance(first, Symbol) and env.is_coordinate(first):
+            raise NotUnderstood("the network looks at x_t and t, at x_τ and τ, or at y and κ", node.place)
+        return vector
+    if not isinstance(first, Symbol) or first.base != (before[second.base] or Symbol("")).base:
+        raise NotUnderstood("the network looks at x_t and t, at x_τ and τ, or at y and κ", node.place)
+    if not env.is_coordinate(first):
+        raise NotUnderstood("the network looks at x_t and t, at x_τ and τ, or at y and κ", node.place)
+    return point.values[f"x{env.count(Index('t'), point)}"]
 
 
 def _check_signature(env: Environment, name: Symbol, node: Node) -> None:
@@ -296,6 +347,8 @@ def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int) -> np.ndar
     noise = world.network(xt, t)
     bar = world.alpha_bar[t]
     start = world.start_of(xt, noise, t)
+    if world.context == "score" and name == "v_theta":  # the velocity of flow matching
+        return noise - start
     return {"eps_theta": noise, "x_theta": start, "v_theta": np.sqrt(bar) * noise - np.sqrt(1 - bar) * start}[name]
 
 

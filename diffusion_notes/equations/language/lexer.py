@@ -40,7 +40,7 @@ CANONICAL = {
     "<": r"\lt", ">": r"\gt",
 }  # fmt: skip
 SIGNS = {
-    r"\forall": "FORALL", r"\partial": "PARTIAL",
+    r"\Delta": "LAPLACE", r"\forall": "FORALL", r"\partial": "PARTIAL",
     r"\log": "LOG", r"\ln": "LOG", r"\exp": "EXP", r"\sum": "SUM", r"\prod": "PROD", r"\int": "INT", r"\nabla": "NABLA",
     r"\cdot": "TIMES", r"\times": "TIMES", r"\odot": "TIMES",
     "/": "SLASH", "+": "PLUS", "-": "MINUS", r"\sim": "SIM", ";": "SEMI",
@@ -50,6 +50,7 @@ SIGNS = {
     r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
     r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
     r"\Vert": "BARS", r"\|": "BARS", "||": "BARS", r"\parallel": "BARS",
+    r"\lim": "LIM", r"\to": "TO", r"\rightarrow": "TO",
 }  # fmt: skip
 UPRIGHT = {
     "log": "LOG", "ln": "LOG", "exp": "EXP", "Var": "VAR", "Cov": "VAR", "KL": "KL",
@@ -66,12 +67,16 @@ TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r
 PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)
 
 FOLLOWING = re.compile(
-    r"\s*(?:\\[,;! ]\s*)*(?:[xyzut](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau)(?![a-zA-Z])"
+    r"\s*(?:\\[,;! ]\s*)*(?:[xyzutswh](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
+    r"|\\bar\s*\{?\s*w(?![a-zA-Z])"
     r"|\\(?:mathbf|boldsymbol|bm)\s*\{?\s*[xzu]\b)"
 )
 """What makes a d before it a differential."""
 
-LIMITED = re.compile(r"\\(?:(?:sum|prod|int|iint|min)|(?:operatorname\*?|mathop)\s*\{[^{}]*\})\s*$")
+LEVELS = (r"\tau", r"\kappa", r"\lambda")
+"""The greek letters that may be an index: what counts the levels of noise without steps."""
+
+LIMITED = re.compile(r"\\(?:(?:sum|prod|int|iint|min|lim)|(?:operatorname\*?|mathop)\s*\{[^{}]*\})\s*$")
 r"""After what `\limits` may stand."""
 
 
@@ -195,8 +200,10 @@ class _Lexer:
             return self._letter(piece, start)
         if piece[0].isdigit():
             return [self._token("NUMBER", start, piece)]
+        if piece == r"\infty":
+            return [self._token("SYMBOL", start, Symbol("infty"))]
         if piece in SIGNS:
-            return [self._token(SIGNS[piece], start)]
+            return [self._token(SIGNS[piece], start, piece if piece == r"\cdot" else None)]
         raise self.scanner.fail(f"{piece!r} is not in this book's notation", start)
 
     def _token(self, kind: str, start: int, value: object = None) -> Token:
@@ -307,7 +314,9 @@ class _Lexer:
         if name is None or not name.isalpha():
             raise scanner.fail(f"{piece!r} is not a letter", start)
         if name == "d" and FOLLOWING.match(scanner.latex, scanner.at):
-            over = self.piece(scanner.take(), start)[0]
+            over, *more = self.piece(scanner.take(), start)
+            if more:
+                raise scanner.fail("something on a differential: put brackets", start)
             return [self._token("DIFFERENTIAL", start, over.value)]
         if name == "K" and re.match(r"L\s*(?:\\left|\\[bB]igg?l?)?\s*[(\[]", scanner.latex[scanner.at :]):
             scanner.take()
@@ -432,6 +441,8 @@ def _index_or_range(ends: list[Index]) -> Index | Range:
 
 def _read_index(text: str, place: Place) -> Index:
     """The index that a text is: a letter, a number, or a letter and what is added to it."""
+    if text.strip() in LEVELS:
+        return Index(text.strip()[1:])
     found = re.fullmatch(r"([a-zA-Z])?(?:([+-]?)(0|[1-9]\d*))?", text.replace(" ", ""))
     if not text or not found or (found[1] and found[3] and not found[2]) or (found[2] and not found[1]):
         raise NotUnderstood(f"the index {text!r} is not in this book's notation", place)

@@ -24,6 +24,9 @@ THETA = Symbol("theta")
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma")}
 FUNCTIONS = {"O", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
+"""What may be written as a function of time."""
+
 CLOSING = ("PLUS", "MINUS", *CLOSER.values(), "", "COMMA", "SEMI", "MID", "PAR", "REL", "BELOW", "DIFFERENTIAL")
 """What may follow the brackets of a logarithm without a doubt about what it is taken of."""
 
@@ -103,20 +106,38 @@ def _without_habits(tokens: list[Token]) -> list[Token]:
             integral, length = _integral(token, rest)
             result.append(integral)
             at += length
-        elif token.kind == "FRAC" and kinds[:5] == ["OPEN", "PARTIAL", "CLOSE", "OPEN", "PARTIAL"]:
-            result += [replace(token, kind="NABLA"), replace(token, kind="BELOW"), rest[0], *rest[5:7]]
-            at += 7
-        elif token.kind == "FRAC" and (above := _differentiated(tokens[at:])):
-            result += [token, *above[0]]
-            at += above[1]
+        elif found := _derivative(token, rest):
+            result += found[0]
+            at += found[1]
         else:
-            result.append(token)
             at += _idle(token, rest)
+            token, more = _of_time(token, rest)
+            at += more
+            result.append(token)
             if token.kind == "SYMBOL" and token.value.label in ("theta", "phi") and kinds[:1] == ["POWER"]:
                 moved, length = _arguments_before_power(tokens[at:])
                 result += moved
                 at += length
     return result
+
+
+def _derivative(token: Token, rest: list[Token]) -> tuple[list[Token], int] | None:
+    r"""A derivative as the grammar knows it, and how many tokens after the first it is.
+
+    $\frac{\partial}{\partial x} f$ is $\nabla_x f$, and so is $\partial_x f$; $\nabla^2$ is $\Delta$.
+    """
+    kinds = [other.kind for other in rest[:5]]
+    marks = [replace(token, kind="NABLA"), replace(token, kind="BELOW")]
+    if token.kind == "PARTIAL" and kinds[:2] == ["BELOW", "OPEN"]:
+        return marks[:1], 0
+    if token.kind == "NABLA" and kinds[:4] == ["POWER", "OPEN", "NUMBER", "CLOSE"] and rest[2].value == "2":
+        return [replace(token, kind="LAPLACE")], 4
+    if token.kind != "FRAC":
+        return None
+    if kinds == ["OPEN", "PARTIAL", "CLOSE", "OPEN", "PARTIAL"]:
+        return [*marks, rest[0], *rest[5:7]], 7
+    above = _differentiated(rest)
+    return ([token, *above[0]], above[1]) if above else None
 
 
 def _differentiated(rest: list[Token]) -> tuple[list[Token], int] | None:
@@ -128,7 +149,7 @@ def _differentiated(rest: list[Token]) -> tuple[list[Token], int] | None:
     mark = replace(first, kind="DER")
     if first.kind == "DIFFERENTIAL" and not others:
         return [opening, mark, replace(first, kind="SYMBOL")], end
-    if first.kind == "SYMBOL" and first.value == Symbol("d") and others:
+    if first.kind == "SYMBOL" and first.value == Symbol("d"):
         return [opening, mark, *others], end
     return None
 
@@ -147,6 +168,20 @@ def _idle(token: Token, rest: list[Token]) -> int:
     if symbol.base == "L" and kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == THETA:
         return 3
     return 0
+
+
+def _of_time(token: Token, rest: list[Token]) -> tuple[Token, int]:
+    r"""A level of noise or a rate as a function of time, $\beta(t)$, with an index; how many tokens more."""
+    kinds = [other.kind for other in rest[:3]]
+    bare = token.kind == "SYMBOL" and token.value.name in OF_TIME and token.value.index is None
+    if not bare or kinds[0:1] != ["LP"] or kinds[2:] != ["RP"]:
+        return token, 0
+    argument = rest[1]
+    if argument.kind == "NUMBER" and argument.value == "0":
+        return replace(token, value=replace(token.value, index=Index(None, 0))), 3
+    if argument.kind == "SYMBOL" and argument.value in (Symbol("t"), Symbol("s"), Symbol("T")):
+        return replace(token, value=replace(token.value, index=Index(argument.value.base))), 3
+    return token, 0
 
 
 def _arguments_before_power(rest: list[Token]) -> tuple[list[Token], int]:
@@ -191,10 +226,17 @@ def _class(tokens: list[Token], at: int) -> str:
     kind = tokens[at].kind
     if kind == "SYMBOL":
         after = tokens[at + 1].kind if at + 1 < len(tokens) else ""
-        return _class_of_letter(tokens[at], after)
+        return "FUNCTION" if _is_of_level(tokens[at : at + 4]) else _class_of_letter(tokens[at], after)
     if kind in ("LOG", "E"):
         return _reach(tokens, at)
     return f"_{kind}" if kind in ("COMMA", "SEMI", "MID") else kind
+
+
+def _is_of_level(tokens: list[Token]) -> bool:
+    """Whether it is a weight or a loss at a level of noise, as in w(λ)."""
+    if [token.kind for token in tokens] != ["SYMBOL", "LP", "SYMBOL", "RP"]:
+        return False
+    return tokens[0].value in (Symbol("w"), Symbol("ell")) and tokens[2].value.name in ("lambda", "mu")
 
 
 def _class_of_letter(token: Token, after: str) -> str:

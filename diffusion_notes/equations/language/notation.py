@@ -46,13 +46,21 @@ _SAMPLERS = {
     "kappa": r"\sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}",
     "hat x": r"\frac{x_t - \sqrt{1 - \bar\alpha_t}\, \varepsilon_\theta(x_t, t)}{\sqrt{\bar\alpha_t}}",
 }
-STEPPED = ("w", "C", "ell", "y", "kappa")
+_SCORE = {
+    **_CHAIN,
+    **{name: _SAMPLERS[name] for name in ("y", "kappa", "hat x")},
+    "lambda": r"\log \frac{\bar\alpha_t}{1 - \bar\alpha_t}",
+    "tau": r"\frac{\kappa_t}{1 + \kappa_t}",
+    "x tau": r"(1 - \tau)\, y_t",
+    "v": r"\varepsilon - x_0",
+}
+STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau")
 """Of these names the index is the step that their expression is about."""
 
-DATA = {"samplers": "x_0", "vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
+DATA = {"samplers": "x_0", "score": "x_0", "vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
 """How each chapter writes a data point."""
 
-MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS}
+MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS, "score": _SCORE}
 
 
 @cache

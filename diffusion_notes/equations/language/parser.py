@@ -108,6 +108,10 @@ def read_expression(latex: str) -> Node:
 # Where a statement ends
 
 
+INDENTED = {("NEWLINE", sign) for sign in OPERATORS}
+"""Where a wide space is the beginning of a line that goes on."""
+
+
 class _Splitter:
     """Splits a display at commas and at lines that begin something new; a line that begins with a sign goes on.
 
@@ -146,7 +150,8 @@ class _Splitter:
 
     def _take_inner(self, at: int, token: Token) -> None:
         """A token within brackets."""
-        if token.kind == "QUAD" and self.tokens[at - 1].kind not in ("COMMA", "SEMI"):
+        before, after = (self.tokens[at + i].kind for i in (-1, 1))
+        if token.kind == "QUAD" and before not in ("COMMA", "SEMI") and (before, after) not in INDENTED:
             raise NotUnderstood("a wide space between two things: is it a product?", token.place)
         if token.kind == "STOP":
             raise NotUnderstood("a full stop inside brackets", token.place)
@@ -216,6 +221,8 @@ def _statement(tokens: list[Token], latex: str) -> Statement:
     depths = bracket_depths(tokens)
     outside = [token.kind if depth == 0 else "" for token, depth in zip(tokens, depths, strict=True)]
     cuts = [i for i, kind in enumerate(outside) if kind == "REL"]
+    if tokens[0].kind == "DIFFERENTIAL" and cuts == [1]:
+        return _motion(tokens, text, place)
     if len(cuts) == 1 and tokens[cuts[0]].value == r"\in":
         inside = tokens[cuts[0] + 1 :]
         if [inside[0].kind, inside[-1].kind] != ["LC", "RC"]:
@@ -230,6 +237,32 @@ def _statement(tokens: list[Token], latex: str) -> Statement:
     pieces = [tokens[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(tokens)], strict=True)]
     sides = [_parse(piece) if piece or i else None for i, piece in enumerate(pieces)]
     return Statement(sides, [tokens[i].value for i in cuts], "relation", text, place)
+
+
+def _motion(tokens: list[Token], text: str, place: Place) -> Statement:
+    """A differential equation, dx = f dt, or dx = f dt + g dw: its two factors, and whether time runs back (dw̄)."""
+    depths = bracket_depths(tokens)
+    ends = [i for i, token in enumerate(tokens) if i > 1 and token.kind == "DIFFERENTIAL" and not depths[i]]
+    over = [tokens[i].value for i in ends]
+    kinds = [token.kind for i, token in enumerate(tokens) if not depths[i]]
+    signs = [kinds[i] for i in range(3, len(kinds)) if kinds[i] in ("PLUS", "MINUS")]
+    noise = {Symbol("w", accent, index) for accent in ("", "bar") for index in (None, Index("t"))}
+    if tokens[1].value != "=" or not ends or ends[-1] != len(tokens) - 1 or len(signs) != len(ends) - 1:
+        raise NotUnderstood("a differential equation is read as dx = (…) dt + (…) dw", place)
+    if over[0] not in (Symbol("t"), Symbol("h")) or len(over) > 2 or (len(over) == 2 and over[1] not in noise):
+        raise NotUnderstood("a differential equation is read as dx = (…) dt + (…) dw", place)
+    parts = [_factor(tokens[a + 1 : b]) for a, b in zip([1, *ends], ends, strict=False)]
+    moved = Node("moved", (), (tokens[0].value,), tokens[0].place)
+    backward = len(over) == 2 and over[1].accent == "bar"
+    motion = Node("motion", tuple(parts), (over[0], Symbol("backward" if backward else "forward")), place)
+    return Statement([moved, motion], ["="], "relation", text, place)
+
+
+def _factor(tokens: list[Token]) -> Node:
+    """What stands before a differential; nothing, or a sign alone, is a one."""
+    if all(token.kind in ("PLUS", "MINUS") for token in tokens):
+        tokens = [*tokens, Token("NUMBER", "1", tokens[-1].place if tokens else (0, 0))]
+    return _parse(tokens)
 
 
 def _draw(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
@@ -349,6 +382,10 @@ class _TreeBuilder(Transformer):
             raise NotUnderstood("a number after another factor: write the number first, or \\cdot", right.place)
         return Node("mul", (left, right), None, _place(meta))
 
+    def times(self, meta: Meta, children: Children) -> Node:
+        left, sign, right = children
+        return Node("mul", (left, right), "dot" if sign.value else (), _place(meta))
+
     def total(self, meta: Meta, children: Children) -> Node:
         kind, _, _, letter, relation, *rest = children
         parts = _nodes(rest)
@@ -367,10 +404,27 @@ class _TreeBuilder(Transformer):
         return Node("integral", _nodes(children), over, _place(meta))
 
     def gradient(self, meta: Meta, children: Children) -> Node:
-        inner = children[-1]
-        if inner.kind == "mul" and inner.parts[0].kind == "log":
+        inner = _nodes(children)[0]
+        if inner is children[-1] and inner.kind == "mul" and inner.parts[0].kind == "log":
             raise NotUnderstood("does the gradient take all that follows? Put brackets", inner.place)
         return self.__default__("gradient", children, meta)
+
+    def outflow(self, meta: Meta, children: Children) -> Node:
+        return self._of_all("outflow", meta, children)
+
+    def laplacian(self, meta: Meta, children: Children) -> Node:
+        return self._of_all("laplacian", meta, children)
+
+    def rate(self, meta: Meta, children: Children) -> Node:
+        prefix = isinstance(children[-1], Node)  # d/dt before what changes
+        return self._of_all("rate", meta, children) if prefix else self.__default__("rate", children, meta)
+
+    def _of_all(self, kind: str, meta: Meta, children: Children) -> Node:
+        """A derivative of all that follows, which is one thing: ∇·ab may be (∇·a) b."""
+        inner = children[-1]
+        if inner.kind in ("mul", "div"):
+            raise NotUnderstood("is the derivative that of all that follows? Put brackets", inner.place)
+        return self.__default__(kind, children, meta)
 
     def mutual(self, meta: Meta, children: Children) -> Node:
         groups = (group.value for group in _nodes(children[1:]))

@@ -61,8 +61,14 @@ class Comparison:
 
     # Values
 
-    def values(self, evaluator: Evaluator, point: Point) -> Pair:
-        """Both sides, each by a rule of integration that is exact for it."""
+    def values(self, evaluator: Evaluator, point: Point, shifted: bool = False) -> Pair:
+        """Both sides, each by a rule of integration that is exact for it.
+
+        Args:
+            evaluator: Where.
+            point: The points.
+            shifted: Whether the sides differ by a constant, so that their distance says nothing.
+        """
         world = evaluator.world
         if not isinstance(world, GaussianWorld):
             return self._as_they_are(evaluator, point)
@@ -75,7 +81,7 @@ class Comparison:
         b, more = self._by_rules(evaluator, world, point, self.right, self.left)
         a, b = self._alike(a, b)
         exact = 0.1 * TOLERANCE * self._floor(evaluator, a, b)
-        if (doubt + more > exact).any() and not self._plainly_wrong(a, b, doubt + more):
+        if (doubt + more > exact).any() and (shifted or not self._plainly_wrong(a, b, doubt + more)):
             raise Unsuited("an integral that is not exact here")
         return a, b
 
@@ -211,7 +217,10 @@ class Comparison:
             a, b = self._as_they_are(evaluator, here)
             sides = list(zip(a, b, strict=True))
         else:
-            sides = [self.values(replace(evaluator, world=world), point) for world in _learners(evaluator.world)]
+            sides = [
+                self.values(replace(evaluator, world=world), point, shifted=True)
+                for world in _learners(evaluator.world)
+            ]
         size = max(np.abs(a).max() for a, _ in sides)
         first, second = sides[0]
         if max(np.abs(a - first).max() for a, _ in sides) < STRICT * size:

@@ -11,7 +11,7 @@ from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, 
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
-from diffusion_notes.equations.worlds.world import CHAINS, Undefined
+from diffusion_notes.equations.worlds.world import CHAINS, LATER, Undefined
 
 __all__ = ["Page", "Verdict"]
 
@@ -99,7 +99,7 @@ class Page:
         claims += [_averaged(named, display) for named in display.named]
         if not claims:
             return [Verdict("not understood", text, "no relation in it: nothing is said", display.tag)]
-        if self.context == "samplers":  # what is defined at the end of a display is known in all of it
+        if self.context in LATER:  # what is defined at the end of a display is known in all of it
             found = {id(claim): self._judge_statement(claim, said, display.tag) for claim in _definitions_first(claims)}
             return [found[id(claim)] for claim in claims]
         return [self._judge_statement(claim, said, display.tag) for claim in claims]

@@ -16,9 +16,9 @@ from functools import cached_property
 
 import numpy as np
 
-from diffusion_notes.equations.evaluation.binding import free_variables
-from diffusion_notes.equations.evaluation.curves import step_down
-from diffusion_notes.equations.evaluation.environment import Definition, Definitions, gaussian
+from diffusion_notes.equations.evaluation.binding import free_variables, is_level
+from diffusion_notes.equations.evaluation.curves import CLOCKS, on_curve, step_down
+from diffusion_notes.equations.evaluation.environment import Definition, Definitions, gaussian, unfolded
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
 from diffusion_notes.equations.language.syntax_tree import (
@@ -32,17 +32,20 @@ from diffusion_notes.equations.language.syntax_tree import (
     terms,
 )
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
+from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 from diffusion_notes.equations.verdicts.steps import is_quiet, measured_order, remainder, step_target
-from diffusion_notes.equations.worlds.catalogue import limiting_cases, swiss_rolls, usual_worlds
-from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, World
+from diffusion_notes.equations.worlds.catalogue import continuous_worlds, limiting_cases, swiss_rolls, usual_worlds
+from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
+from diffusion_notes.equations.worlds.world import LATER, START, Point, Undefined, Unsuited, Valueless, World
 
 __all__ = ["Relation"]
 
 RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
-LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j"}
+LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j", "tau", "kappa", "lambda"}
 SPIRAL = ("c", "Phi", "tau")
+DRAWN = ("drawn", "variable")
 MANY = 6  # steps, of which a few are looked at
 PLAIN = (1e-4, 1e4)
 NEAR = 0.1
@@ -79,6 +82,10 @@ class Relation:
             if self.relation != "=":
                 raise NotUnderstood("the order of an error is told after =", rest[1].place)
             return "holds", measured_order(self.definitions, self.left, *rest)
+        if self.right.kind == "motion":
+            if self.context != "score":
+                raise NotUnderstood("a differential equation, where time has steps", self.right.place)
+            return "holds", verdict_on_motion(self.definitions, self.left, self.right)
         worlds = self._worlds()
         self._check_numbers(worlds[0])
         defining = self.relation == ":="
@@ -109,6 +116,17 @@ class Relation:
         sides = (self.left, self.right)
         return any(symbol.base in ("w", "mu") for side in sides for node in side.walk() for symbol in node.symbols())
 
+    def _is_continuous(self) -> bool:
+        """Whether time is a real number in it: it is differentiated or integrated by, or there is flow matching."""
+        parts = [part for side in (self.left, self.right) for part in unfolded(side, self.definitions)]
+        by_clock = any(
+            part.kind in ("rate", "gradient") and part.value and part.value[0].name in CLOCKS for part in parts
+        )
+        symbols = {symbol for part in parts for symbol in part.symbols()}
+        flowing = any(symbol.base == "tau" or symbol.index == Index("tau") for symbol in symbols)
+        levels = any(part.kind == "call" and part.value[0] in (Symbol("w"), Symbol("ell")) for part in parts)
+        return by_clock or flowing or levels or any(is_level(part) or part.kind == "limit" for part in parts)
+
     def _step(self) -> Index | None:
         """Which variable the relation says how to make, if it is a step of a sampler."""
         if self.context != "samplers":
@@ -125,8 +143,11 @@ class Relation:
             raise NotUnderstood(
                 "u and n are a place on the spiral and the noise around it, and there is no spiral here"
             )
+        if self.context == "score" and self._is_continuous():
+            return self._with_variance(continuous_worlds())
         drawn = [draw.expressions[0].value for draw in self.said.draws]
-        if self.context == "samplers" and Symbol("z") in symbols and Symbol("z") not in drawn:
+        averaged = {part.value[0] for side in (self.left, self.right) for part in side.walk() if part.kind in DRAWN}
+        if self.context in LATER and Symbol("z") in symbols and Symbol("z") not in (*drawn, *averaged):
             raise NotUnderstood("new noise, z, is drawn in the display: z \\sim \\mathcal{N}(0, I)")
         return self._with_variance(swiss_rolls(self.context) if spiral else usual_worlds(self.context))
 
@@ -154,7 +175,7 @@ class Relation:
         if node.kind == "symbol" and name.name in RESERVED:
             raise NotUnderstood(f"{name.name} is a function in this book", node.place)
         # in its chapter a page's own letters may have the step for an index
-        own = self.context == "samplers" and (name.accent or name.index == Index("t"))
+        own = self.context in LATER and (name.accent or name.index == Index("t"))
         if (name.name, name.index) in self.definitions or (
             isinstance(name.index, Index) and name.index.letter and not own
         ):
@@ -192,6 +213,8 @@ class Relation:
 
     def _survives(self, trial: _Trial, worlds: tuple[World, ...]) -> None:
         """An inequality holds in the limiting cases as well, where they can compute it; none has the spiral."""
+        if isinstance(worlds[0], ContinuousWorld):
+            raise NotUnderstood("an inequality in continuous time")
         spiral = all(world in swiss_rolls(self.context) for world in worlds)
         for world in () if spiral else self._with_variance(limiting_cases(self.context)):
             with suppress(Unsuited, Undefined):
@@ -310,6 +333,9 @@ class _Trial:
     def _points(self, world: World) -> Iterator[Point]:
         """The points of a world, for every step t, and every earlier step s, that the display speaks of."""
         point = world.draws(POINTS)
+        if isinstance(world, ContinuousWorld):
+            yield point.at(t=NOW, s=EARLIER) if self.said.earlier else point.at(t=NOW)
+            return
         for t in self._steps(world):
             if self.said.earlier is None or "s" not in self.letters:
                 yield point.at(t=t)
@@ -329,10 +355,16 @@ class _Trial:
     def _holds_at(self, world: World, point: Point) -> bool:
         """Whether an inequality is strict here; a relation that does not hold raises."""
         comparison = self.comparison
-        evaluator = Evaluator(world, self.definitions)
-        if self.step is not None:
-            point = step_down(gaussian(world, "boxes have no steps"), point, evaluator.count(self.step, point))
         sides = (comparison.left, comparison.right)
+        predicted = any(is_predicted(side, self.definitions) or _has_law_of_p(side) for side in sides)
+        evaluator = Evaluator(world, self.definitions, exact=not predicted)
+        evaluator.paired = comparison.left.kind == "rate" and self._is_about_a_pair(evaluator, point)
+        evaluator.limiting = any(side.of_kind("limit") for side in sides)
+        point = on_curve(evaluator, sides, point)
+        if self.step is not None:
+            point = step_down(
+                gaussian(world, "boxes have no steps"), point, evaluator.count(self.step, point), evaluator
+            )
         free = set().union(*(free_variables(evaluator, side, point) for side in sides))
         evaluator.given = START[self.context] in free
         if self.constant is not None:
@@ -352,10 +384,20 @@ class _Trial:
         self.tightness.note(evaluator, point, comparison, (a, b))
         return bool((comparison.gap(a, b) > STRICT * size).any())
 
+    def _is_about_a_pair(self, evaluator: Evaluator, point: Point) -> bool:
+        """Whether a velocity is told by a data point and its noise, as in dx_τ / dτ = ε - x_0."""
+        return evaluator.exact and {"x0", "eps"} <= free_variables(evaluator, self.comparison.right, point)
+
     def _fail(self, world: World, point: Point, a: np.ndarray, b: np.ndarray) -> None:
         speaks = world.diffusing and self.letters & {"t", "s"}
         where = f"{world.title}, T = {world.T}" + (f", {_counts(point)}" if speaks else "")
+        if isinstance(world, ContinuousWorld):
+            where = f"{world.title}, t = {world.times[NOW]:.3g}, T = {world.horizon:.3g}"
         raise Fails(f"in one world ({where}) the left side is {_written(a.real)}, the right side {_written(b.real)}")
+
+
+def _has_law_of_p(node: Node) -> bool:
+    return any(part.kind == "density" and part.value[0].base == "p" for part in node.walk())
 
 
 def _counts(point: Point) -> str:

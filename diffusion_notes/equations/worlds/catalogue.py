@@ -13,12 +13,13 @@ from typing import Self
 
 import numpy as np
 
+from diffusion_notes.equations.worlds.continuous_worlds import ContinuousMixture, ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.non_gaussian_worlds import LearnedDeviationsWorld, MixtureWorld, SwissRollWorld
 from diffusion_notes.equations.worlds.world import Point, World
 
-__all__ = ["LimitingCase", "limiting_cases", "swiss_rolls", "usual_worlds"]
+__all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "swiss_rolls", "usual_worlds"]
 
 MANY = 6
 NARROW = 0.02
@@ -70,6 +71,18 @@ def usual_worlds(context: str) -> tuple[World, ...]:
 def swiss_rolls(context: str) -> tuple[World, ...]:
     """Worlds with the book's own data, and more or less noise around the spiral."""
     return SwissRollWorld(context, 7, 4, 0.15), SwissRollWorld(context, 8, 3, 0.25)
+
+
+@cache
+def continuous_worlds() -> tuple[World, ...]:
+    """Worlds in which time is a real number; in some the network is perfect."""
+    return (
+        ContinuousWorld(1, 1),
+        ContinuousWorld(2, 2),
+        ContinuousMixture(3),
+        ContinuousWorld(4, 2, perfect=True),
+        ContinuousMixture(5, perfect=True),
+    )
 
 
 @cache

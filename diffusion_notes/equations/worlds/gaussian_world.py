@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values, World
+from diffusion_notes.equations.worlds.world import LATER, Point, Undefined, Unsuited, Values, World
 
 __all__ = ["GaussianWorld", "Regression", "Rule", "gauss_nodes", "log_normal"]
 
@@ -381,7 +381,7 @@ class GaussianWorld(World):
         noise = np.random.default_rng(count).normal(size=(count, len(mean)))
         found = noise @ np.linalg.cholesky(cov.real).T + mean.real
         values: Values = {key: found[:, i * self.D : (i + 1) * self.D] for i, key in enumerate(self.keys)}
-        if self.eta is not None:  # new noise, of a step
+        if self.context in LATER:  # new noise, of a step
             values["z"] = np.random.default_rng(count + 1).normal(size=(count, self.D))
         return replace(Point(), values=values)
 
@@ -433,6 +433,11 @@ class GaussianWorld(World):
         other.beta = np.concatenate([[0.0], 1 - alpha_bar[1:] / alpha_bar[:-1]])
         other.rebuild()
         return other
+
+    @property
+    def rule_of_noise(self) -> Rule:
+        """The rule of integration for noise that is drawn by itself."""
+        return self.rule
 
     def with_rule(self, rule: Rule) -> Self:
         """The same world, integrating by another rule."""

@@ -22,7 +22,7 @@ from diffusion_notes.equations.worlds.gaussian_world import (
 )
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values
 
-__all__ = ["LearnedDeviationsWorld", "MixtureWorld", "SwissRollWorld"]
+__all__ = ["CENTRES", "WEIGHTS", "WIDTH", "LearnedDeviationsWorld", "MixtureWorld", "SwissRollWorld", "log_sum"]
 
 WEIGHTS = np.array([0.7, 0.3])
 CENTRES = (-1.2, 1.6)
@@ -89,7 +89,7 @@ class MixtureWorld(GaussianWorld):
     def _shares(self, model: str, given: tuple[str, ...], point: Point) -> np.ndarray:
         """How likely each cluster is, given some variables, `(2, S)`."""
         logs = self._log_joint(model, given, point)
-        return np.exp(logs - _log_sum(logs))
+        return np.exp(logs - log_sum(logs))
 
     def network(self, x: np.ndarray, t: int) -> np.ndarray:
         """ε_θ(x, t): the expectation of the noise given x_t, if the network is perfect."""
@@ -106,9 +106,7 @@ class MixtureWorld(GaussianWorld):
         if model == "p":
             return super().log_density(model, about, given, point)
         self.regress(model, about, given)  # refuses a variable twice
-        return _log_sum(self._log_joint(model, (*about, *given), point)) - _log_sum(
-            self._log_joint(model, given, point)
-        )
+        return log_sum(self._log_joint(model, (*about, *given), point)) - log_sum(self._log_joint(model, given, point))
 
     def nodes(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
@@ -132,7 +130,7 @@ class MixtureWorld(GaussianWorld):
         return Point({key: np.where(odd, first.values[key], second.values[key]) for key in first.values})
 
 
-def _log_sum(logs: np.ndarray) -> np.ndarray:
+def log_sum(logs: np.ndarray) -> np.ndarray:
     """The logarithm of a sum, along the first axis; analytic, as SciPy's is not for complex entries."""
     top = logs.real.max(axis=0)
     return top + np.log(np.exp(logs - top).sum(axis=0))

@@ -19,7 +19,7 @@ import numpy as np
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
-__all__ = ["CHAINS", "START", "Point", "Undefined", "Unsuited", "Valueless", "Values", "World"]
+__all__ = ["CHAINS", "LATER", "START", "Point", "Undefined", "Unsuited", "Valueless", "Values", "World"]
 
 Values = dict[str, np.ndarray]
 
@@ -31,8 +31,12 @@ CHAINS = {
     "diffusion": tuple(f"x{t}" for t in range(41)),
     "ddpm": tuple(f"x{t}" for t in range(41)),
     "samplers": tuple(f"x{t}" for t in range(41)),
+    "score": tuple(f"x{t}" for t in range(41)),
 }
 """The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
+
+LATER = ("samplers", "score")
+"""The chapters about DDIM and about continuous time, in which z is new noise and a page may number its own letters."""
 
 START = {context: chain[0] for context, chain in CHAINS.items()}
 """The data, whose value may be given or averaged over."""
