@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder bench bench-peers bench-samplers clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score bench bench-peers bench-samplers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -126,6 +126,9 @@ $(LOCK)/.ready: $(firstword $(MAKEFILE_LIST))
 
 ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (hours; it goes on where it was)
 	$(BIN)/python benchmarks/ladder.py
+
+score: $(READY) ## what the chapter on the score measures over several networks: run what is missing (a quarter of an hour)
+	$(BIN)/python benchmarks/score.py
 
 bench: book ## measure: the training, its cost as the work grows, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import peers
 import recipes
 import samplers
+import score
 import stopwatch
 import training
 
@@ -255,3 +256,24 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     assert [(each["way"], each["calls"], each["seed"]) for each in runs] == [
         (way, calls, seed) for seed in range(2) for way, calls in (("short", 4), ("short", 400), ("fitted", 4))
     ]
+
+
+def test_the_score_is_measured_once_for_each_network(monkeypatch, tmp_path, capsys):
+    small = {"STEPS": 2, "POINTS": 50, "BATCH": 10, "FRESH": 4, "SAMPLES": 20, "CALLS": (2,), "PLACES": 3}
+    small |= {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "SMALLEST": (-1.0, 1.0, 3)}
+    small |= {"KINDS": {"flow": ("flow", "tau")}, "divergence_of_stored": lambda: 0.125}
+    for name, value in small.items():
+        monkeypatch.setattr(score, name, value)
+    monkeypatch.setattr(sys, "argv", ["score.py", "--seeds", "0"])
+    score.main()
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert not (tmp_path / "score.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in small["RUNS"].glob("*.json")}
+    assert len(before) == 4
+    monkeypatch.setattr(sys, "argv", ["score.py"])
+    score.main()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    stored = json.loads((tmp_path / "score.json").read_text())
+    assert [(each["network"], each["seed"]) for each in stored["networks"]] == [("stored", 0), ("flow", 0), ("flow", 1)]
+    assert all(len(each["excess"]) == 3 and len(each["samples"]) == 2 for each in stored["networks"])
+    assert stored["divergence of the stored network"] == 0.125
