@@ -17,7 +17,7 @@ import numpy as np
 from diffusion_notes.equations.evaluation.arithmetic import scalar
 from diffusion_notes.equations.evaluation.binding import free_variables, is_level
 from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian, unfolded
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.world import Point, Unsuited, Valueless, Values
@@ -42,6 +42,9 @@ CLOCKS = ("t", "kappa", "lambda", "tau")
 
 KNOWN = {"symbol", "number", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "log", "group"}
 """Of what can be said how fast it changes where time has steps: of points of the curve, and of levels of noise."""
+
+HELD = ("density", "expectation", "divergence", "entropy", "call")
+"""Of what a partial derivative by time is read: of functions of a point, which stays where it is."""
 
 DERIVATIVES = ("gradient", "rate", "outflow", "laplacian")
 STENCIL = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
@@ -86,6 +89,8 @@ def rate(env: Environment, node: Node, point: Point) -> np.ndarray:
         return _by_letter(env, body, clock, point)
     _check_clock(clock, node)
     world = gaussian(env.world, "boxes have no curves")
+    if "eps" in free_variables(env, body, point) and not env.paired:
+        raise NotUnderstood("how fast does noise change along the curve?", body.place)
     if isinstance(world, ContinuousWorld):
         return _by_clock(env, body, clock, point, lambda level: _moved(env, world, point, NOW, level))
     if clock.base != "kappa" or env.world.context != "samplers":
@@ -119,6 +124,9 @@ def partial(env: Environment, node: Node, point: Point) -> np.ndarray:
     _check_clock(clock, node)
     if not isinstance(env.world, ContinuousWorld):
         raise NotUnderstood(f"a derivative by {clock.name}, where time has steps", node.place)
+    free = free_variables(env, body, point)
+    if "eps" in free or (free and all(part.kind not in HELD for part in unfolded(body, env.definitions))):
+        raise NotUnderstood("does the point stay where it is? Write d for ∂, or what is a function of it", body.place)
     return _by_clock(env, body, clock, point, lambda level: _held(env, body, point, level))
 
 
@@ -212,7 +220,8 @@ def limit(env: Environment, node: Node, point: Point) -> np.ndarray:
     body = node.parts[0]
     counted = body.kind == "total" and body.value == ("SUM", Symbol("t"), "=") and len(body.parts) == 3
     ends = [body.parts[0].value, body.parts[1].parts[0].value] if counted else []
-    if node.value != (Symbol("T"), Symbol("infty")) or ends != ["2", Symbol("T")]:
+    many = [part for part in body.parts[-1].walk() if Symbol("T") in part.symbols() or _ends_at_last(part)]
+    if many or node.value != (Symbol("T"), Symbol("infty")) or ends != ["2", Symbol("T")]:
         raise NotUnderstood(r"a limit is read as \lim_{T \to \infty} \sum_{t=2}^{T}", node.place)
     if not isinstance(world, ContinuousWorld):
         raise NotUnderstood("a limit of many steps is read in continuous time", node.place)
@@ -227,6 +236,11 @@ def limit(env: Environment, node: Node, point: Point) -> np.ndarray:
             rows.append(replace(env, world=there).value(body.parts[-1], here) / apart)
         total = total + weight * _extrapolated(rows)
     return np.asarray(total)
+
+
+def _ends_at_last(part: Node) -> bool:
+    """Whether there is something of the last step in it, whose number is not fixed in a limit."""
+    return any(symbol.index == Index("T") or isinstance(symbol.index, Range) for symbol in part.symbols())
 
 
 def _extrapolated(values: list[np.ndarray]) -> np.ndarray:
@@ -312,12 +326,12 @@ def _integral_of_functions(env: Environment, node: Node, point: Point) -> np.nda
 
 
 def weight(env: Environment, node: Node, point: Point) -> np.ndarray:
-    """The weight w at a level: it falls from one to nothing as λ rises."""
+    """The weight w at a level: it falls to nothing as λ rises."""
     level = scalar(env, node.parts[0], point)
     if not isinstance(env.world, ContinuousWorld):
         raise NotUnderstood("a weight as a function of λ, where time has steps", node.place)
-    place, steep = env.world.falling
-    return 1 / (1 + np.exp(steep * (level - place)))
+    height, place, steep = env.world.falling
+    return height / (1 + np.exp(steep * (level - place)))
 
 
 def loss_at(env: Environment, node: Node, point: Point) -> np.ndarray:

@@ -105,7 +105,7 @@ class Relation:
         )
         if algebra and is_proved(comparison.left, comparison.right):
             return "proved", "proved symbolically"
-        quiet = ", without noise," if is_quiet(self.right) else ","
+        quiet = ", without noise," if is_quiet(self.definitions, self.right) else ","
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
         return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
 
@@ -114,7 +114,9 @@ class Relation:
         if self.context in ("diffusion", "ddpm"):
             return False
         sides = (self.left, self.right)
-        return any(symbol.base in ("w", "mu") for side in sides for node in side.walk() for symbol in node.symbols())
+        return any(
+            symbol.base in ("w", "mu", "v") for side in sides for node in side.walk() for symbol in node.symbols()
+        )
 
     def _is_continuous(self) -> bool:
         """Whether time is a real number in it: it is differentiated or integrated by, or there is flow matching."""
@@ -131,7 +133,7 @@ class Relation:
         """Which variable the relation says how to make, if it is a step of a sampler."""
         if self.context != "samplers":
             return None
-        return step_target(self.left, self.relation, self.right)
+        return step_target(self.definitions, self.left, self.relation, self.right)
 
     def _worlds(self) -> tuple[World, ...]:
         """What speaks of the spiral is looked at on the spiral."""
@@ -154,7 +156,7 @@ class Relation:
     def _with_variance(self, worlds: tuple[World, ...]) -> tuple[World, ...]:
         """The worlds with the variance that the display chooses."""
         chosen = self.said.variance
-        if not chosen and self._step() and is_quiet(self.right):
+        if not chosen and self._step() and is_quiet(self.definitions, self.right):
             chosen = "eta 0"
         return tuple(world.choosing(chosen) for world in worlds) if chosen else worlds
 

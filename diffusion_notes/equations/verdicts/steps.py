@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from diffusion_notes.equations.evaluation.binding import free_variables
-from diffusion_notes.equations.evaluation.environment import Definitions
+from diffusion_notes.equations.evaluation.environment import Definitions, unfolded
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.verdicts.comparison import POINTS, Fails, largest_entry
@@ -29,24 +29,24 @@ AVERAGES = {"density", "normal", "expectation", "variance", "divergence", "integ
 # Steps of DDIM
 
 
-def step_target(left: Node, relation: str, right: Node) -> Index | None:
+def step_target(definitions: Definitions, left: Node, relation: str, right: Node) -> Index | None:
     """Of which variable a relation says how a sampler makes it of x_t: of x_{t-1}, or of an earlier x_s; or of none."""
     made = {symbol.index for node in left.walk() for symbol in node.symbols() if symbol.name in ("x", "y")}
     target = made.pop() if len(made) == 1 else None
     if relation != "=" or target not in (Index("t", -1), Index("s")) or not isinstance(target, Index):
         return None
-    used = {symbol for node in right.walk() for symbol in node.symbols()}
+    parts = list(unfolded(right, definitions))
+    used = {symbol for node in parts for symbol in node.symbols()}
     predicted = ESTIMATE in used or any(symbol.label == "theta" for symbol in used)
     itself = any(symbol.index == target and symbol.name in ("x", "y") for symbol in used)
-    averaged = any(node.kind in AVERAGES for side in (left, right) for node in side.walk())
+    averaged = any(node.kind in AVERAGES for node in (*left.walk(), *parts))
     return target if predicted and not itself and not averaged else None
 
 
-def is_quiet(right: Node) -> bool:
+def is_quiet(definitions: Definitions, right: Node) -> bool:
     """Whether a step speaks of no noise at all, so that it can only be one without."""
-    return all(
-        symbol.base not in ("z", "sigma", "eta", "mu", "w") for node in right.walk() for symbol in node.symbols()
-    )
+    symbols = {symbol for node in unfolded(right, definitions) for symbol in node.symbols()}
+    return all(symbol.base not in ("z", "sigma", "eta", "mu", "w") for symbol in symbols)
 
 
 # The order of a method

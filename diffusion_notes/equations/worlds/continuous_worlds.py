@@ -45,7 +45,7 @@ class ContinuousWorld(GaussianWorld):
         self.perfect = perfect
         self.eta = rng.uniform(0.4, 1.4)
         self.pace = (rng.uniform(0.4, 0.8), rng.uniform(0.1, 0.4), rng.uniform(0.05, 0.3))
-        self.falling = (rng.uniform(-2.0, 2.0), rng.uniform(1.8, 2.5))
+        self.falling = (rng.uniform(0.5, 2.0), rng.uniform(-2.0, 2.0), rng.uniform(1.8, 2.5))
         self.horizon = rng.uniform(1.5, 2.5)
         shape = (self.D, self.D)
         self.waves = [
@@ -101,6 +101,18 @@ class ContinuousWorld(GaussianWorld):
         other = self._copied()
         other.eta = float(variance[-1])
         return other
+
+    def moved(self, parameters: str, direction: int, by: complex) -> Self:
+        """The network of this world has no parameters to move."""
+        raise Unsuited("a derivative by the parameters in continuous time")
+
+    def with_sigma(self, t: int, sigma: complex) -> Self:
+        """There are no variances of steps."""
+        raise Unsuited("the variance of a step in continuous time")
+
+    def mean_down(self, x: np.ndarray, t: int) -> np.ndarray:
+        """There are no steps."""
+        raise Unsuited("the mean of a step in continuous time")
 
     def _copied(self) -> Self:
         return self.with_rule(self.rule)
@@ -213,6 +225,10 @@ class _Steps(GaussianWorld):
     def network(self, x: np.ndarray, t: int) -> np.ndarray:
         """ε_θ(x, t), that of the world in continuous time."""
         return self.origin._wave(x, self.alpha_bar[t])
+
+    def moved(self, parameters: str, direction: int, by: complex) -> Self:
+        """The network has no parameters to move."""
+        raise Unsuited("a derivative by the parameters in continuous time")
 
 
 class ContinuousMixture(ContinuousWorld):
