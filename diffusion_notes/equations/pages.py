@@ -93,8 +93,8 @@ def chapter(path: Path) -> str:
         if heading and re.search(words, heading[1], re.I):
             return name
     raise ValueError(
-        f"{path}: which chapter's notation is this? Say `chapter: vae`, `hvae`, `diffusion` or `ddpm` in its front "
-        "matter, or in its first heading."
+        f"{path}: which chapter's notation is this? Say `chapter: vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or "
+        "`score` in its front matter, or in its first heading."
     )
 
 

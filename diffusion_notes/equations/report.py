@@ -61,7 +61,7 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
 
     Args:
         latex: The equation, in the book's notation, without dollars.
-        chapter: Whose notation it uses: `vae`, `hvae`, `diffusion` or `ddpm`.
+        chapter: Whose notation it uses: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or `score`.
 
     Returns:
         A report, with a verdict for each relation. It is true if all of them hold.

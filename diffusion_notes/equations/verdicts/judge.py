@@ -45,7 +45,7 @@ class Page:
     """Judges the displays of a page, one after another; what the page defines, it remembers.
 
     Args:
-        context: The chapter: `vae`, `hvae`, `diffusion` or `ddpm`.
+        context: The chapter: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or `score`.
         definitions: What is defined already.
         last: The side from which the next display may go on.
 
