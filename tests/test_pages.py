@@ -31,6 +31,7 @@ MOVED = {
     "swiss_roll": ["forward", "two_peaks", "forward"],
     "ladder": ["rungs"],
     "training": ["particles", "particles", "reverse"],
+    "samplers": ["reverse"],
 }
 # what reaches over the right edge, and no box of its own scrolls
 STICK_OUT = """[...document.querySelectorAll(".bd-article-container *:not(svg *, .katex *)")].filter((e) => {
