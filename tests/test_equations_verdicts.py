@@ -110,6 +110,24 @@ def test_where_the_checker_breaks_nothing_is_accepted(monkeypatch):
     assert "ZeroDivisionError" in verdict.detail
 
 
+def test_a_step_and_the_order_of_its_error_are_told():
+    step = r"y_{t-1} = y_t + (\kappa_{t-1} - \kappa_t)\, \varepsilon_\theta(x_t, t)"
+    assert check(step, "samplers").verdicts[0].detail.startswith("a step of DDIM, without noise, holds in")
+    error = r" + O\bigl((\kappa_t - \kappa_{t-1})^2\bigr)"
+    assert check(step + error, "samplers").verdicts[0].detail.startswith("an error of order 2")
+    wrong = check(step + error.replace("^2", "^3"), "samplers").verdicts[0]
+    assert (wrong.kind, wrong.detail) == ("fails", "the error shrinks with the power 2.0 of the step, not with 3.0")
+
+
+def test_a_differential_equation_is_judged_by_the_laws_that_it_makes():
+    forward = r"dx_t = -\tfrac12\beta_t\, x_t\,dt + \sqrt{\beta_t}\,dw"
+    assert "the Fokker-Planck equation holds" in check(forward, "score").verdicts[0].detail
+    (wrong,) = check(forward.replace(r"\sqrt{\beta_t}", r"\beta_t"), "score").verdicts
+    assert wrong.kind == "fails"
+    assert "it changes log q(x_t) by" in wrong.detail
+    assert kinds(forward, "ddpm") == ["not understood"]
+
+
 def test_a_report_in_a_notebook_is_the_equation_and_the_verdicts():
     report = check(r"\beta_t = 1 - \alpha_t, \qquad \alpha_t = 1 + \beta_t")
     maths, first, second = report._repr_markdown_().split("\n\n")
