@@ -11,7 +11,7 @@ from diffusion_notes.equations.evaluation.environment import Environment, gaussi
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
 from diffusion_notes.equations.language.notation import is_index_letter
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
+from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
 from diffusion_notes.equations.worlds.world import LATER, START, Point
 
 __all__ = [
@@ -300,7 +300,7 @@ def _free_in_integral(env: Environment, node: Node, point: Point) -> set[str]:
     """What an integral depends on; a point in one over time lies on the curve that begins at x_0."""
     if not is_level(node):
         return free_variables(env, node.parts[-1], point) - set(env.variables(node.value, point))
-    place = {"s": 1} if node.value == (Symbol("s"),) else {"t": 2}
+    place = {"s": EARLIER} if node.value == (Symbol("s"),) else {"t": NOW}
     here = point.at(**place) if env.is_continuous else point
     names = free_variables(env, node.parts[-1], here)
     runs = f"x{next(iter(place.values()))}"
@@ -314,7 +314,7 @@ def _free_in_limit(env: Environment, node: Node) -> set[str]:
     steps = replace(env, world=env.world.neighbours(0.5, 0.0))
     if node.parts[0].kind != "total":
         raise NotUnderstood("a limit of many steps is that of a sum over them", node.place)
-    names = free_variables(steps, node.parts[0].parts[-1], Point(counts={"t": 2}))
+    names = free_variables(steps, node.parts[0].parts[-1], Point(counts={"t": NOW}))
     if names - {"x0"}:
         raise NotUnderstood("a limit of what depends on its steps", node.place)
     return names

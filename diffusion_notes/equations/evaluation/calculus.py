@@ -24,9 +24,10 @@ from diffusion_notes.equations.evaluation.binding import (
     is_level,
     parted,
 )
-from diffusion_notes.equations.evaluation.curves import CLOCKS, change, integral_over_levels, is_derived, partial
-from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian, unfolded
+from diffusion_notes.equations.evaluation.curves import CLOCKS, change, is_derived, partial
+from diffusion_notes.equations.evaluation.environment import Environment, gaussian, unfolded
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
+from diffusion_notes.equations.evaluation.levels import integral_over_levels
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes
 from diffusion_notes.equations.worlds.world import START, Point, Valueless, Values
@@ -68,10 +69,8 @@ def _weighted_sum(env: Environment, inner: Function, wide: Point, weights: np.nd
 
 def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
     """An integral over one variable or several, or over a part of the spiral."""
-    if is_level(node) and (env.world.context != "samplers" or node.value != (Symbol("kappa"),)):
-        return integral_over_levels(env, node, point)
     if is_level(node):
-        return _integral_over_levels(env, node, point)
+        return integral_over_levels(env, node, point)
     keys = env.variables(node.value, point)
     body = node.parts[-1]
     if len(node.parts) == 3:
@@ -97,19 +96,6 @@ def _definite_integral(env: Environment, node: Node, keys: tuple[str, ...], poin
     half = (above - below) / 2
     wide = point.spread({"u": (below + half * (line + 1))[None]}, len(line))
     return _weighted_sum(env, lambda inner: env.value(node.parts[-1], inner), wide, (half * weights)[None])
-
-
-def _integral_over_levels(env: Environment, node: Node, point: Point) -> np.ndarray:
-    """An integral over a level of noise, whose letter has no index; those with an index stay."""
-    level = node.value[0]
-    body = node.parts[-1]
-    if all(level not in part.symbols() for part in body.walk()):
-        raise NotUnderstood(f"what is integrated over {level.name} does not say how it depends on it", body.place)
-    below, above = (scalar(env, part, point) for part in (node.parts[0], node.parts[1].parts[0]))
-    line, weights = np.polynomial.legendre.leggauss(40)
-    middle, half = (below + above) / 2, (above - below) / 2
-    wide = point.spread({bound_name(level): middle[:, None] + half[:, None] * line}, len(line))
-    return _weighted_sum(env, lambda inner: env.value(body, inner), wide, half[:, None] * weights)
 
 
 def average(env: Environment, draws: Sequence[Draw], inner: Function, point: Point) -> np.ndarray:

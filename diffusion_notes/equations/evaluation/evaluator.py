@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_notes.equations.evaluation import arithmetic, calculus, curves, laws, quantities
+from diffusion_notes.equations.evaluation import arithmetic, calculus, curves, laws, levels, quantities
 from diffusion_notes.equations.evaluation.environment import Environment
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood
 from diffusion_notes.equations.worlds.world import Point
@@ -51,7 +51,7 @@ RULES: dict[str, Rule] = {
     "outflow": calculus.outflow,
     "laplacian": calculus.laplacian,
     "rate": curves.rate,
-    "limit": curves.limit,
+    "limit": levels.limit,
 }
 """The rules by the kind of node that they evaluate, as the grammar names it; other kinds have no value of their own."""
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.evaluation.arithmetic import scalar
-from diffusion_notes.equations.evaluation.curves import loss_at, weight
 from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
+from diffusion_notes.equations.evaluation.levels import loss_at, weight
 from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld

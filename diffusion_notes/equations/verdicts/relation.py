@@ -17,9 +17,10 @@ from functools import cached_property
 import numpy as np
 
 from diffusion_notes.equations.evaluation.binding import free_variables, is_level
-from diffusion_notes.equations.evaluation.curves import CLOCKS, on_curve, step_down
+from diffusion_notes.equations.evaluation.curves import CLOCKS, step_down
 from diffusion_notes.equations.evaluation.environment import Definition, Definitions, gaussian, unfolded
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.evaluation.levels import on_curve
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
 from diffusion_notes.equations.language.syntax_tree import (
     Index,
