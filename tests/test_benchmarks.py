@@ -234,9 +234,11 @@ def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
 
 
 def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monkeypatch, tmp_path, capsys):
-    ways = [samplers.Way("short", "heun"), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED)]
+    few = {"calls": (4, 400), "models": ("stored network",)}
+    ways = [samplers.Way("short", "heun", **few), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED, **few)]
     replaced = {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "WAYS": ways, "CALLS": [4, 400]}
-    for name, value in (replaced | {"MODELS": ["stored network"], "POINTS": 50}).items():
+    replaced |= {"FEWER": 50, "FEWEST": 40, "POINTS": 60, "speeds": lambda: {"short, 4 calls": 1.5}}
+    for name, value in (replaced | {"MODELS": ["stored network"]}).items():
         monkeypatch.setattr(samplers, name, value)
     monkeypatch.setattr(sys, "argv", ["samplers.py", "--calls", "4"])
     samplers.main()
@@ -251,11 +253,34 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     monkeypatch.setattr(sys, "argv", ["samplers.py"])
     samplers.main()
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    runs = json.loads((tmp_path / "samplers.json").read_text())["runs"]
-    # between the fitted levels there are not four hundred
-    assert [(each["way"], each["calls"], each["seed"]) for each in runs] == [
-        (way, calls, seed) for seed in range(2) for way, calls in (("short", 4), ("short", 400), ("fitted", 4))
-    ]
+    stored = json.loads((tmp_path / "samplers.json").read_text())
+    # between the fitted levels there are not four hundred, and of so many calls there is one seed
+    assert [(each["way"], each["calls"], each["seed"], each["points"]) for each in stored["runs"]] == [
+        ("short", 4, 0, 50), ("short", 400, 0, 40), ("fitted", 4, 0, 50), ("short", 4, 1, 50), ("fitted", 4, 1, 50)
+    ]  # fmt: skip
+    assert [each["points"] for each in stored["true samples"]] == [60, 60]
+    assert stored["samples a second"] == {"short, 4 calls": 1.5}
+
+
+def test_finer_steps_are_where_they_are_said_to_be():
+    ways = {way.finer: way for way in samplers.WAYS if way.finer or way.name == "3M, fitted"}
+    for calls in samplers.GOAL:
+        whole = set(ways[""].levels(calls))
+        more = {finer: set(ways[finer].levels(calls)) - whole for finer in ("first", "middle", "last")}
+        assert all(whole < set(ways[finer].levels(calls)) for finer in more)
+        assert max(more["last"]) < min(whole) < min(more["middle"])
+        assert max(more["middle"]) < sorted(whole)[-2] < min(more["first"]) < max(more["first"]) < max(whole)
+
+
+def test_the_losses_for_the_dynamic_program_are_those_of_the_roll():
+    known = samplers.mmse(samplers.ROLL, samplers.SCHEDULE.alpha_bar[[1, 12, 47, 333, 1000]])
+    assert torch.allclose(samplers.mmses()[[1, 12, 47, 333, 1000]], known, rtol=0.01)
+
+
+def test_the_wrong_network_is_wrong_by_a_wave():
+    x = torch.randn(1000, 2)
+    apart = samplers.model("wrong network", 1).predict(x, 50) - samplers.model("better network", 1).predict(x, 50)
+    assert torch.allclose(apart, 0.1 * torch.stack(((4 * x[:, 1]).sin(), (4 * x[:, 0]).sin()), -1), atol=1e-5)
 
 
 def test_the_score_is_measured_once_for_each_network(monkeypatch, tmp_path, capsys):
