@@ -235,15 +235,15 @@ def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
 
 def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monkeypatch, tmp_path, capsys):
     few = {"calls": (4, 400), "models": ("stored network",)}
-    ways = [samplers.Way("short", "heun", **few), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED, **few)]
+    ways = [samplers.Way("DDIM", "heun", **few), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED, **few)]
     replaced = {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "WAYS": ways, "CALLS": [4, 400]}
-    replaced |= {"FEWER": 50, "FEWEST": 40, "POINTS": 60, "speeds": lambda: {"short, 4 calls": 1.5}}
+    replaced |= {"FEWER": 50, "FEWEST": 40, "POINTS": 60, "speeds": lambda: {"3M, 4 calls": 1.5}}
     for name, value in (replaced | {"MODELS": ["stored network"]}).items():
         monkeypatch.setattr(samplers, name, value)
     monkeypatch.setattr(sys, "argv", ["samplers.py", "--calls", "4"])
     samplers.main()
     line = capsys.readouterr().out.splitlines()[1]
-    assert line.startswith("stored network: short")
+    assert line.startswith("stored network: DDIM")
     assert len(line.split()) == 5
     assert not (tmp_path / "samplers.json").exists()
     before = {path: path.stat().st_mtime_ns for path in replaced["RUNS"].glob("*.json")}
@@ -256,10 +256,10 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     stored = json.loads((tmp_path / "samplers.json").read_text())
     # between the fitted levels there are not four hundred, and of so many calls there is one seed
     assert [(each["way"], each["calls"], each["seed"], each["points"]) for each in stored["runs"]] == [
-        ("short", 4, 0, 50), ("short", 400, 0, 40), ("fitted", 4, 0, 50), ("short", 4, 1, 50), ("fitted", 4, 1, 50)
+        ("DDIM", 4, 0, 50), ("DDIM", 400, 0, 40), ("fitted", 4, 0, 50), ("DDIM", 4, 1, 50), ("fitted", 4, 1, 50)
     ]  # fmt: skip
     assert [each["points"] for each in stored["true samples"]] == [60, 60]
-    assert stored["samples a second"] == {"short, 4 calls": 1.5}
+    assert stored["samples a second of a processor"] == {"3M, 4 calls": 1.5}
 
 
 def test_finer_steps_are_where_they_are_said_to_be():
