@@ -30,6 +30,7 @@ MOVED = {
     "ddpm": ["field", "forward_posterior", "bound_bars"],
     "swiss_roll": ["forward", "two_peaks", "forward"],
     "ladder": ["rungs"],
+    "score": ["paths"],
     "training": ["particles", "particles", "reverse"],
     "samplers": ["reverse"],
 }
