@@ -206,7 +206,7 @@ def speed(name: str, calls: int, points: int, rounds: int) -> float:
 
 
 def speeds() -> dict[str, float]:
-    """On one thread, as smalldiffusion's, which is that of its stored runs."""
+    """Of one processor, as smalldiffusion's, which is that of its stored runs."""
     runs = load_results("training")["runs"]
     small = [each for each in runs if each["contestant"] == "smalldiffusion" and each["final"]]
     return {
@@ -288,7 +288,7 @@ def main() -> None:
         stored = {
             "provenance": provenance("make bench-samplers"),
             "true samples": [runs[f"true samples, {seed}"] for seed in SEEDS],
-            "samples a second of a processor": runs["speeds"],
+            "samples a second": runs["speeds"],
             "runs": [runs[name_of(*one)] for one in whole],
         }
         write_whole(STORED / "samplers.json", json.dumps(stored) + "\n")
