@@ -133,7 +133,7 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
         case "L" if not env.world.diffusing:
             return float(env.world.T)
         case "h" if isinstance(env.world, GaussianWorld) and env.world.context == "score":
-            return float(env.world.generic["v"][0])  # the length of a step: any
+            return env.world.length
         case "eta" if isinstance(env.world, GaussianWorld):
             return env.world.eta
     return None

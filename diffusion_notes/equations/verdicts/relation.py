@@ -36,7 +36,7 @@ from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Compar
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
-from diffusion_notes.equations.verdicts.steps import is_quiet, measured_order, remainder, step_target
+from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, remainder, step_target
 from diffusion_notes.equations.worlds.catalogue import continuous_worlds, limiting_cases, swiss_rolls, usual_worlds
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
 from diffusion_notes.equations.worlds.world import LATER, START, Point, Undefined, Unsuited, Valueless, World
@@ -99,8 +99,9 @@ class Relation:
             if not trial.strict:
                 raise Fails("the two sides are always equal: write =")
             self._survives(trial, worlds)
+        kept = kept_law(self.definitions, self.left, self.right) if self.context == "score" else ""
         if defining:
-            return "definition", f"has a value in {count} worlds"
+            return "definition", f"has a value in {count} worlds" + (f", and {kept}" if kept else "")
         algebra = (
             self.relation == "=" and constant is None and START[self.context] == "x0" and not self._has_own_meanings()
         )

@@ -2,10 +2,14 @@ r"""Steps of a sampler: what makes $x_{t-1}$ of $x_t$, and how large the error o
 
 `x_{t-1} = … ε_θ(x_t, t) …` says what the step of DDIM is, so both sides are compared where $x_{t-1}$ was made by it,
 with the same new noise. Where the display adds `O((κ_t - κ_{t-1})^2)`, the points lie on the curve of the differential
-equation, and the order of the error is measured: it has to be the one that is said.
+equation, and the order of the error is measured: it has to be the one that is said. And a step of length h that makes
+$\tilde x_t$ of x_t, as Langevin's does, has to keep the law of x_t.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,12 +18,16 @@ from diffusion_notes.equations.evaluation.environment import Definitions, unfold
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.verdicts.comparison import POINTS, Fails, largest_entry
+from diffusion_notes.equations.worlds.catalogue import usual_worlds
 from diffusion_notes.equations.worlds.curve_world import MIDDLE, CurveWorld
-from diffusion_notes.equations.worlds.world import Point
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, gauss_nodes
+from diffusion_notes.equations.worlds.world import Point, Unsuited
 
-__all__ = ["is_quiet", "measured_order", "remainder", "step_target"]
+__all__ = ["is_quiet", "kept_law", "measured_order", "remainder", "step_target"]
 
 REST = Symbol("O")
+LENGTH = Symbol("h")
+FEW = 5  # nodes for new noise, of which no more than the fourth power is averaged
 LENGTHS = (0.02, 0.01)
 NEAR = 0.15
 NOTHING = 1e-12
@@ -47,6 +55,65 @@ def is_quiet(definitions: Definitions, right: Node) -> bool:
     """Whether a step speaks of no noise at all, so that it can only be one without."""
     symbols = {symbol for node in unfolded(right, definitions) for symbol in node.symbols()}
     return all(symbol.base not in ("z", "sigma", "eta", "mu", "w") for symbol in symbols)
+
+
+# Steps that keep a law
+
+
+def kept_law(definitions: Definitions, left: Node, right: Node) -> str:
+    r"""Whether a step of length h, $\\tilde x_t = x_t + …$, keeps the law of x_t, but for an error of order h².
+
+    Returns:
+        What was found out; nothing, if it is no such step.
+
+    Raises:
+        Fails: If it changes the law by more than that.
+        NotUnderstood: If it is made of anything but x_t and new noise, or no world can compute it.
+    """
+    symbols = {symbol for node in unfolded(right, definitions) for symbol in node.symbols()}
+    if left.kind != "symbol" or left.value.name != "tilde x" or LENGTH not in symbols:
+        return ""
+    count = 0
+    for world in usual_worlds("score"):
+        with suppress(Unsuited):
+            if isinstance(world, GaussianWorld) and world.D in (1, 2):
+                _check_kept(world, definitions, left, right)
+                count += 1
+    if not count:
+        raise NotUnderstood("no world can compute this step", right.place)
+    return f"keeps q(x_t) but for an error of order h² in {count} worlds"
+
+
+def _check_kept(world: GaussianWorld, definitions: Definitions, left: Node, right: Node) -> None:
+    """Measure how moments change in one world, by two lengths of the step."""
+    evaluator = Evaluator(world, definitions, exact=True)
+    start = Point(counts={"t": 2})
+    keys = evaluator.variables((replace(left.value, accent=""),), start)
+    if free_variables(evaluator, right, start) - {*keys, "z"}:
+        raise NotUnderstood("a step that keeps a law is made of x_t and new noise", right.place)
+    values, weights = world.nodes("q", keys, (), start)
+    noise, more = gauss_nodes(np.zeros((1, world.D)), np.eye(world.D)[None], FEW)
+    wide = start.spread(values, weights.shape[-1]).spread({"z": noise}, more.shape[-1])
+    shares = (weights[0][:, None] * more).ravel()
+    lengths = np.array(LENGTHS) * np.linalg.eigvalsh(world.regress("q", keys, ())[2])[0]
+    before = _moments(wide.values[keys[0]], shares)
+    changes = []
+    for length in lengths:
+        there = replace(evaluator, world=world.with_length(length))
+        after = there.value(right, wide)
+        if after.ndim != 2:
+            raise NotUnderstood("a step that is no vector", right.place)
+        changes.append(np.abs(_moments(after, shares) - before).max())
+    power = np.log(changes[0] / changes[1]) / np.log(LENGTHS[0] / LENGTHS[1])
+    if not abs(power - 2) < NEAR:
+        raise Fails(f"in one world ({world.title}) it changes the law of x_t by an error of order {power:.1f} in h")
+
+
+def _moments(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Averages of the coordinates, of their products, and of a third and a fourth power."""
+    total = x.sum(-1, keepdims=True)
+    products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    return shares @ np.concatenate([x, products, total**3, total**4], axis=-1)
 
 
 # The order of a method

@@ -99,6 +99,7 @@ class GaussianWorld(World):
         # means and variances of Gaussians that are no variable's
         size = 8 if wide else 1
         self.generic = {"m": rng.normal(size=(3, D)) * size, "v": rng.uniform(0.1, 2.0, 3) * size}
+        self.length = float(self.generic["v"][0])  # of a step that keeps a law: any
         self.rebuild()
 
     # The joint laws
@@ -408,6 +409,12 @@ class GaussianWorld(World):
         other.sigma = self.sigma.astype(complex)
         other.sigma[t] = sigma
         other.rebuild()
+        return other
+
+    def with_length(self, length: float) -> Self:
+        """The same world with another h, the length of a step."""
+        other = copy.copy(self)
+        other.length = length
         return other
 
     def choosing(self, variance: str) -> Self:
