@@ -288,7 +288,7 @@ def main() -> None:
         stored = {
             "provenance": provenance("make bench-samplers"),
             "true samples": [runs[f"true samples, {seed}"] for seed in SEEDS],
-            "samples a second": runs["speeds"],
+            "samples a second of a processor": runs["speeds"],
             "runs": [runs[name_of(*one)] for one in whole],
         }
         write_whole(STORED / "samplers.json", json.dumps(stored) + "\n")

@@ -259,7 +259,7 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
         ("DDIM", 4, 0, 50), ("DDIM", 400, 0, 40), ("fitted", 4, 0, 50), ("DDIM", 4, 1, 50), ("fitted", 4, 1, 50)
     ]  # fmt: skip
     assert [each["points"] for each in stored["true samples"]] == [60, 60]
-    assert stored["samples a second"] == {"3M, 4 calls": 1.5}
+    assert stored["samples a second of a processor"] == {"3M, 4 calls": 1.5}
 
 
 def test_finer_steps_are_where_they_are_said_to_be():

@@ -68,7 +68,7 @@ def test_what_is_stored_says_where_it_is_from_and_what_the_floor_is():
         assert abs(each["KL500"]) < 0.002
         assert each["off the spiral"] == pytest.approx(0.0027, abs=0.001)
     # two processors make more than 80,000 samples a second, where ancestral sampling makes a few thousand at most
-    speed = stored["samples a second"]
+    speed = stored["samples a second of a processor"]
     assert speed["3M, fitted, 16 calls"] > 40_000
     assert speed["3M, fitted, 16 calls"] > 30 * speed["ancestral, 1000 calls"]
     # the walk of the goal at full length is near the floor, and DDIM with few calls is not
