@@ -362,7 +362,7 @@ def choose_levels(
     >>> choose_levels(Schedule.linear(T=1000), 4, "log_snr")
     [1, 74, 604, 1000]
     >>> choose_levels(Schedule.linear(T=1000), 4, "log_snr", highest=300, data_noise=0.05)
-    [20, 55, 136, 300]
+    [27, 72, 159, 300]
     """
     check_kind("schedule", schedule, Schedule)
     check_choice("spacing", spacing, get_args(Spacing))

@@ -257,7 +257,7 @@ def implicit_score_matching(model: DDPM, xt: Tensor, t: int | Tensor, probes: Te
     Arguments:
         model: whose network and schedule are used.
         xt: noisy points, of shape ``(n, D)``.
-        t: as in :func:`denoising_score_matching`.
+        t: an integer, or an integer tensor of shape ``(n,)``, from 1 to T.
         probes: as in :func:`divergence`.
 
     Raises:
