@@ -97,7 +97,7 @@ notebooks: $(READY) ## run the notebooks anew and store their outputs
 repository: $(READY) ## write the public address everywhere: URL=https://github.com/owner/name, or URL=none
 	$(BIN)/python tools/repository.py $(URL)
 
-weights: $(READY) ## train the networks that the pages show (about six minutes)
+weights: $(READY) ## train the networks that the pages show (about twelve minutes)
 	$(BIN)/python -m diffusion_notes.pretrained
 
 equations: $(READY) ## check every displayed equation of the book
