@@ -24,9 +24,6 @@ def chapter_numbers() -> dict[str, str]:
     }
 
 
-NUMBERS = chapter_numbers()
-
-
 def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 

@@ -116,6 +116,16 @@ def test_who_asks_for_all_the_memory_is_refused(tmp_path):
     assert "MemoryError" in (tmp_path / "said").read_text(encoding="utf-8")
 
 
+def test_tests_of_a_module_need_no_more_than_is_copied(tmp_path, monkeypatch):
+    """Whatever the tests' conftest.py imports must not look for the book, or every module's tests fail at night."""
+    monkeypatch.chdir(tmp_path)
+    mutants_code.copy_here()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", "import conftest"]
+    done = subprocess.run(command, cwd="tests", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("operator", "kept"),
     [

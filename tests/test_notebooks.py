@@ -8,8 +8,9 @@ import sys
 
 import nbformat
 import pytest
-from notebooks import NOTEBOOKS, NUMBERS, ROOT, code_cells, markdown, printed, read
+from notebooks import NOTEBOOKS, ROOT, chapter_numbers, code_cells, markdown, printed, read
 
+CHAPTERS = chapter_numbers()
 NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
 # Numbers that are no results: indices, exponents and the dimension of the plane. Years and the
 # numbers of equations are recognised by where they stand.
@@ -108,7 +109,7 @@ def test_equations_are_numbered_in_order_and_can_be_linked_to(path):
     for text, anchor in re.findall(r"\[([^\]]*)\]\([\w.]*#eq-([\w-]+)\)", markdown(path)):
         name = f"equation ({anchor.replace('-', '.')})"
         assert name.lower() in text.lower()  # the anchor is dead on Colab, so the words must do
-    assert [tag for _, tag in tagged] == [f"{NUMBERS[path.stem]}.{i}" for i in range(1, len(tagged) + 1)]
+    assert [tag for _, tag in tagged] == [f"{CHAPTERS[path.stem]}.{i}" for i in range(1, len(tagged) + 1)]
 
 
 def displayed(cell) -> set[str]:

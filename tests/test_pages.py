@@ -19,9 +19,10 @@ import pytest
 from browser import COLOUR_RULES, FRAMES, HTML, LIMIT, PAGES, PHONE, THEMES, opened, tab_kept, violations
 from bs4 import BeautifulSoup, Tag
 from fontTools.ttLib import TTFont
-from notebooks import NOTEBOOKS, NUMBERS, ROOT, code_cells, markdown
+from notebooks import NOTEBOOKS, ROOT, chapter_numbers, code_cells, markdown
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+CHAPTERS = chapter_numbers()
 TAGS = {path.stem: re.findall(r"\\tag\{([\w.]+)\}", markdown(path)) for path in NOTEBOOKS}
 MOVED = {
     "intro": ["particles"],
@@ -337,10 +338,10 @@ def test_a_page_names_no_other_host_to_load_from(built, name):
     assert loads == []
 
 
-@pytest.fixture(scope="module", params=NUMBERS)
+@pytest.fixture(scope="module", params=CHAPTERS)
 def chapter(request, built) -> SimpleNamespace:
     """A chapter as it is built: its name, and its page, read."""
-    return SimpleNamespace(name=request.param, number=NUMBERS[request.param], article=article(request.param))
+    return SimpleNamespace(name=request.param, number=CHAPTERS[request.param], article=article(request.param))
 
 
 @cache  # it takes a second
@@ -389,5 +390,5 @@ def test_what_counts_as_open_code():
 
 def test_little_code_stands_open(built):
     """All the rest is one click away, or one key."""
-    lines = {name: len(open_code(article(name))) for name in NUMBERS}
+    lines = {name: len(open_code(article(name))) for name in CHAPTERS}
     assert sum(lines.values()) <= 500, lines

@@ -76,10 +76,7 @@ def examine(module: str) -> list[WorkResult]:
     SESSIONS.mkdir(parents=True, exist_ok=True)
     session = SESSIONS / f"{module.replace('/', '.')}-{meaning(module)}.sqlite"
     with FileLock(f"{session}.lock", blocking=False), tempfile.TemporaryDirectory() as copy, chdir(copy):
-        for part in ("benchmarks", "diffusion_notes", "tests"):
-            shutil.copytree(ROOT / part, part, ignore=shutil.ignore_patterns("__pycache__"))
-        for part in ("pyproject.toml", "conftest.py"):
-            shutil.copy(ROOT / part, part)
+        copy_here()
         start = time.perf_counter()
         if not passes([*tests, code], timeout=1800):
             raise SystemExit(f"{module}: the tests fail before anything is changed:\n{Path('said').read_text()}")
@@ -92,6 +89,14 @@ def examine(module: str) -> list[WorkResult]:
                 if not re.match(CHOSEN["left-out"], change.operator_name):
                     db.set_result(item.job_id, outcome(change, [*tests, code], timeout))
             return [result for _, result in db.completed_work_items if result.test_outcome]
+
+
+def copy_here() -> None:
+    """What a module and its tests need of the project, into the working directory."""
+    for part in ("benchmarks", "diffusion_notes", "tests"):
+        shutil.copytree(ROOT / part, part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", "conftest.py"):
+        shutil.copy(ROOT / part, part)
 
 
 def outcome(change: MutationSpec, tests: list[str], timeout: float) -> WorkResult:
