@@ -185,13 +185,18 @@ class DDPM(nn.Module):
         return t, self.mean_weight
 
     def _predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
-        if len(xt) > _BLOCK and xt.device.type == "cpu" and isinstance(t, int) and not torch.is_grad_enabled():
+        if self._is_faster_in_blocks(xt, t):
             # the hidden units of a block stay in the cache of a CPU, those of all points would not
             return torch.cat([self._predict(block, t) for block in xt.split(_BLOCK)])
         noise = self.network(xt, t)
         if getattr(noise, "shape", None) != xt.shape:  # it would broadcast, train, and be wrong
             raise ValueError(f"network must return the shape of xt, {tuple(xt.shape)}, got {describe(noise)}")
         return noise
+
+    def _is_faster_in_blocks(self, xt: Tensor, t: int | Tensor) -> bool:
+        # a network that knows something of each point must be shown all of them
+        together = not isinstance(t, int) or torch.is_grad_enabled() or getattr(self.network, "knows_each_point", False)
+        return len(xt) > _BLOCK and xt.device.type == "cpu" and not together
 
     def predict(self, xt: Tensor, t: int | Tensor) -> Tensor:
         r""":math:`\varepsilon_\theta(x_t, t)`, of the shape of ``xt``; arguments and errors as of :meth:`step`."""

@@ -17,7 +17,7 @@ from diffusion_notes._arguments.tensors import (
     check_points,
     check_same_dtype_and_device,
 )
-from diffusion_notes._arguments.values import check_integer, check_kind, check_positive
+from diffusion_notes._arguments.values import check_integer, check_kind, check_positive, describe
 from diffusion_notes.distributions import gaussian
 from diffusion_notes.schedule import Schedule
 
@@ -53,13 +53,16 @@ class NoiseMLP(nn.Module):
         features: the number of random frequencies.
         data_std: :math:`\sigma_d`, the standard deviation of a coordinate of the data.
         generator: draws the initial weights and the frequencies; on the CPU.
+        condition: how many numbers c it is told beside the point and t; mostly none.
 
     Raises:
         TypeError: ``schedule`` is no :class:`~diffusion_notes.schedule.Schedule`, or a size is no integer.
-        ValueError: a size is below 1, or ``data_std`` is not positive and finite.
+        ValueError: a size is below 1, or ``condition`` below 0, or ``data_std`` is not positive and finite.
 
     >>> network = NoiseMLP(Schedule.linear(T=1000))
     >>> network(torch.zeros(5, 2), torch.tensor([1, 10, 100, 500, 1000])).shape
+    torch.Size([5, 2])
+    >>> NoiseMLP(network.schedule, condition=3)(torch.zeros(5, 2), 1, torch.eye(3)[0]).shape
     torch.Size([5, 2])
     """
 
@@ -77,11 +80,13 @@ class NoiseMLP(nn.Module):
         features: int = 16,
         data_std: float = 0.7,
         generator: Generator | None = None,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         check_kind("schedule", schedule, Schedule)
         for name, size in (("dim", dim), ("width", width), ("depth", depth), ("features", features)):
             check_integer(name, size, least=1)
+        self.condition = check_integer("condition", condition, least=0)
         check_positive("data_std", data_std)
         check_generator("generator", generator, torch.device("cpu"))
 
@@ -89,7 +94,7 @@ class NoiseMLP(nn.Module):
         self.data_std = data_std
         self.register_buffer("frequency", _frequencies(dim, features, generator))
         _register_tables(self, time=timestep_embedding(schedule), **self._linear_answer())
-        self.layers = _perceptron(dim + 2 * features + 1 + 2 * _TIME_WAVES, dim, width, depth)
+        self.layers = _perceptron(dim + 2 * features + 1 + 2 * _TIME_WAVES + condition, dim, width, depth)
         self.reset_parameters(generator)
 
     def on(self, schedule: Schedule) -> NoiseMLP:
@@ -133,21 +138,36 @@ class NoiseMLP(nn.Module):
 
     def extra_repr(self) -> str:
         """What torch's own repr of the layers does not say."""
-        return f"data_std={self.data_std:g}, T={self.schedule.T}"
+        about = f"data_std={self.data_std:g}, T={self.schedule.T}"
+        return f"{about}, condition={self.condition}" if self.condition else about
 
-    def forward(self, xt: Tensor, t: int | Tensor) -> Tensor:
+    def forward(self, xt: Tensor, t: int | Tensor, c: Tensor | None = None) -> Tensor:
         """Predict the noise in ``xt`` of shape ``(..., D)``; ``t`` is an integer, or a tensor of shape ``(...)``.
 
-        ``xt`` has the dtype and device of the weights. Values, of ``t`` too, are not checked,
-        because this is called inside loops.
+        ``c`` is what the network is told, of shape ``(..., condition)``, or ``(condition,)`` for all points alike; None
+        stands for zeros. ``xt`` and ``c`` have the dtype and device of the weights. Values, of ``t`` too, are not
+        checked, because this is called inside loops.
         """
         check_last_axis("xt", xt, len(self.frequency))
         check_same_dtype_and_device("xt", xt, "the weights", self.frequency)
         self.schedule.check_t(t, xt, look=False)
         wave = xt @ self.frequency
         time = self.time[t].expand(*xt.shape[:-1], -1)
-        inputs = torch.cat((xt, wave.sin(), wave.cos(), time), -1)
+        inputs = torch.cat((xt, wave.sin(), wave.cos(), time, *self._told(c, xt)), -1)
         return self.linear[t] * xt + self.left_over[t] * self.layers(inputs)
+
+    def _told(self, c: Tensor | None, xt: Tensor) -> tuple[Tensor, ...]:
+        """What stands beside the other inputs: c for each point, or nothing."""
+        shape = (*xt.shape[:-1], self.condition)
+        if c is None:
+            return (xt.new_zeros(shape),) if self.condition else ()
+        if self.condition == 0:
+            raise ValueError(f"c must be None: this network is told nothing (condition=0), got {describe(c)}")
+        check_last_axis("c", c, self.condition)
+        check_same_dtype_and_device("c", c, "the weights", self.frequency)
+        if c.shape not in (shape, shape[-1:]):
+            raise ValueError(f"c must have shape {shape} or {shape[-1:]}, got {tuple(c.shape)}")
+        return (c.expand(shape),)
 
 
 def timestep_embedding(schedule: Schedule) -> Tensor:

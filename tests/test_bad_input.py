@@ -41,6 +41,7 @@ from diffusion_notes import (
     equations,
     explorables,
     fitting,
+    guidance,
     hierarchical_vae,
     ladder,
     networks,
@@ -56,6 +57,7 @@ from diffusion_notes.experiment import comparisons, ladder_runs, results, sample
 from diffusion_notes.notebook import diagrams, exercises, plotting, tables
 
 FLAT = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2)
+FLAT_TOLD = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2, condition=2)
 
 
 def shown(draw):
@@ -122,6 +124,9 @@ MORE = {
     ),
     "fitting.save_weights": lambda x, t: fitting.save_weights(nn.Linear(2, 2), "weights"),
     "ddpm.DDPM": lambda x, t: ddpm.DDPM(FLAT, Schedule_10, table(x), t_sampling=table(x)),
+    "guidance.ConditionalDDPM": lambda x, t: guidance.ConditionalDDPM(
+        FLAT_TOLD, Schedule_10, 2, table(x), "simple", 0.1, table(x)
+    ),
     "notebook.diagrams.Diagram": lambda x, t: diagrams.Diagram(
         {"z": (0, 0, False), "x": (0, 1, True)}, [("z", "x", "", "p")], "z above x."
     ),
@@ -422,6 +427,7 @@ ZERO = {
     ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("data.KernelDensity.sample", "n"),
     ("measured.memorised", "samples"), ("measured.smoothed", "samples"),
     ("measured.scores", "seed"), ("measured.true_samples", "samples"), ("experiment.ladder_runs.train_rung", "seed"),
+    ("networks.NoiseMLP", "condition"), ("guidance.ConditionalDDPM", "drop"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"), ("explorables.Reverse", "eta"),
@@ -439,7 +445,7 @@ ANY_SIGN = {
     ("chains.Affine.scalar", "weight"), ("chains.Affine.scalar", "bias"),
     ("notebook.exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
     ("explorables.Gap", "x"), ("explorables.Layers", "a"), ("explorables.Layers", "x"),
-    ("explorables.TwoPeaks", "xt"), ("explorables.Paths", "xt"),
+    ("explorables.TwoPeaks", "xt"), ("explorables.Paths", "xt"), ("guidance.ConditionalDDPM.guided", "w"),
 }  # fmt: skip
 NUMBERS = [(n, p) for n, p in EVERY if kinds(n, p) & {"int", "float"}]
 
@@ -460,6 +466,7 @@ def test_what_is_no_number_for_this_is_refused(name, parameter, data):
 # Numbers with an upper end: the first that is too large.
 TOO_LARGE = {
     ("schedule.Schedule.linear", "beta_1"): 1.0, ("schedule.Schedule.linear", "beta_T"): 1.0,
+    ("guidance.ConditionalDDPM", "condition"): 3, ("guidance.ConditionalDDPM", "drop"): 1.01,
     ("samplers.sample", "calls"): 11, ("samplers.walk", "calls"): 20, ("samplers.start", "t"): 11,
     ("samplers.sample", "eta"): 1.01, ("samplers.walk", "eta"): 0.01, ("samplers.best_levels", "count"): 11,
     ("samplers.DDIM", "eta"): 1.01, ("samplers.DDIMProcess", "eta"): 1.01, ("samplers.choose_levels", "count"): 9,
@@ -521,6 +528,12 @@ WRONG = {
     ("score.ode_log_prob", "log_prior"): [lambda x: x, lambda x: 1.0], ("score.ode_log_prob", "steps"): [3],
     ("score.straightness", "path"): [torch.zeros(1, 6, 2), torch.zeros(3, 2)],
     ("schedule.Schedule.through", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2],
+    ("guidance.ConditionalDDPM", "variance"): ["gamma"], ("guidance.ConditionalDDPM", "objective"): ["bound"],
+    ("guidance.ConditionalDDPM", "t_sampling"): ["evenly"],
+    ("guidance.ConditionalDDPM.given", "c"): [torch.zeros(6, 3), torch.zeros(1, 6, 2), torch.zeros(())],
+    ("guidance.ConditionalDDPM.guided", "c"): [torch.zeros(6, 3), torch.zeros(1, 6, 2), torch.zeros(())],
+    ("guidance.ConditionalDDPM.loss", "rows"): [torch.zeros(6, 2), torch.zeros(0, 4), torch.zeros(4)],
+    ("networks.NoiseMLP.forward", "c"): [torch.zeros(6, 3), torch.zeros(5, 2), torch.zeros(1, 6, 2)],
     ("ddpm.DDPM", "variance"): ["gamma", BETA * 0, BETA + math.inf, BETA[1:] + 1],
     ("ddpm.DDPM", "objective"): ["bound"],
     ("ddpm.DDPM", "t_sampling"): ["evenly", True, 1, BETA * 0, BETA + math.inf, BETA[1:] + 1],
@@ -676,6 +689,7 @@ RETURNS = {
     "chains.elbo": each("x", 3), "chains.importance_bound": each("x"), "chains.sample": many("like", 2),
     "ddpm.DDPM.generate": same("z"), "ddpm.DDPM.infer": same("z"), "ddpm.DDPM.loss": lambda a: (),
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
+    "guidance.ConditionalDDPM.loss": lambda a: (),
     "ddpm.DDPM.walk": same("xT"), "ddpm.DDPM.predict": same("xt"),
     "samplers.sample": same("xT"), "samplers.start": same("like"),
     "samplers.DDIMProcess.mean": same("xt"), "samplers.DDIMProcess.marginal": same("x0"),
@@ -740,6 +754,7 @@ DOUBLE = {
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
+    "guidance.ConditionalDDPM", "guidance.ConditionalDDPM.given", "guidance.ConditionalDDPM.guided",
     "score.divergence", "score.network_losses", "score.ode_log_prob", "score.straightness",
     "schedule.best_bound", "schedule.best_schedule", "chains.infer_path", "samplers.best_levels", "samplers.on_levels",
     "samplers.walk", "schedule.Schedule.through",
@@ -862,6 +877,7 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 # These are called inside loops, where looking would synchronise with the device every time. What is not a number shows
 # in the result.
 IN_LOOPS = {
+    "guidance.ConditionalDDPM.loss",
     "data.Clusters.log_prob", "data.Clusters.score", "data.Peaks.log_prob", "data.Peaks.score",
     "data.Peaks.expected_noise", "data.Peaks.posterior", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
     "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
@@ -887,7 +903,7 @@ ANY_VALUE = {
     ("fitting.fingerprint", "data"), ("measured.true_samples", "points"),
 } | {(n, p) for n, p in EVERY if p == "like"}  # fmt: skip
 # Of these tables, the first entry is not used.
-FROM_ONE = {"ddpm.DDPM", "samplers.best_levels"} | {
+FROM_ONE = {"ddpm.DDPM", "guidance.ConditionalDDPM", "samplers.best_levels"} | {
     name for name in NAMES if name.startswith("parameterisations.") and name in DOUBLE
 }
 

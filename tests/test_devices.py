@@ -32,6 +32,7 @@ from diffusion_notes import (
     diffusion,
     distributions,
     fitting,
+    guidance,
     hierarchical_vae,
     ladder,
     measured,
@@ -117,6 +118,12 @@ def model_with_table(x) -> ddpm.DDPM:
     """The same with tables of variances and of how often t is drawn, and trained on the bound."""
     plain = model(x)
     return ddpm.DDPM(plain.network, plain.schedule, plain.schedule.beta + 0.1, "variational", plain.schedule.beta + 1)
+
+
+def conditional(x) -> guidance.ConditionalDDPM:
+    """A small model that is told two numbers, on the device of ``x``."""
+    network = networks.NoiseMLP(Schedule_10, width=4, depth=1, features=2, condition=2)
+    return guidance.ConditionalDDPM(network, Schedule_10, 2, drop=0.5).to(x.device)
 
 
 def continuous(clock: str = "linear") -> score.ContinuousSchedule:
@@ -210,7 +217,11 @@ CALLS = {
     "distributions.standard_normal": lambda x, t: distributions.standard_normal(x).log_prob(x),
     "distributions.draw": lambda x, t: distributions.draw(distributions.gaussian(x, x.exp())),
     "distributions.randn_like": lambda x, t: distributions.randn_like(x),
-    "networks.NoiseMLP.forward": (lambda x, t, m: m.network(x, t), model),
+    "networks.NoiseMLP.forward": (lambda x, t, m: m.network(x, t, x), conditional),
+    "guidance.ConditionalDDPM.given": (lambda x, t, m: m.given(x).step(x, t).log_prob(x), conditional),
+    "guidance.ConditionalDDPM.guided": (lambda x, t, m: m.guided(x[0], 2.0).predict(x, t), conditional),
+    "guidance.ConditionalDDPM.loss": (lambda x, t, m: m.loss(torch.cat((x, x), 1)).backward(), conditional),
+    "guidance.ConditionalDDPM.settings": (lambda x, t, m: m.settings(), conditional),
     "networks.NoiseMLP.reset_parameters": (lambda x, t, m: m.network.reset_parameters(), model),
     "ddpm.DDPM.loss": (lambda x, t, m: [each.loss(x).backward() for each in m], both_models),
     "ddpm.DDPM.step": (lambda x, t, m: m.step(x, t).log_prob(x), model),
@@ -385,6 +396,7 @@ TAKE_NO_TENSOR = {
     "chains.TopDownChain", "chains.TopDownChain.generate", "chains.TopDownChain.infer_below",
     "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
     "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
+    "guidance.ConditionalDDPM",
     "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
     "samplers.on_levels", "schedule.Schedule.through",
     "score.ContinuousSchedule", "score.ContinuousSchedule.steps", "score.LogProb", "score.bound_mixture",

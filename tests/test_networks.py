@@ -279,3 +279,61 @@ def test_a_network_is_of_the_dtype_that_is_usual_where_it_is_made(dtype):
             result = ask(torch.ones(4, 2, dtype=kind), 3)
             assert (result if isinstance(result, torch.Tensor) else result.mean).dtype == kind
     assert schedule.beta.dtype == torch.float64
+
+
+# Told something
+
+
+def test_a_network_that_is_told_nothing_is_what_it_was():
+    """Weights, outputs and what is stored, as before there was a condition."""
+    net = network()
+    assert net.condition == 0
+    assert repr(net) == repr(network(condition=0))
+    assert "condition" not in repr(net)
+    assert [*net.state_dict()] == [
+        "frequency",
+        *(f"layers.{k}.{kind}" for k in (0, 2, 4, 6) for kind in ("weight", "bias")),
+    ]
+    assert net.layers[0].in_features == 2 + 32 + 9
+    # what the first draws of that seed were
+    expected = torch.randn(2, 16, generator=torch.Generator().manual_seed(0)) * 2
+    assert torch.equal(net.frequency, expected)
+    with pytest.raises(ValueError, match="c must be None: this network is told nothing"):
+        net(torch.zeros(3, 2), 1, torch.zeros(3, 1))
+
+
+def told() -> NoiseMLP:
+    net = network(condition=3)
+    net.layers[-1].weight.data.normal_(generator=torch.Generator().manual_seed(3))
+    return net
+
+
+def test_what_it_is_told_matters_and_nothing_is_zeros():
+    net, xt = told(), torch.randn(4, 2, generator=torch.Generator().manual_seed(4))
+    one, other = torch.eye(3)[:2]
+    assert torch.equal(net(xt, 5), net(xt, 5, torch.zeros(4, 3)))
+    assert not torch.equal(net(xt, 5, one), net(xt, 5))
+    assert not torch.equal(net(xt, 5, one), net(xt, 5, other))
+    assert "condition=3" in repr(net)
+
+
+def test_each_point_may_be_told_something_else():
+    net, xt = told(), torch.randn(4, 2, generator=torch.Generator().manual_seed(4))
+    c = torch.randn(4, 3, generator=torch.Generator().manual_seed(5))
+    t = torch.tensor([1, 5, 50, 100])
+    each = torch.cat([net(xt[i : i + 1], int(t[i]), c[i]) for i in range(4)])
+    torch.testing.assert_close(net(xt, t, c), each)
+    assert torch.equal(net(xt, 5, c[0]), net(xt, 5, c[:1].expand(4, 3)))
+    torch.testing.assert_close(net(xt.view(2, 2, 2), 5, c.view(2, 2, 3)), net(xt, 5, c).view(2, 2, 2))
+
+
+def test_told_it_starts_as_the_linear_answer_too():
+    net, xt = network(condition=3), torch.randn(4, 2, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(net(xt, 5, torch.ones(3)), network()(xt, 5))
+
+
+def test_it_is_told_the_same_at_other_levels():
+    net, xt, c = told(), torch.ones(1, 2), torch.tensor([0.0, 1.0, 0.0])
+    fewer = net.on(Schedule.through(net.schedule.alpha_bar[[1, 10, 100]]))
+    torch.testing.assert_close(fewer(xt, 2, c), net(xt, 10, c))
+    assert fewer.condition == 3
