@@ -301,6 +301,8 @@ WALKS = {
     "heun, one call": ("heun", 1, 0.0, "beta_tilde"),
     "dpmpp_2m": ("dpmpp_2m", 16, 0.0, "beta_tilde"),
     "dpmpp_2m, many": ("dpmpp_2m", 250, 0.0, "beta_tilde"),
+    "dpmpp_3m": ("dpmpp_3m", 16, 0.0, "beta_tilde"),
+    "dpmpp_3m, three calls": ("dpmpp_3m", 3, 0.0, "beta_tilde"),
 }
 SCRIPTS = ("maths", "sampling", "drawing", "reverse")
 SPACINGS = ["thinned", "uniform", "log_snr", "karras"]

@@ -451,6 +451,7 @@ def test_every_choice_changes_the_walk(show_walking):
         page.get_by_role("combobox", name=name).select_option(value)
 
     ends = {}
+    page.locator("summary").click()
     choose("Network calls", "5")
     changes = {
         "as it is": lambda: None,
@@ -466,6 +467,7 @@ def test_every_choice_changes_the_walk(show_walking):
         "Karras": lambda: choose("Levels, even in", "karras"),
         "uniform": lambda: choose("Levels, even in", "uniform"),
         "2M": lambda: choose("Method", "dpmpp_2m"),
+        "3M": lambda: choose("Method", "dpmpp_3m"),
         "Heun": lambda: choose("Method", "heun"),
         "paths": lambda: choose("Paths", "8"),
     }
@@ -476,11 +478,32 @@ def test_every_choice_changes_the_walk(show_walking):
     assert len(set(ends.values())) == len(changes)
 
 
+def test_another_walk_is_seen_from_where_the_one_before_was(show_walking):
+    page = show_walking(Reverse(NETWORK, "ddim", calls=8))
+    step, root = slider(page, "Step"), page.locator("[data-explorable]")
+    finish(page, 8)
+    assert says(page).startswith("t = 0.")
+    page.get_by_role("combobox", name="Network calls").select_option("16")
+    assert step.get_attribute("aria-valuetext") == "t = 0"
+    page.wait_for_function(
+        "root => root.querySelector('output').textContent.startsWith('t = 0. ')", arg=root.element_handle()
+    )
+    assert root.get_attribute("data-evaluations") == "16"
+    step.fill("4")
+    page.get_by_role("combobox", name="Network calls").select_option("8")
+    assert step.input_value() == "2"
+    step.fill("0")
+    page.get_by_role("combobox", name="Method").select_option("heun")
+    assert step.input_value() == "0"
+    assert page.complaints == []
+
+
 def test_only_the_noise_that_a_method_has_is_offered(show):
     page = show(Reverse(NETWORK))
     variance = page.get_by_role("combobox", name="Noise, σ²")
     assert "not DDIM" in variance.locator("option").last.inner_text()
-    for method, offered in {"ddim": ETA, "heun": None, "dpmpp_2m": None, "ancestral": "Noise, σ²"}.items():
+    offers = {"ddim": ETA, "heun": None, "dpmpp_2m": None, "dpmpp_3m": None, "ancestral": "Noise, σ²"}
+    for method, offered in offers.items():
         page.get_by_role("combobox", name="Method").select_option(method)
         visible = page.locator("label").locator("visible=true").all_inner_texts()
         assert [name for name in (ETA, "Noise, σ²") if any(name in words for words in visible)] == (
@@ -526,6 +549,7 @@ def test_a_walk_that_is_none_is_refused(change, error, words):
 def test_all_points_start_where_they_are_dragged(show_walking):
     page = show_walking(Reverse(NETWORK))
     page.get_by_role("combobox", name="Network calls").select_option("50")
+    page.locator("summary").click()
     assert slider(page, "start, x").is_hidden()
     page.get_by_role("combobox", name="Start").select_option("one")
     box = page.locator("canvas").bounding_box()

@@ -229,6 +229,17 @@ def test_the_start_is_dragged_in_time_and_place(show):
     assert log_snr[t].item() == pytest.approx(middle.item(), abs=0.06)
 
 
+def test_the_slider_of_time_runs_as_the_picture_does(show):
+    page = show(Paths(t=500))
+    time = slider(page, "Start, t")
+    time.focus()
+    page.keyboard.press("ArrowRight")
+    assert says(page)[0] == 499
+    box = time.bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    assert says(page)[0] < 150
+
+
 def test_the_start_is_dragged_along_the_map_too(show):
     page = show(Paths())
     box = page.locator("canvas").last.bounding_box()

@@ -53,6 +53,7 @@ def touched(show):
     def open_page(name: str, which: int = -1):
         page = show(ALL[name](), viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
         if name == "reverse":
+            page.locator("summary").click()
             page.get_by_role("combobox", name="Start").select_option("one")
         page.add_style_tag(content="main { padding: 600px 0 1500px }")
         canvas = page.locator("canvas").nth(which)

@@ -12,17 +12,24 @@ const STYLE = `
   min-height: 2.75rem; }
 [data-explorable] label > span { flex: 0 1 auto; }
 [data-explorable] input[type="range"] { flex: 1; min-width: 5rem; min-height: 2.75rem; }
+[data-explorable] .pair { display: grid; grid-template-columns: 1fr 1fr; flex: 1 1 28rem; gap: 0.2rem 1rem; min-width: 0; }
+[data-explorable] details { flex: 1 1 100%; }
+[data-explorable] summary { display: flex; align-items: center; gap: 0.5em; min-height: 2.75rem; cursor: pointer; }
+[data-explorable] summary::before { content: "▸"; }
+[data-explorable] [open] > summary::before { content: "▾"; }
 [data-explorable] .value { flex: 0 0 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
 [data-explorable] * { box-sizing: border-box; }
 [data-explorable] select { flex: 1 1 6rem; min-width: 5rem; width: 0; }
 [data-explorable] button, [data-explorable] select { min-height: 2.75rem; padding: 0 0.8rem; font: inherit; color: inherit;
   background: transparent; border: 1px solid; border-radius: 0.4rem; cursor: pointer; max-width: 100%; }
 [data-explorable] option { color: black; background: white; }
-[data-explorable] :is(button, select, input, canvas):focus-visible { outline: 2px solid; outline-offset: 2px; }
+[data-explorable] :is(button, select, input, canvas, summary):focus-visible { outline: 2px solid; outline-offset: 2px; }
 [data-explorable] button { min-width: 6.5rem; }
 [data-explorable] .says { display: block; margin-top: 0.3rem; min-height: 3.2em; font-variant-numeric: tabular-nums; }
 [data-explorable] .legend { margin: 0.3rem 0; }
 [data-explorable] .legend > span { display: inline-block; margin-right: 1.2em; }
+@media (max-width: 46rem) { [data-explorable] .pair > label { flex-direction: column; align-items: stretch; gap: 0; }
+  [data-explorable] .pair select { flex: none; width: 100%; } }
 @media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
   [data-explorable] > svg { display: block; } }
 `;
@@ -72,6 +79,15 @@ function button(words, click) {
   const node = element("button", { type: "button", textContent: words });
   node.addEventListener("click", click);
   return node;
+}
+
+// Two choices beside each other; on a phone each below its name.
+const pair = (...controls) => element("div", { className: "pair" }, ...controls.map(({ node }) => node));
+
+// Controls that few will want: behind a line that says what they are.
+function folded(words, ...controls) {
+  const inside = element("div", { className: "controls" }, ...controls.map((control) => control.node ?? control));
+  return element("details", {}, element("summary", { textContent: words }), inside);
 }
 
 // A number with so many digits after the point, and a real minus sign.

@@ -190,6 +190,7 @@ function render({ model, el }) {
     update();
   };
   const time = slider("Start, t", { min: 1, max: 1000, step: 1, value: model.get("t") }, () => update());
+  time.input.dir = "rtl"; // it runs as the picture does, from T at the left to the data at the right
   const x = slider("Start, x", { min: -2.5, max: 2.5, step: 0.01, value: model.get("xt"), format: digits }, () => update());
   const kind = choice("Paths", { both: "of SDE and ODE", sde: "of the SDE", ode: "of the ODE" }, model.get("kind"), update);
   const scale = choice("Steps, even in", { uniform: "t", log_snr: "log-SNR" }, model.get("spacing"), redone);
@@ -233,7 +234,7 @@ function render({ model, el }) {
     "Drag the start up and down: when does the path of the ODE change peaks, and those of the SDE? " +
     "Then drag it to the right, to a smaller t, or press play. And how does the ODE fare with four steps?";
   const player = new Player({ seconds: 6, last: () => ode.states.length - 1, again: "Play", show });
-  const controls = [player.button, time, x, kind, steps, scale, share, again];
+  const controls = [player.button, time, x, pair(kind, share), pair(steps, scale), again];
   const stop = assemble(el, "paths", { hint, pictures: [picture, below], controls, says });
   picture.canvas.after(
     legend([

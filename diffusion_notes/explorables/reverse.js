@@ -1,9 +1,9 @@
 // The reverse process: the trained network runs in the page, in a worker of its own, so that the page stays free.
 const POINTS = 2000;
 const SECONDS = 8; // for the whole walk, if the network keeps up
-const METHODS = { ancestral: "ancestral, of DDPM", ddim: "DDIM", heun: "Heun", dpmpp_2m: "DPM-Solver++(2M)" };
+const METHODS = { ancestral: "ancestral, of DDPM", ddim: "DDIM", heun: "Heun", dpmpp_2m: "DPM-Solver++(2M)", dpmpp_3m: "the same, 3M" };
 const VARIANCES = { tilde: "β̃", beta: "β", none: "0, not DDIM" };
-const LEVELS = { thinned: "t, from T/n", uniform: "t, from 1", log_snr: "log-SNR", karras: "κ^(1/7)" };
+const LEVELS = { thinned: "t, all steps equal", uniform: "t, the last at t = 1", log_snr: "log-SNR", karras: "κ^(1/7)" };
 const PATHS = { 0: "none", 1: "of one point", 8: "of 8 points" };
 const NAMES = {
   normal: "N(0, I)",
@@ -80,12 +80,16 @@ function render({ model, el }) {
     if (data.id !== id) return;
     frames.push(data.points);
     el.dataset.evaluations = frames.length - 1;
-    if (!player.playing && frames.length - 1 === Math.ceil(player.place)) show(); // it was waited for
+    if (player.playing) return;
+    if (frames.length - 1 === Math.ceil(player.place)) show(); // it was waited for
+    else if (frames.length - 1 < player.place && !player.stillness.matches) picture.redraw(); // as far as it is
   };
 
   const time = (i) => [0, ...levels][levels.length - i];
 
+  // Another walk, which is seen from where the one before was.
   function begin() {
+    const share = levels.length ? player.place / levels.length : 0;
     const points = startingPoints(start.value, place, new Random(seed));
     frames = [points];
     const how = { method: method.value, calls: Number(count.value), eta: method.value === "ddim" ? eta.value : 0 };
@@ -97,7 +101,8 @@ function render({ model, el }) {
     el.dataset.evaluations = 0;
     waiting = task;
     if (wanted) compute();
-    player.moveTo(0);
+    if (player.playing) player.place = 0;
+    else player.moveTo(Math.round(share * levels.length));
   }
 
   // The walk that was asked for last; the first task brings the network with it.
@@ -130,7 +135,7 @@ function render({ model, el }) {
       picture.dot(now[i], now[i + 1], { radius: 4 });
     }
     context.globalAlpha = 1;
-    if (start.value === "one" && position === 0) picture.dot(...place, { colour: MODEL, ring: true });
+    if (start.value === "one") picture.dot(...place, { colour: MODEL, ring: true });
     el.dataset.frames = Number(el.dataset.frames ?? 0) + 1;
   }
 
@@ -191,7 +196,8 @@ function render({ model, el }) {
   picture.canvas.classList.remove("drag"); // until there is something to drag
   const says = saying();
   const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && compute());
-  const controls = [player.button, at, method, count, variance, eta, spacing, start, ...places, paths, again];
+  const more = folded("Start, paths, other noise", pair(start, paths), ...places, again);
+  const controls = [player.button, at, pair(method, count), variance, eta, spacing, more];
   const stop = assemble(el, "reverse", { hint: model.get("hint"), pictures: [picture], controls, says });
   begin();
   seen.observe(picture.canvas);

@@ -14,7 +14,7 @@ from diffusion_notes.explorables.still_pictures import MODEL, dots, line, scaled
 
 __all__ = ["Reverse"]
 
-Method = Literal["ancestral", "ddim", "heun", "dpmpp_2m"]
+Method = Literal["ancestral", "ddim", "heun", "dpmpp_2m", "dpmpp_3m"]
 Levels = Literal["thinned", "uniform", "log_snr", "karras"]
 
 _CALLS = (1, 2, 4, 5, 8, 10, 16, 20, 50, 100, 250, 1000)
@@ -36,7 +36,7 @@ class Reverse(Explorable):
 
     Arguments:
         network: a :class:`~diffusion_notes.networks.NoiseMLP`, trained on the roll with a linear schedule.
-        method: with which it starts: ``"ancestral"``, ``"ddim"``, ``"heun"`` or ``"dpmpp_2m"``.
+        method: with which it starts: ``"ancestral"``, ``"ddim"``, ``"heun"``, ``"dpmpp_2m"`` or ``"dpmpp_3m"``.
         calls: of the network, for a walk: one a step, by Heun's method two. If it is not said, 1000, or T if that is
             smaller.
         eta: :math:`\eta` in [0, 1], the share of new noise in a step of DDIM; 0 for the other methods.

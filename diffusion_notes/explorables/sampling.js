@@ -24,6 +24,21 @@ function chooseLevels({ T, alphaBar, noise }, count, spacing, highest = T) {
 // How many levels a method visits with so many calls: Heun's asks twice a step, but once in the last one.
 const levelCount = (method, calls) => (method === "heun" ? Math.floor(calls / 2) + 1 : calls);
 
+// Over a step of length h in −log κ, the integral of what is continued from the last predictions of x_0, one to three.
+function fromThePast(past, h) {
+  const newest = past.at(-1);
+  const phi = -Math.expm1(-h);
+  if (past.length === 1) return newest.x0.map((value) => phi * value);
+  const before = past.at(-2);
+  let slope = newest.x0.map((value, i) => (value - before.x0[i]) / (newest.at - before.at));
+  if (past.length === 2) return newest.x0.map((value, i) => phi * (value + (h / 2) * slope[i]));
+  const first = past.at(-3);
+  const older = before.x0.map((value, i) => (value - first.x0[i]) / (before.at - first.at));
+  const bend = slope.map((value, i) => (value - older[i]) / (newest.at - first.at));
+  slope = slope.map((value, i) => value + (newest.at - before.at) * bend[i]);
+  return newest.x0.map((value, i) => phi * value + (h - phi) * slope[i] + (h ** 2 / 2 - (h - phi)) * bend[i]);
+}
+
 // x_t at each level t below the first, as samplers.walk has it, in y = x_t/√ᾱ_t = x_0 + κ_t ε, for which dy/dκ = ε_θ.
 function* walk(network, { method, calls, levels, eta = 0, variance = "tilde", seed, points }) {
   const { alphaBar, noise } = network.schedule;
@@ -33,7 +48,7 @@ function* walk(network, { method, calls, levels, eta = 0, variance = "tilde", se
   const asked = (y, t) => network.predict(y.map((value) => root(t) * value), t);
   const random = new Random(seed);
   let y = Float64Array.from(points, (x) => x / root(visited[0]));
-  let before = null;
+  let past = []; // predictions of x_0, and the −log κ at which they were made
   for (let k = 0; k < levels.length; k++) {
     const [t, s] = [visited[k], visited[k + 1]];
     const [from, to] = [kappa(t), kappa(s)];
@@ -43,12 +58,11 @@ function* walk(network, { method, calls, levels, eta = 0, variance = "tilde", se
     if (method === "heun" && s > 0 && (k > 0 || calls % 2)) {
       const ahead = asked(y.map((value, i) => value + (to - from) * e[i]), s);
       y = y.map((value, i) => value + ((to - from) * (e[i] + ahead[i])) / 2);
-    } else if (method === "dpmpp_2m" && s > 0) {
+    } else if (method.startsWith("dpmpp") && s > 0) {
       const x0 = y.map((value, i) => value - from * e[i]);
-      const h = Math.log(from / to);
-      const ahead = before ? x0.map((value, i) => value + (h / (2 * before.h)) * (value - before.x0[i])) : x0;
-      y = y.map((value, i) => (to / from) * value + (1 - to / from) * ahead[i]);
-      before = { x0, h };
+      past = [...past.slice(method === "dpmpp_2m" ? -1 : -2), { at: -Math.log(from), x0 }];
+      const ahead = fromThePast(past, Math.log(from / to));
+      y = y.map((value, i) => (to / from) * value + ahead[i]);
     } else {
       const beta = 1 - alphaBar[t] / alphaBar[s]; // of the one step from s to t
       const widths = { tilde: fresh, beta: s > 0 ? Math.sqrt(beta) / root(s) : 0, none: 0 };
