@@ -37,7 +37,7 @@ from diffusion_notes._arguments.tensors import (
     checked_device,
 )
 from diffusion_notes._arguments.values import check_integer, check_positive
-from diffusion_notes.data import integrate_plane, unit_interval
+from diffusion_notes.data import GaussianMixture, integrate_plane, unit_interval
 from diffusion_notes.data.quadrature import log_sum_exp
 
 __all__ = ["SwissRoll"]
@@ -277,6 +277,34 @@ class SwissRoll:
         row = (u * along).long().clamp(max=along - 1)
         column = (strip * across).long().clamp(max=across - 1)
         return row * across + column, along * across
+
+    def mixture(self, pieces: int = 1, nodes: int | None = None) -> GaussianMixture:
+        r"""The clean roll as a mixture of Gaussians, :math:`\sum_k w_k\,\mathcal N(x;\ c(u_k),\ s^2 I)`.
+
+        The :math:`u_k` and :math:`w_k` are the nodes and weights of Gauss's quadrature, in the order of u. They are
+        so close together that the density is the roll's to ten digits; and what is known of mixtures, such as their
+        posteriors, is then known of the roll.
+
+        Arguments:
+            pieces: into how many equal pieces of u the roll is cut, each with as many nodes of its own. The first K / 2
+                of K parts are then the inner half, if ``pieces`` is even.
+            nodes: for each piece; as many as the density needs, if it is not said.
+
+        Raises:
+            TypeError: an argument is no integer.
+            ValueError: it is less than 1, or the roll is diffused: it is the mixture that can be, afterwards.
+
+        >>> SwissRoll().mixture(pieces=2).diffuse(0.5).score(torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
+        """
+        self._check_clean("mixture")
+        pieces = check_integer("pieces", pieces, least=1)
+        nodes = 32 + self._count() // pieces if nodes is None else check_integer("nodes", nodes, least=1)
+        place, weight = (torch.from_numpy(each) for each in unit_interval(nodes))
+        first = torch.arange(pieces, dtype=torch.float64, device="cpu")
+        u = (first[:, None] + place) / pieces
+        variance = torch.full((2,), self.noise**2, dtype=torch.float64, device="cpu")
+        return GaussianMixture(weight.log().repeat(pieces), self.spiral(u.flatten()), variance)
 
     def _check_clean(self, what: str) -> None:
         if not self.is_clean:

@@ -29,7 +29,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_devices import CALLS, Schedule_10, continuous, linear_chain, public_names, resolve, scalar_chain
+from test_devices import CALLS, SEEN, Schedule_10, continuous, linear_chain, public_names, resolve, scalar_chain
 from torch import nn
 
 from diffusion_notes import (
@@ -97,6 +97,14 @@ MORE = {
     "schedule.log_snr_levels": lambda x, t: schedule.log_snr_levels(10),
     "data.Clusters": lambda x, t: data.Clusters(),
     "data.Clusters.expect": lambda x, t: data.Clusters().expect(torch.sin),
+    "data.GaussianMixture": lambda x, t: data.GaussianMixture(torch.zeros(3), torch.zeros(3, 2), torch.ones(2)),
+    "data.GaussianMixture.evidence": lambda x, t: data.Clusters().mixture().evidence(SEEN),
+    "data.GaussianMixture.expect": lambda x, t: data.Clusters().mixture().expect(torch.sin),
+    "data.GaussianMixture.given": lambda x, t: data.Clusters().mixture().given(SEEN),
+    "data.GaussianMixture.only": lambda x, t: data.Clusters().mixture().only(torch.arange(8) < 3),
+    "data.GaussianMixture.share": lambda x, t: data.Clusters().mixture().share(torch.arange(8) < 3),
+    "data.Seen": lambda x, t: data.Seen(torch.zeros(2), torch.ones(2)),
+    "swiss_roll.SwissRoll.mixture": lambda x, t: swiss_roll.SwissRoll().mixture(2, 300),
     "data.KernelDensity.leave_one_out": lambda x, t: data.KernelDensity(x, 0.1).leave_one_out(0.2),
     "data.Peaks": lambda x, t: data.Peaks(),
     "data.Peaks.expect": lambda x, t: data.Peaks().expect(torch.sin),
@@ -424,6 +432,7 @@ def test_numbers_of_numpy_are_as_good(name, parameter):
 ZERO = {
     ("data.Peaks.diffuse", "alpha_bar"), ("data.Peaks.expected_noise", "alpha_bar"),
     ("data.Peaks.posterior", "alpha_bar"),
+    ("data.GaussianMixture.diffuse", "alpha_bar"), ("data.GaussianMixture.sample", "n"),
     ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("data.KernelDensity.sample", "n"),
     ("measured.memorised", "samples"), ("measured.smoothed", "samples"),
     ("measured.scores", "seed"), ("measured.true_samples", "samples"), ("experiment.ladder_runs.train_rung", "seed"),
@@ -490,6 +499,7 @@ TOO_LARGE = {
     ("explorables.Paths", "share"): 0.9, ("explorables.TwoPeaks", "xt"): 2.51,
     ("explorables.Reverse", "calls"): 11, ("explorables.Reverse", "eta"): 1.01,
     ("ladder.Rung", "latent"): 3,
+    ("data.GaussianMixture.diffuse", "alpha_bar"): 1.01,
     ("data.Clusters.diffuse", "alpha_bar"): 1.01, ("schedule.best_schedule", "layers"): 11,
     ("schedule.log_snr_levels", "first"): 1.0, ("schedule.log_snr_levels", "last"): 1.0,
     ("swiss_roll.SwissRoll.diffuse", "alpha_bar"): 1.01,
@@ -543,6 +553,12 @@ WRONG = {
     ("schedule.best_bound", "mmses"): [MMSES[1:], MMSES * 0],
     ("schedule.mmse", "levels"): [1 - LEVELS, LEVELS * 0],
     ("data.Clusters.sample", "dtype"): [torch.long, float],
+    ("data.GaussianMixture.sample", "dtype"): [torch.long, float],
+    ("data.GaussianMixture", "log_weight"): [torch.zeros(2), torch.full((3,), -math.inf)],
+    ("data.GaussianMixture", "variance"): [torch.zeros(2), -torch.ones(2), torch.ones(3)],
+    ("data.GaussianMixture.only", "kept"): [torch.zeros(8) > 1, torch.ones(3) > 0],
+    ("data.GaussianMixture.share", "kept"): [torch.ones(3) > 0],
+    ("data.Seen", "noise"): [-torch.ones(2), torch.ones(3), [1.0, math.nan]],
     ("ladder.LadderChain", "schedule"): [Schedule_10],
     ("ladder.Rung", "objective"): ["elbo"], ("ladder.Rung", "inference"): ["free", "learned"],
     ("ladder.Rung", "last"): ["first"], ("ladder.Rung", "networks"): ["none"], ("ladder.Rung", "latent"): [1],
@@ -705,6 +721,9 @@ RETURNS = {
     "score.noise_from_velocity": same("x"), "score.velocity_from_noise": same("x"),
     "schedule.mmse": lambda a: a.levels.shape,
     "data.Clusters.log_prob": each("x"), "data.Clusters.score": same("x"),
+    "data.GaussianMixture.log_prob": each("x"),
+    "data.GaussianMixture.score": same("x"), "data.GaussianMixture.log_parts": lambda a: (*a.x.shape[:-1], 8),
+    "data.GaussianMixture.uniforms": same("x"), "data.Seen.log_likelihood": each("x0"),
     "data.KernelDensity.log_prob": each("x"), "data.Peaks.log_prob": each("x"), "data.Peaks.score": same("x"),
     "data.Peaks.expected_noise": same("xt"), "data.Peaks.posterior": same("xt"),
     "data.Clusters.distance": each("x"), "swiss_roll.SwissRoll.distance": each("x"),
@@ -749,7 +768,7 @@ RETURNS = {
 # What comes back there in double precision whatever is given: sums over a fine grid, and tables.
 DOUBLE = {
     "schedule.mmse", "score.bound_mixture",
-    "swiss_roll.SwissRoll.noise_mmse", "parameterisations.best_variance",
+    "swiss_roll.SwissRoll.noise_mmse", "parameterisations.best_variance", "data.GaussianMixture.uniforms",
     "parameterisations.variational_constant", "parameterisations.variational_weight",
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
@@ -766,6 +785,8 @@ NO_SHAPE = {
     "metrics.kl_from_counts",
     "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
     "fitting.train", "data.Peaks.diffuse", "data.KernelDensity",
+    "data.GaussianMixture", "data.GaussianMixture.cells", "data.GaussianMixture.only", "data.GaussianMixture.share",
+    "data.GaussianMixture.strays", "data.Seen",
 }  # fmt: skip
 
 
@@ -878,6 +899,8 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 # in the result.
 IN_LOOPS = {
     "guidance.ConditionalDDPM.loss",
+    "data.GaussianMixture.log_prob", "data.GaussianMixture.score", "data.GaussianMixture.log_parts",
+    "data.Seen.log_likelihood",
     "data.Clusters.log_prob", "data.Clusters.score", "data.Peaks.log_prob", "data.Peaks.score",
     "data.Peaks.expected_noise", "data.Peaks.posterior", "ladder.LadderChain.generate", "ladder.LadderChain.infer",
     "ladder.LadderChain.loss", "networks.TimestepMLP.forward",
@@ -901,6 +924,8 @@ IN_LOOPS = {
 ANY_VALUE = {
     ("distributions.randn_like", "x"), ("schedule.Schedule.check_t", "x"), ("chains.FreePosterior.infer", "z"),
     ("fitting.fingerprint", "data"), ("measured.true_samples", "points"),
+    ("data.GaussianMixture", "log_weight"), ("data.Seen", "noise"), ("data.GaussianMixture.only", "kept"),
+    ("data.GaussianMixture.share", "kept"),
 } | {(n, p) for n, p in EVERY if p == "like"}  # fmt: skip
 # Of these tables, the first entry is not used.
 FROM_ONE = {"ddpm.DDPM", "guidance.ConditionalDDPM", "samplers.best_levels"} | {

@@ -130,6 +130,10 @@ def continuous(clock: str = "linear") -> score.ContinuousSchedule:
     return score.ContinuousSchedule(clock, T=1.0, first=0.99, last=0.01)
 
 
+def mixture(x) -> data.GaussianMixture:
+    return data.Clusters().mixture()
+
+
 def ddim(x) -> samplers.DDIM:
     return samplers.DDIM(model(x), 0.5)
 
@@ -325,6 +329,15 @@ CALLS = {
     "data.Clusters.sample": lambda x, t: data.Clusters().sample(3, device=x.device),
     "data.Clusters.cells": lambda x, t: data.Clusters().cells(x),
     "data.Clusters.distance": lambda x, t: data.Clusters().distance(x),
+    "data.GaussianMixture.cells": (lambda x, t, m: m.cells(x), mixture),
+    "data.GaussianMixture.diffuse": (lambda x, t, m: m.diffuse(0.5).log_prob(x), mixture),
+    "data.GaussianMixture.log_parts": (lambda x, t, m: m.log_parts(x), mixture),
+    "data.GaussianMixture.log_prob": (lambda x, t, m: m.log_prob(x), mixture),
+    "data.GaussianMixture.sample": (lambda x, t, m: m.sample(3, device=x.device), mixture),
+    "data.GaussianMixture.score": (lambda x, t, m: m.score(x), mixture),
+    "data.GaussianMixture.strays": (lambda x, t, m: m.strays(x), mixture),
+    "data.GaussianMixture.uniforms": (lambda x, t, m: m.uniforms(x), mixture),
+    "data.Seen.log_likelihood": lambda x, t: SEEN.log_likelihood(x),
     "data.KernelDensity": lambda x, t: data.KernelDensity(x, 0.1).points,
     "data.KernelDensity.log_prob": lambda x, t: data.KernelDensity(x, 0.1).log_prob(x),
     "data.KernelDensity.sample": lambda x, t: data.KernelDensity(x, 0.1).sample(len(x)),
@@ -377,6 +390,9 @@ NEEDS_VALUES = {
     "metrics.kl_from_counts",
     "data.Clusters.cells",
     "data.Clusters.distance",
+    "data.GaussianMixture.cells",
+    "data.GaussianMixture.strays",
+    "data.GaussianMixture.uniforms",
     "experiment.ladder_runs.gradient_noise",
     "fitting.fingerprint",
     "swiss_roll.SwissRoll.expect",
@@ -418,6 +434,10 @@ TAKE_NO_TENSOR = {
     "schedule.best_bound", "schedule.best_schedule", "schedule.mmse",  # tables, on the CPU by design
     "schedule.log_snr_levels", "networks.timestep_embedding",  # tables, on the CPU by design
     "data.KernelDensity.leave_one_out",
+    "data.GaussianMixture", "data.GaussianMixture.entropy", "data.GaussianMixture.evidence",
+    "data.GaussianMixture.expect", "data.GaussianMixture.given", "data.GaussianMixture.moments",
+    "data.GaussianMixture.only", "data.GaussianMixture.share", "data.Seen",  # tables, on the CPU by design
+    "swiss_roll.SwissRoll.mixture", "data.Clusters.mixture", "data.Peaks.mixture",
     "data.Clusters", "data.Clusters.expect", "data.Clusters.entropy", "data.Peaks", "data.Peaks.expect",
     "networks.TimestepMLP",
     "networks.TimestepMLP.extra_repr", "ladder.CHOICES", "ladder.LadderChain", "ladder.Rung",
@@ -437,6 +457,7 @@ TAKE_NO_TENSOR = {
 NOT_ABOUT_TENSORS = {"notebook.diagrams", "notebook.plotting", "notebook.tables", "explorables", "experiment.runs"}
 
 Schedule_10 = Schedule.linear(T=10)
+SEEN = data.Seen((0.5, 0.1), (0.3, 0.2))
 
 
 def doors(package: ModuleType = diffusion_notes) -> Iterator[ModuleType]:

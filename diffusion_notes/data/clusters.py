@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 
 from diffusion_notes._arguments.tensors import check_generator, check_last_axis, check_samples, checked_device
 from diffusion_notes._arguments.values import check_inside, check_integer, check_number
+from diffusion_notes.data.mixtures import GaussianMixture
 from diffusion_notes.data.quadrature import integrate_plane, log_sum_exp
 
 __all__ = ["Clusters"]
@@ -110,6 +111,19 @@ class Clusters:
     def entropy(self) -> Tensor:
         r""":math:`H(q) = -\mathbb E[\log q(x)]` in nats."""
         return self.expect(lambda x: -self.log_prob(x))
+
+    def mixture(self) -> GaussianMixture:
+        """The same distribution as a :class:`~diffusion_notes.data.GaussianMixture`, clean or as it is diffused.
+
+        Its parts are the clusters, in the order of k.
+
+        >>> Clusters().mixture().mean.shape
+        torch.Size([8, 2])
+        """
+        clean = Clusters(self.noise)
+        variance = torch.full((2,), self.noise**2, dtype=torch.float64, device="cpu")
+        equal = torch.zeros(_COUNT, dtype=torch.float64, device="cpu")
+        return GaussianMixture(equal, clean._centres(variance), variance).diffuse(self.alpha_bar)
 
     def distance(self, x: Tensor) -> Tensor:
         """How far each of n points, ``(n, 2)``, is from the nearest centre, ``(n,)``; errors as of :meth:`cells`."""

@@ -20,6 +20,7 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from diffusion_notes._arguments.tensors import check_last_axis, check_returned
 from diffusion_notes._arguments.values import check_inside, check_kind, check_number
+from diffusion_notes.data.mixtures import GaussianMixture
 from diffusion_notes.data.quadrature import log_sum_exp
 
 __all__ = ["Peaks"]
@@ -151,6 +152,17 @@ class Peaks:
         check_returned("f", value, x.shape[:1], rest=True)
         weight = self.log_prob(x).exp() * (2 * reach / (_NODES - 1))
         return torch.tensordot(weight, value.double(), 1)
+
+    def mixture(self) -> GaussianMixture:
+        """The same distribution as a :class:`~diffusion_notes.data.GaussianMixture`, clean or as it is diffused.
+
+        >>> Peaks(share=0.25).mixture().log_weight.exp()
+        tensor([0.7500, 0.2500], dtype=torch.float64)
+        """
+        share = torch.tensor([1 - self.share, self.share], dtype=torch.float64, device="cpu")
+        centres = Peaks(self.noise, self.share)._centres(share).unsqueeze(-1)
+        variance = torch.full((1,), self.noise**2, dtype=torch.float64, device="cpu")
+        return GaussianMixture(share.log(), centres, variance).diffuse(self.alpha_bar)
 
     @property
     def _variance(self) -> float:
