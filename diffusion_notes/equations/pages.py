@@ -15,6 +15,7 @@ STEMS = {
     "vae": "vae", "hierarchical_vae": "hvae", "diffusion": "diffusion", "ddpm": "ddpm", "swiss_roll": "diffusion",
     "training": "ddpm", "ladder": "ddpm", "ladder_details": "ddpm", "measured": "diffusion",
     "samplers": "samplers", "score": "score",
+    "conditioning": "conditioning", "guidance": "guidance", "signals": "signals",
 }  # fmt: skip
 TITLES = {
     "hvae": r"hvae|hierarch|two layers|several layers",
@@ -23,6 +24,9 @@ TITLES = {
     "vae": r"vae|variational auto",
     "samplers": r"fewer steps|sampler|ddim",
     "score": r"score|without steps|\bsdes?\b|flow matching",
+    "conditioning": r"given something|condition|posterior|inpainting",
+    "guidance": r"guidance|classifier",
+    "signals": r"signals|time series|priors? from data",
 }
 """The words of a heading that tell the chapter; the first that fits."""
 
@@ -93,8 +97,8 @@ def chapter(path: Path) -> str:
         if heading and re.search(words, heading[1], re.I):
             return name
     raise ValueError(
-        f"{path}: which chapter's notation is this? Say `chapter: vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or "
-        "`score` in its front matter, or in its first heading."
+        f"{path}: which chapter's notation is this? Say `chapter: vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, "
+        "`score`, `conditioning`, `guidance` or `signals` in its front matter, or in its first heading."
     )
 
 

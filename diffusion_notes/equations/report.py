@@ -61,7 +61,8 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
 
     Args:
         latex: The equation, in the book's notation, without dollars.
-        chapter: Whose notation it uses: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or `score`.
+        chapter: Whose notation it uses: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, `score`,
+            `conditioning`, `guidance` or `signals`.
 
     Returns:
         A report, with a verdict for each relation. It is true if all of them hold.

@@ -10,16 +10,20 @@ from contextlib import suppress
 import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment
-from diffusion_notes.equations.evaluation.laws import log_law
+from diffusion_notes.equations.evaluation.laws import from_logarithm, log_law
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Symbol, terms
+from diffusion_notes.equations.worlds.gaussian_world import matrix_power
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Valueless
 
 __all__ = [
+    "absolute",
     "add",
     "cos_or_sin",
+    "determinant",
     "divide",
     "exp",
     "group",
+    "indicator",
     "inner_product",
     "known_value",
     "log",
@@ -35,6 +39,7 @@ __all__ = [
     "subtract",
     "total",
     "transpose",
+    "weighted_norm",
 ]
 
 HIDDEN = 1e-7
@@ -144,7 +149,7 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A product; of a transposed vector and a vector the inner one."""
     left, right = node.parts
     if _is_of_densities(node):
-        return np.exp(logarithm(env, node, point))
+        return from_logarithm(env, logarithm(env, node, point))
     product = _transposed_product(env, left, right, point)
     if product is not None:
         return product
@@ -181,7 +186,7 @@ def _transposed_product(env: Environment, left: Node, right: Node, point: Point)
 def divide(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A fraction, whose denominator is a number."""
     if _is_of_densities(node):
-        return np.exp(logarithm(env, node, point))
+        return from_logarithm(env, logarithm(env, node, point))
     below = node.parts[1]
     a, b = (env.value(part, point) for part in node.parts)
     if b.ndim > 1:
@@ -211,6 +216,41 @@ def norm(env: Environment, node: Node, point: Point) -> np.ndarray:
     return np.sqrt((value * value).reshape(len(value), -1).sum(-1))
 
 
+def weighted_norm(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The norm of a vector by a matrix: the root of vᵀMv."""
+    value, matrix = (env.value(part, point) for part in node.parts)
+    if value.ndim != 2 or matrix.ndim != 3:
+        raise NotUnderstood("a norm with an index is one of a vector, by a matrix", node.place)
+    return np.sqrt((value[:, :, None] * matrix * value[:, None, :]).sum((1, 2)))
+
+
+def determinant(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The determinant of a matrix."""
+    value = env.value(node.parts[0], point)
+    if value.ndim != 3:
+        raise NotUnderstood("the determinant of what is no matrix", node.place)
+    return np.linalg.det(value)
+
+
+def absolute(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """How far a number is from zero; it has no derivative there, so none is taken of it."""
+    value = scalar(env, node.parts[0], point)
+    if np.iscomplexobj(value):
+        raise NotUnderstood("a derivative of a distance", node.place)
+    return np.abs(value)
+
+
+def indicator(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """One where a relation of two numbers holds, and zero elsewhere."""
+    a, b = (scalar(env, part, point) for part in node.parts)
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        raise NotUnderstood("a derivative of a jump", node.place)
+    compare = {r"\ge": np.greater_equal, r"\gt": np.greater, r"\le": np.less_equal, r"\lt": np.less}.get(node.value)
+    if compare is None:
+        raise NotUnderstood("an indicator is one of which of two numbers is larger", node.place)
+    return compare(a, b).astype(float)
+
+
 def transpose(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A transposed matrix."""
     value = env.value(node.parts[0], point)
@@ -225,10 +265,12 @@ def transpose(env: Environment, node: Node, point: Point) -> np.ndarray:
 def power(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A power of a number; or a transposed matrix, or an inverse one."""
     base, exponent = node.parts
+    if _is_of_densities(node):
+        return from_logarithm(env, logarithm(env, node, point))
     if _is_transposed(node) and env.value(base, point).ndim > 1:
         return transpose(env, node, point)
-    if exponent == MINUS_ONE and env.value(base, point).ndim == 3:
-        return np.linalg.inv(env.value(base, point))
+    if base.kind in ("symbol", "group", "call") and env.value(base, point).ndim == 3:
+        return _power_of_matrix(env, base, exponent, point)
     a = scalar(env, base, point)
     b = _argument(env, exponent, point)
     if ((a.real < 0) & (b != np.round(b.real))).any() or ((a == 0) & (b.real < 0)).any():
@@ -238,6 +280,19 @@ def power(env: Environment, node: Node, point: Point) -> np.ndarray:
     if ((raised == 0) & (a != 0)).any():
         raise Unsuited("a number too small for a computer")
     return raised
+
+
+def _power_of_matrix(env: Environment, base: Node, exponent: Node, point: Point) -> np.ndarray:
+    """The inverse of a matrix; of one that is symmetric and positive other powers too, such as its root."""
+    matrix = env.value(base, point)
+    if exponent == MINUS_ONE:
+        return np.linalg.inv(matrix)
+    raised = scalar(env, exponent, point)
+    if raised.shape != (1,) or np.iscomplexobj(matrix):
+        raise NotUnderstood("a power of a matrix is -1, 1/2 or another number", exponent.place)
+    if not np.allclose(matrix, np.swapaxes(matrix, 1, 2)) or (np.linalg.eigvalsh(matrix) <= 0).any():
+        raise NotUnderstood("a power of a matrix that is not symmetric, or not positive", base.place)
+    return matrix_power(matrix, raised[0].real)
 
 
 def sqrt(env: Environment, node: Node, point: Point) -> np.ndarray:
@@ -262,6 +317,8 @@ def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
     if node.kind in ("mul", "frac", "div") and _is_of_densities(node):
         a, b = (logarithm(env, part, point) for part in node.parts)
         return a + b if node.kind == "mul" else a - b
+    if node.kind == "power" and _is_of_densities(node):
+        return scalar(env, node.parts[1], point) * logarithm(env, node.parts[0], point)
     value = scalar(env, node, point)
     if (value == 0).any():
         raise Unsuited("a number too small for a computer")
@@ -294,6 +351,8 @@ def _is_of_densities(node: Node) -> bool:
     """Is it made of densities by multiplying and dividing alone? Then it is computed by its logarithm."""
     if node.kind in ("mul", "frac", "div", "group"):
         return all(_is_of_densities(part) for part in node.parts)
+    if node.kind == "power" and node.parts[1].value != Symbol("T"):
+        return _is_of_densities(node.parts[0])
     return node.kind in ("density", "normal")
 
 

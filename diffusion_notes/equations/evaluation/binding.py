@@ -9,9 +9,10 @@ import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
-from diffusion_notes.equations.language.notation import is_index_letter
+from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
+from diffusion_notes.equations.worlds.line_world import DRAWN, LineWorld
 from diffusion_notes.equations.worlds.world import LATER, START, Point
 
 __all__ = [
@@ -85,6 +86,8 @@ def bindings(env: Environment, laws: list[Node], body: Node, given: tuple[Symbol
         point: The values of what is not drawn, and the counts.
     """
     conditions = env.variables(given, point)
+    if isinstance(env.world, LineWorld):
+        return [_of_the_line(env, laws, body, conditions, point)]
     if not laws or (laws[0].kind == "bare" and len(laws) == 1):
         return [_all_that_occurs(env, laws, body, conditions, point)]
     if given:
@@ -95,6 +98,19 @@ def bindings(env: Environment, laws: list[Node], body: Node, given: tuple[Symbol
     if len(set(keys)) < len(keys):
         raise NotUnderstood("a variable is drawn twice", body.place)
     return draws
+
+
+def _of_the_line(
+    env: Environment, laws: list[Node], body: Node, conditions: tuple[str, ...], point: Point
+) -> JointDraw:
+    """What is drawn from a law on the line: X and X', those that the expectation names, or those that occur in it."""
+    named = [law.value[0] for law in laws if law.kind == "variable"]
+    if conditions or len(named) < len(laws):
+        raise NotUnderstood("over which law is the average?", body.place)
+    keys = set(env.variables(tuple(named), point)) or free_variables(env, body, point) & set(DRAWN)
+    if not keys or not keys <= set(DRAWN) or keys & set(point.values):
+        raise NotUnderstood("an average over X, or over X and X'", body.place)
+    return JointDraw(tuple(sorted(keys)))
 
 
 def _all_that_occurs(
@@ -112,7 +128,11 @@ def _all_that_occurs(
     if not conditions and env.given:
         names = names - {start}
         conditions = (start,)
-    ordered = tuple(key for key in env.world.keys if key in names)
+    if not conditions and names & set(env.world.attached):
+        raise NotUnderstood("is what is seen of the data given, or averaged over? Write the law", body.place)
+    ordered = tuple(
+        key for key in env.world.keys if key in names
+    )  # what is seen is not averaged over unless it is said
     if not ordered:
         raise NotUnderstood(f"an average over nothing: is {start} given?", body.place)
     return JointDraw(ordered, conditions)
@@ -161,12 +181,13 @@ def _without_law(env: Environment, symbols: list[Symbol], body: Node, point: Poi
     names = env.variables(variables, point.at(t=point.counts.get("t", 1)))
     if not names:
         return found
-    if not set(names) <= {*env.world.keys, "eps"}:
+    if not set(names) <= {*env.world.names, "eps"}:
         raise NotUnderstood("over which law is the average?", body.place)
     start = START[env.world.context]
+    seen = tuple(key for key in env.world.attached if key in names)
     if "eps" in names:
-        found += [JointDraw((start,))] if start in names else []
-        if set(names) - {start, "eps"}:
+        found += [JointDraw((start, *seen))] if start in names else []
+        if set(names) - {start, "eps", *seen} or (seen and start not in names):
             raise NotUnderstood("noise is drawn, and what it makes as well", body.place)
         return [*found, NoiseDraw(_step_made(env, body, point))]
     free = free_variables(env, body, point)
@@ -176,7 +197,7 @@ def _without_law(env: Environment, symbols: list[Symbol], body: Node, point: Poi
         raise NotUnderstood("the noise belongs to two variables: which of them are drawn?", body.place)
     if not env.world.diffusing and set(names) != {start}:
         raise NotUnderstood("over which law is the average, p's or q's?", body.place)
-    return [*found, JointDraw(tuple(key for key in env.world.keys if key in names))]
+    return [*found, JointDraw(tuple(key for key in env.world.names if key in names))]
 
 
 def _step_made(env: Environment, body: Node, point: Point) -> int | None:
@@ -278,15 +299,30 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
             return set().union(*inner)
         case "integral":
             return _free_in_integral(env, node, point)
+        case "summed":
+            return free_variables(env, node.parts[0], point) - {"c"}
         case "limit":
             return _free_in_limit(env, node)
         case "expectation" | "variance":
             return _free_in_average(env, node, point)
         case "divergence" | "entropy":
             return _free_in_divergence(env, node, point)
+        case "call" if env.world.attached:
+            return _free_in_call(env, node, point)
         case "mutual":
             return set(env.variables(node.value[3], point)) if len(node.value) > 3 else set()
     return set().union(*(free_variables(env, part, point) for part in node.parts))
+
+
+def _free_in_call(env: Environment, node: Node, point: Point) -> set[str]:
+    """What a function of the page, or the guided prediction, depends on beside its arguments."""
+    name: Symbol = node.value[0]
+    found = set().union(*(free_variables(env, part, point) for part in node.parts))
+    definition = env.definitions.get((name.name, name.index))
+    inside = definition.expression if definition else meaning(env.world.context, name.name)
+    if inside is None or (name.name != "eps_w" and not definition):
+        return found
+    return found | (free_variables(env, inside, point) & set(env.world.attached))
 
 
 def _free_in_density(env: Environment, node: Node, point: Point) -> set[str]:
@@ -335,7 +371,7 @@ def _free_in_symbol(env: Environment, symbol: Symbol, point: Point) -> set[str]:
     if symbol.name == "tilde mu" and symbol.index is not None:
         return {f"x{env.count(symbol.index, point)}", "x0"}
     known = env.known(symbol, point)
-    if known is None or symbol.base in ("L", "calL", "ell"):
+    if known is None or symbol.base in ("L", "calL", "ell") or symbol == Symbol("w"):
         return set()
     return free_variables(env, known, env.scope(symbol, point))
 

@@ -29,8 +29,9 @@ from diffusion_notes.equations.evaluation.environment import Environment, gaussi
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
 from diffusion_notes.equations.evaluation.levels import integral_over_levels
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
-from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes
-from diffusion_notes.equations.worlds.world import START, Point, Valueless, Values
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, gauss_nodes
+from diffusion_notes.equations.worlds.line_world import LineWorld
+from diffusion_notes.equations.worlds.world import START, Point, Unsuited, Valueless, Values
 
 __all__ = [
     "average",
@@ -43,6 +44,7 @@ __all__ = [
     "minimiser",
     "mutual_information",
     "outflow",
+    "sum_over_labels",
     "variance",
 ]
 
@@ -73,6 +75,8 @@ def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
         return integral_over_levels(env, node, point)
     keys = env.variables(node.value, point)
     body = node.parts[-1]
+    if isinstance(env.world, LineWorld):
+        return _integral_over_the_line(env, node, point)
     if len(node.parts) == 3:
         return _definite_integral(env, node, keys, point)
     if len(set(keys)) < len(keys) or not keys:
@@ -86,6 +90,32 @@ def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
         return _weighted_sum(env, lambda there: over(left[1:], there), wide, weights)
 
     return over(keys, point)
+
+
+def sum_over_labels(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """A sum over all values of a label, c."""
+    keys = env.variable(node.value[0], point)
+    if keys != ("c",) or "c" not in env.world.attached:
+        raise NotUnderstood("a sum over which values? It is read over those of a label, c", node.place)
+    values, weights = env.world.measure("c", point)
+    if isinstance(env.world, GaussianWorld) and values["c"].ndim != 2:
+        raise Unsuited("a sum over a label that is a vector")
+    wide = point.spread(values, weights.shape[-1])
+    return _weighted_sum(env, lambda inner: env.value(node.parts[0], inner), wide, weights)
+
+
+def _integral_over_the_line(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """An integral from -∞ to ∞ of what vanishes beyond where F changes."""
+    ends = [tuple(inner.kind for inner in part.walk()) for part in node.parts[:-1]]
+    letters = [symbol for part in node.parts[:-1] for inner in part.walk() for symbol in inner.symbols()]
+    if ends and (ends != [("neg", "symbol"), ("raised", "symbol")] or letters != [Symbol("infty")] * 2):
+        raise NotUnderstood("an integral over the line goes from -∞ to ∞", node.place)
+    values, weights = env.world.measure(node.value[0].base, point)
+    wide = point.spread(values, weights.shape[-1])
+    value = scalar(env, node.parts[-1], wide).reshape(-1, weights.shape[-1])
+    if (value[:, :2] != 0).any():
+        raise Valueless("an integral over the line of what does not vanish far out")
+    return (value * weights).sum(1)
 
 
 def _definite_integral(env: Environment, node: Node, keys: tuple[str, ...], point: Point) -> np.ndarray:
@@ -217,7 +247,7 @@ def gradient(env: Environment, node: Node, point: Point) -> np.ndarray:
         slopes = [scalar(replace(env, world=world), body, point).imag / STEP for world in moved]
         return np.stack(np.broadcast_arrays(*slopes), axis=-1)
     slopes = _slopes(env, body, symbol, point, node)
-    if slopes[0].ndim > 1 and env.world.context != "score":
+    if slopes[0].ndim > 1 and not env.is_deep:
         raise NotUnderstood("a vector where a number belongs", body.place)
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
@@ -241,7 +271,12 @@ def laplacian(env: Environment, node: Node, point: Point) -> np.ndarray:
 def _own_variable(env: Environment, node: Node) -> Symbol:
     """The variable of a derivative that names none: what the densities are about, or the one point that there is."""
     parts = list(unfolded(node.parts[0], env.definitions))
-    found = {symbol for part in parts if part.kind == "density" for symbol in part.value[1:]}
+    laws = [part for part in parts if part.kind == "density"]
+    found = {symbol for law in laws for symbol in law.value[1:]}
+    seen = {symbol for symbol in found if symbol == Symbol(symbol.base) and symbol.base in env.world.attached}
+    if seen:  # what the law of an observation is given
+        under = {symbol for law in laws for given in law.parts for symbol in given.value if symbol not in seen}
+        found = (found - seen) | {symbol for symbol in under if symbol.base not in env.world.attached}
     if not found:
         found = {symbol for part in parts for symbol in part.symbols() if symbol.name in ("x", "y")}
         found -= {Symbol("x", index=Index(None, 0)), Symbol("x", label="theta")}
@@ -254,14 +289,14 @@ def _own_variable(env: Environment, node: Node) -> Symbol:
 def _slopes(env: Environment, body: Node, symbol: Symbol, point: Point, node: Node) -> list[np.ndarray]:
     """How fast an expression changes in each direction of a variable."""
     keys = env.variable(symbol, point)
-    if keys is None or len(keys) != 1 or keys[0] not in env.world.keys:
+    if keys is None or len(keys) != 1 or keys[0] not in env.world.names:
         raise NotUnderstood(f"a gradient in {symbol.name}", node.place)
     here = env.look(keys[0], point, node)
     unit = env.unit(symbol, point) if env.is_coordinate(symbol) else np.ones(1)
     nested = is_derived(env, body)
     if np.iscomplexobj(here):
         raise NotUnderstood("a derivative of a derivative", node.place)
-    if nested and env.world.context != "score":
+    if nested and not env.is_deep:
         raise NotUnderstood("a gradient of a gradient", node.place)
 
     def along(direction: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from diffusion_notes.equations.language.notation import STEPPED, is_index_letter
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.line_world import DRAWN, NUMBER, PLACE, LineWorld
 from diffusion_notes.equations.worlds.world import LATER, Point, Undefined, Unsuited, World
 
 __all__ = ["Definition", "Definitions", "Environment", "Magnitude", "bound_name", "gaussian", "unfolded"]
@@ -88,6 +89,11 @@ class Environment(ABC):
         """Whether time is a real number here."""
         return isinstance(self.world, ContinuousWorld)
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether derivatives of derivatives are read in this chapter."""
+        return self.world.context == "score" or bool(self.world.attached)
+
     # Indices
 
     def count(self, index: Index | Range | None, point: Point) -> int:
@@ -157,6 +163,10 @@ class Environment(ABC):
 
     def variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
         """The variables that a symbol names: one, a run of them, or none."""
+        if isinstance(self.world, LineWorld):
+            name = symbol.base + ("'" if symbol.accent == "prime" else "")
+            plain = replace(symbol, base="", accent="") == Symbol("") and name in (*DRAWN, NUMBER, PLACE)
+            return (name,) if plain else None
         if symbol.accent or symbol.label:
             return None
         chain = self.world.diffusing
@@ -164,8 +174,12 @@ class Environment(ABC):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:
             return (symbol.base,)
+        if self.is_whitened(symbol):
+            return (f"x{self.count(symbol.index, point)}",)
         if self.is_coordinate(symbol) or (symbol == Symbol("x") and self.world.context == "score"):
             return (f"x{self.count(Index('t'), point)}",)
+        if symbol == Symbol(symbol.base) and symbol.base in self.world.attached:  # what is seen of the data
+            return (symbol.base,)
         if symbol == Symbol("z") and self.world.context in LATER:  # new noise, of a step
             return ("z",)
         if self.world.context == "hvae" and symbol == Symbol("z"):  # all layers of it
@@ -174,8 +188,15 @@ class Environment(ABC):
             return ("x",)
         return self._of_chain(symbol, point) if symbol.base in (("x",) if chain else ("x", "z")) else None
 
+    def is_whitened(self, symbol: Symbol) -> bool:
+        """Whether it is a variable of the chain measured from the prior, z_t = Σ^{-1/2} (x_t - μ)."""
+        plain = symbol == Symbol("z", index=symbol.index) and isinstance(symbol.index, Index)
+        return plain and self.world.context == "signals"
+
     def is_coordinate(self, symbol: Symbol) -> bool:
         """Whether it is x_t in other units: y, or the x_τ of flow matching."""
+        if self.is_whitened(symbol):
+            return True
         if self.world.context != "score" or symbol.accent or symbol.label or symbol.copy:
             return False
         if symbol.base == "y":
@@ -184,9 +205,18 @@ class Environment(ABC):
 
     def unit(self, symbol: Symbol, point: Point) -> np.ndarray:
         """By how much a coordinate grows with x_t."""
+        if self.is_whitened(symbol):
+            raise NotUnderstood(f"a derivative in {symbol.base}")
         bar = gaussian(self.world, "boxes have no coordinates").alpha_bar[self.count(Index("t"), point)]
         kappa = np.sqrt((1 - bar) / bar)
         return np.array([1 / np.sqrt(bar) / (1 if symbol.base == "y" else 1 + kappa)])
+
+    def log_unit(self, symbol: Symbol, point: Point) -> np.ndarray:
+        """By how much the volume of a coordinate grows with that of x_t, as a logarithm."""
+        world = gaussian(self.world, "boxes have no coordinates")
+        if self.is_whitened(symbol):
+            return np.array([np.linalg.slogdet(world.whiten)[1]])
+        return np.log(self.unit(symbol, point)) * world.D
 
     def _of_chain(self, symbol: Symbol, point: Point) -> tuple[str, ...]:
         """The variables of the chain that a symbol names, or copies of them."""
@@ -236,8 +266,12 @@ class Environment(ABC):
 
     def look(self, key: str, point: Point, node: Node | None = None) -> np.ndarray:
         """The value of a variable; the noise follows from what it made, unless it is drawn itself."""
+        if key in point.values and isinstance(self.world, LineWorld):
+            return point.values[key]
         if key in point.values:
             gaussian(self.world, "boxes have no coordinates")
+            if point.values[key].ndim == 1 and key in self.world.attached:
+                raise Unsuited("a label is no vector")
             return point.values[key]
         if key == "eps":
             return self.world.noise(point)
@@ -255,6 +289,8 @@ class Environment(ABC):
             return self.definitions[name, Index("t")].expression
         if symbol == ESTIMATE:
             return meaning(context, name)
+        if self.is_whitened(symbol):
+            return meaning(context, "z")
         if self.is_coordinate(symbol):
             return meaning(context, "y" if symbol.base == "y" else "x tau")
         if symbol.accent or (symbol.label and symbol.label != "simple"):
@@ -287,9 +323,13 @@ class Environment(ABC):
 
     def scope(self, symbol: Symbol, point: Point) -> Point:
         """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
-        if self.is_coordinate(symbol):
+        if self.is_coordinate(symbol) and not self.is_whitened(symbol):
             return point
-        if self.is_of_family(symbol) or (symbol.name in STEPPED and symbol.index is not None):
+        if (
+            self.is_whitened(symbol)
+            or self.is_of_family(symbol)
+            or (symbol.name in STEPPED and symbol.index is not None)
+        ):
             return point.at(t=self.count(symbol.index, point))
         if symbol.name == "calL" and isinstance(symbol.index, Index):
             return point.at(K=self.count(symbol.index, point))

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_notes.equations.evaluation.environment import Environment, gaussian
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes, log_normal
-from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited, Valueless, Values
+from diffusion_notes.equations.worlds.world import OF_LABELS, START, Point, Undefined, Unsuited, Valueless, Values
 
 __all__ = [
     "ANY",
@@ -17,6 +17,7 @@ __all__ = [
     "complete",
     "conditional",
     "density",
+    "from_logarithm",
     "gaussian_parameters",
     "law_nodes",
     "log_law",
@@ -36,7 +37,47 @@ def conditional(env: Environment, node: Node, point: Point) -> tuple[str, tuple[
         if env.world.context != "samplers":
             raise NotUnderstood("q_σ is the law of DDIM, in its chapter", node.place)
         return "q_sigma", env.variables(tuple(variables), point), env.variables(conditions, point)
-    return model.base, env.variables(tuple(variables), point), env.variables(conditions, point)
+    mine = env.variables(tuple(variables), point)
+    given = env.variables(_without_nothing(env, conditions, point), point)
+    return _model(env, node, mine, given), mine, given
+
+
+def _without_nothing(env: Environment, conditions: tuple[Symbol, ...], point: Point) -> tuple[Symbol, ...]:
+    """Conditions without an empty range at the beginning of a series: x_{1:0} is nothing."""
+    kept = []
+    for symbol in conditions:
+        run = symbol.index if isinstance(symbol.index, Range) and symbol.base == "x" else None
+        if run is None or not env.world.attached or run.first != Index(None, 1) or env.count(run.last, point) != 0:
+            kept.append(symbol)
+    return tuple(kept)
+
+
+def _model(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str, ...]) -> str:
+    """Which law it is; of what is seen of the data p is the law of the data's joint law with it, and p_θ the model's."""
+    law: Symbol = node.value[0]
+    attached = set(env.world.attached)
+    if law.label == "w":
+        if "c" not in env.world.attached or given.count("c") != 1 or attached & {*mine, *given} != {"c"}:
+            raise NotUnderstood("the tilted law q_w is one given the label c", node.place)
+        return "q_w"
+    if law.base != "p" or not attached:
+        if law.label == "phi" and law.base == "p":
+            raise NotUnderstood("there is no classifier in this chapter", node.place)
+        return law.base
+    if law.label == "phi":
+        if mine != ("c",) or len(given) != 1 or given[0] in attached:
+            raise NotUnderstood("a classifier is read as p_φ(c | x_t)", node.place)
+        return "p_phi"
+    if set(mine) <= attached and not law.label:
+        return "q"
+    seen = [key for key in given if key in attached]
+    if env.world.context not in OF_LABELS:
+        if attached & set(mine) and not law.label:
+            raise NotUnderstood("whose law of both? Write q(x_0, y), or p_θ(x_0, y) for the model's", node.place)
+        return "p"
+    if attached & set(mine) or len(seen) > 1:
+        raise NotUnderstood("a model of the data that is told one condition is read here", node.place)
+    return f"p {seen[0]}" if seen else "p"
 
 
 def about(env: Environment, law: Node, point: Point) -> tuple[str, ...]:
@@ -113,7 +154,7 @@ def log_law(env: Environment, law: Node, point: Point, key: str | None = None) -
         density = env.world.log_density(model, variables, given, point)
         for symbol in law.value[1:]:
             if env.is_coordinate(symbol):  # x_t in other units
-                density = density - gaussian(env.world, "boxes have no units").D * np.log(env.unit(symbol, point))
+                density = density - env.log_unit(symbol, point)
         return density
     if law.kind == "normal":
         where = env.value(law.parts[0], point)
@@ -129,7 +170,14 @@ def log_law(env: Environment, law: Node, point: Point, key: str | None = None) -
 
 def density(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A density at a point."""
-    return np.exp(log_law(env, node, point))
+    return from_logarithm(env, log_law(env, node, point))
+
+
+def from_logarithm(env: Environment, logarithm: np.ndarray) -> np.ndarray:
+    """A density by its logarithm; where many variables are averaged over by few nodes it is not seen."""
+    if str(getattr(env.world, "rule", "")).startswith("star"):
+        raise Unsuited("a density, averaged by a rule for polynomials")
+    return np.exp(logarithm)
 
 
 def law_nodes(env: Environment, law: Node, point: Point) -> tuple[Values, np.ndarray]:

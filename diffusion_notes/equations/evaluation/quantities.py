@@ -16,9 +16,10 @@ from diffusion_notes.equations.evaluation.levels import loss_at, weight
 from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
-from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, Told
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
-from diffusion_notes.equations.worlds.world import START, Point, Undefined, Unsuited
+from diffusion_notes.equations.worlds.line_world import LineWorld
+from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, START, Point, Undefined, Unsuited
 
 __all__ = ["CODERS", "NETWORKS", "call", "symbol"]
 
@@ -30,10 +31,14 @@ LETTERS = {
     "ddpm": {"m", "v"},
     "samplers": {"m", "v", "eta"},
     "score": {"m", "v", "eta", "h"},
+    "conditioning": {"m", "v"},
+    "guidance": {"m", "v", "w"},
+    "signals": {"m", "v", "mu", "Sigma"},
 }
 """The letters of each chapter that are no part of the schedule."""
 
 NETWORKS = {"eps_theta": 2, "x_theta": 2, "v_theta": 2, "mu_theta": 2, "tilde mu": 2, "SNR": 1}
+NOTHING_TOLD = Symbol("empty")
 CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
 """The functions of a diffusion chapter, and of a VAE's, and how many arguments they have."""
 
@@ -56,12 +61,17 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
     definition = env.definitions.get((letter.name, letter.index))
     if definition is not None:
         return replace(env, given=definition.given).value(definition.expression, point)
-    inside = env.known(letter, point)
+    inside = None if _is_weight(env, letter) else env.known(letter, point)
     if inside is not None:
         if letter.name in ("w", "C", "ell") and letter.index is None:
             raise NotUnderstood(f"{letter.base} has an index, the step", node.place)
         return env.value(inside, env.scope(letter, point))
     return _letter(env, letter, point, node)
+
+
+def _is_weight(env: Environment, letter: Symbol) -> bool:
+    """Whether it is the weight of guidance, which has no index."""
+    return letter == Symbol("w") and env.world.context == "guidance"
 
 
 def _counted(env: Environment, letter: Symbol, point: Point) -> float:
@@ -136,6 +146,8 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return env.world.length
         case "eta" if isinstance(env.world, GaussianWorld):
             return env.world.eta
+        case "w" if env.world.context == "guidance":
+            return env.world.weight
     return None
 
 
@@ -149,7 +161,9 @@ def _scheduled(env: Environment, world: GaussianWorld, name: str, t: int, point:
         case "tilde mu":
             return _posterior_mean(world, env.look(f"x{t}", point), env.look("x0", point), t)
         case "tilde beta":
-            return np.array([world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[2][0, 0] if t > 1 else 0.0])
+            if t == 1:
+                return np.zeros(1)
+            return np.array([world.regress("q", (f"x{t - 1}",), (f"x{t}", "x0"))[2][0, 0] / world.prior[1][0, 0]])
         case "alpha":
             return np.array([1 - world.beta[t]])
         case "beta":
@@ -181,6 +195,8 @@ def _posterior_mean(world: GaussianWorld, xt: np.ndarray, x0: np.ndarray, t: int
 def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, point: Point, node: Node) -> np.ndarray:
     """A letter of one chapter: a linear decoder, the scalar example with two layers, the noise of the data."""
     i = env.count(letter.index, point) if isinstance(letter.index, Index) else None
+    if world.attached and letter.base in ("m", "v") and letter.index is None:
+        return world.generic[letter.base][:1]
     if world.context != "hvae" and letter.base in ("m", "v") and letter.index in (Index(None, 1), Index(None, 2)):
         return world.generic[letter.base][i][None]  # any vector, any variance
     if world.context == "vae" and i is None:
@@ -194,6 +210,8 @@ def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, poin
             return value
     if world.diffusing and letter.base == "s" and i is None:
         return world.noise_of_the_data()
+    if world.context == "signals" and letter.base in ("mu", "Sigma") and i is None:
+        return world.prior[letter.base == "Sigma"][None]
     raise NotUnderstood(f"{letter.base!r} with this index is not in the notation of this chapter", node.place)
 
 
@@ -225,8 +243,30 @@ def call(env: Environment, node: Node, point: Point) -> np.ndarray:
     if definition is None:
         return _function(env, name, node, point)
     if definition.arguments != node.parts:
-        raise NotUnderstood("a function of this page, with other arguments", node.place)
+        step = _other_step(definition.arguments, node.parts) if env.world.context in LATER else None
+        if step is None:
+            raise NotUnderstood("a function of this page, with other arguments", node.place)
+        point = point.at(t=env.count(step, point))
     return replace(env, given=definition.given).value(definition.expression, point)
+
+
+def _other_step(arguments: tuple[Node, ...], called: tuple[Node, ...]) -> Index | None:
+    """The step that stands in a call where the definition of a function has t: of f(x_t, t) in f(x_0, 0) it is 0."""
+    if len(arguments) != len(called):
+        return None
+    found: set[Index | None] = set()
+    for mine, its in zip(arguments, called, strict=True):
+        if mine == its:
+            continue
+        if mine.kind == its.kind == "symbol" and replace(mine.value, index=its.value.index) == its.value:
+            found.add(its.value.index if mine.value.index == Index("t") else None)
+        elif mine.value == Symbol("t") and its.kind == "number":
+            found.add(Index(None, int(float(its.value))))
+        else:
+            found.add(None)
+    said = {mine.value for mine in arguments if mine.kind == "symbol"}
+    step = found.pop() if len(found) == 1 else None
+    return step if isinstance(step, Index) and (Symbol("t") not in said or called[-1] != arguments[-1]) else None
 
 
 def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
@@ -248,14 +288,30 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             factor = _letter(env, name, point, node)
             value = env.value(node.parts[0], point)
             return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
+        case "F" | "text CRPS":
+            return _of_the_line(env, name, node, point)
         case "tr" if len(node.parts) == 1:
             return _trace(env, node, point)
+        case "eps_w" if name.index is None and env.world.context == "guidance":
+            return _guided(env, node, point)
         case "w" | "ell" if len(node.parts) == 1:
             return (weight if name.name == "w" else loss_at)(env, node, point)
     _check_signature(env, name, node)
     if name.name in ("f", "f_phi"):
         return _any_function(env, name.name, node.parts[0], point)
     return _smooth_function(env, gaussian(env.world, "boxes have no coordinates"), name, node, point)
+
+
+def _of_the_line(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """The distribution function F(u) of a law on the line, or its CRPS for a number."""
+    world = env.world
+    if not isinstance(world, LineWorld) or name.index is not None:
+        raise NotUnderstood(f"{name.base!r} is not in the notation of this chapter", node.place)
+    if name.base == "F" and len(node.parts) == 1:
+        return world.distribution(scalar(env, node.parts[0], point))
+    if name.base != "F" and len(node.parts) == 2 and node.parts[0].value == Symbol("F"):
+        return world.score(scalar(env, node.parts[1], point))
+    raise NotUnderstood("F has one argument, and the CRPS has two: F and a number", node.place)
 
 
 def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node: Node, point: Point) -> np.ndarray:
@@ -277,7 +333,30 @@ def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node:
     if not world.diffusing:
         return _coder(env, world, name.name, first, vector, point)
     t = _checked_step(world, env.step(node.parts[1], point))
+    if len(node.parts) == 3 and node.parts[2].value != NOTHING_TOLD:
+        return _network(world, name.name, vector, t, _told(env, node.parts[2], point))
     return _network(world, name.name, _in_units_of_x(env, node, vector, point), t)
+
+
+def _guided(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The prediction that is guided, ε_w(x_t, t); it may say what it is told."""
+    plain = (Symbol("x", index=Index("t")), Symbol("t"))
+    inside = meaning(env.world.context, "eps_w")
+    if tuple(part.value for part in node.parts) not in (plain, (*plain, Symbol("c"))) or inside is None:
+        raise NotUnderstood("the guided prediction is read as ε_w(x_t, t)", node.place)
+    return env.value(inside, point)
+
+
+def _told(env: Environment, node: Node, point: Point) -> Told:
+    """What a network is told of the data."""
+    keys = env.variable(node.value, point) if node.kind == "symbol" else None
+    if keys is None or keys[0] not in env.world.attached:
+        raise NotUnderstood("a network is told what is seen of the data", node.place)
+    if env.world.context not in OF_LABELS:
+        raise NotUnderstood("a network that is told what is seen of the data is none of this chapter", node.place)
+    if keys[0] not in point.values:
+        raise NotUnderstood(f"{keys[0]} has no value here", node.place)
+    return keys[0], point.values[keys[0]]
 
 
 def _in_units_of_x(env: Environment, node: Node, vector: np.ndarray, point: Point) -> np.ndarray:
@@ -301,7 +380,7 @@ def _check_signature(env: Environment, name: Symbol, node: Node) -> None:
         raise NotUnderstood(f"{said!r} has no index in this book", node.place)
     arity = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if env.world.diffusing else CODERS)
     count = len(node.parts)
-    if arity.get(said) != count:
+    if arity.get(said) != count and not (count == 3 and arity.get(said) == 2 and env.world.attached and name.label):
         raise NotUnderstood(f"{said!r} with {count} arguments is not in the notation of this chapter", node.place)
 
 
@@ -340,11 +419,11 @@ def _posterior_mean_of(
     return _posterior_mean(world, xt, env.value(node.parts[1], point), t)
 
 
-def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int) -> np.ndarray:
+def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int, told: Told = None) -> np.ndarray:
     """The network's noise, and what follows from it: the data, the velocity, the mean of the step down."""
     if name == "mu_theta":
-        return world.mean_down(xt, t)
-    noise = world.network(xt, t)
+        return world.mean_down(xt, t, told)
+    noise = world.network(xt, t) if told is None else world.network_told(xt, t, *told)
     bar = world.alpha_bar[t]
     start = world.start_of(xt, noise, t)
     if world.context == "score" and name == "v_theta":  # the velocity of flow matching

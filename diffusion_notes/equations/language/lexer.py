@@ -47,7 +47,7 @@ SIGNS = {
     ",": "COMMA", r"\mid": "MID",
     "|": "MID", r"\vert": "MID", r"\dots": "DOTS", r"\ldots": "DOTS", r"\cdots": "DOTS",
     "(": "LP", ")": "RP", "[": "LB", "]": "RB", r"\{": "LC", r"\}": "RC", r"\langle": "LANGLE", r"\rangle": "RANGLE",
-    r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
+    r"\lvert": "LABS", r"\rvert": "RABS", r"\det": "DET", r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
     r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
     r"\Vert": "BARS", r"\|": "BARS", "||": "BARS", r"\parallel": "BARS",
     r"\lim": "LIM", r"\to": "TO", r"\rightarrow": "TO",
@@ -58,9 +58,10 @@ UPRIGHT = {
 }  # fmt: skip
 BRACKETS = ("(", ")", "[", "]", ".", "|", r"\{", r"\}", r"\lVert", r"\rVert", r"\Vert", r"\|", r"\langle", r"\rangle",
             r"\lbrack", r"\rbrack", r"\vert", r"\lvert", r"\rvert", r"\mid")  # fmt: skip
+NAMED_SIGNS = {r"\infty": "infty", r"\varnothing": "empty", r"\emptyset": "empty"}
 BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
 ACCENTS = {r"\bar": "bar", r"\overline": "bar", r"\tilde": "tilde", r"\widetilde": "tilde", r"\hat": "hat"}
-STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
+STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "1"): "INDICATOR", (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
           (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "U"): "calU"}  # fmt: skip
 TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\bm",
           r"\mathcal", r"\overline")  # fmt: skip
@@ -200,8 +201,8 @@ class _Lexer:
             return self._letter(piece, start)
         if piece[0].isdigit():
             return [self._token("NUMBER", start, piece)]
-        if piece == r"\infty":
-            return [self._token("SYMBOL", start, Symbol("infty"))]
+        if piece in NAMED_SIGNS:
+            return [self._token("SYMBOL", start, Symbol(NAMED_SIGNS[piece]))]
         if piece in SIGNS:
             return [self._token(SIGNS[piece], start, piece if piece == r"\cdot" else None)]
         raise self.scanner.fail(f"{piece!r} is not in this book's notation", start)
@@ -287,7 +288,7 @@ class _Lexer:
         base = STYLES.get((piece, text.strip()))
         if base is None:
             raise self.scanner.fail(f"{piece}{{{text}}} is not in this book's notation", start)
-        return [self._token("VAR", start)] if base == "VAR" else self._scripted(base, "", start)
+        return [self._token(base, start)] if base in ("VAR", "INDICATOR") else self._scripted(base, "", start)
 
     def _bold(self, piece: str, start: int) -> list[Token]:
         place = self.scanner.argument()
@@ -328,6 +329,9 @@ class _Lexer:
         scanner = self.scanner
         below: Place | None = None
         above: Place | None = None
+        if scanner.peek() == "'" and not accent:
+            scanner.take()
+            accent = "prime"
         while (sign := scanner.peek()) in ("_", "^"):
             if (below if sign == "_" else above) is not None:
                 raise scanner.fail("two indices in the same place", start)
@@ -431,7 +435,7 @@ def _label(text: str) -> str:
     """The name that a subscript is, or nothing if it is none: it counts something then."""
     if re.fullmatch(r"\\tilde\{?q\}?", text):
         return "tilde q"
-    return text.lstrip("\\") if re.fullmatch(r"(\\(theta|phi|sigma)|simple|vlb|q|p)", text) else ""
+    return text.lstrip("\\") if re.fullmatch(r"(\\(theta|phi|sigma)|simple|vlb|q|p|w)", text) else ""
 
 
 def _index_or_range(ends: list[Index]) -> Index | Range:

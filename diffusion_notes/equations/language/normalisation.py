@@ -14,7 +14,7 @@ from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood,
 
 __all__ = ["CLOSER", "OPERATORS", "bracket_depths", "classified", "matching_bracket", "pair_brackets"]
 
-CLOSER = {"LP": "RP", "LB": "RB", "LC": "RC", "OPEN": "CLOSE", "LANGLE": "RANGLE", "LNORM": "RNORM"}
+CLOSER = {"LP": "RP", "LB": "RB", "LC": "RC", "OPEN": "CLOSE", "LANGLE": "RANGLE", "LNORM": "RNORM", "LABS": "RABS"}
 OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
 
 START = Symbol("x", index=Index(None, 0))
@@ -22,8 +22,8 @@ NOISE = Symbol("eps")
 THETA = Symbol("theta")
 
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
-LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma")}
-FUNCTIONS = {"O", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma"), ("q", "w"), ("p", "phi")}
+FUNCTIONS = {"O", "F", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
 
@@ -251,7 +251,7 @@ def _class_of_letter(token: Token, after: str) -> str:
         return {"calN": "NORMAL", "calU": "UNIFORM"}[symbol.base]
     if symbol.base in ("H", "I") and after in ("LP", "LB"):
         return {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
-    function = symbol.name in FUNCTIONS or symbol.base == "calL" or symbol.label in ("theta", "phi")
+    function = symbol.name in FUNCTIONS or symbol.base == "calL" or symbol.label in ("theta", "phi", "w")
     return "FUNCTION" if after == "LP" and function else "SYMBOL"
 
 

@@ -54,13 +54,22 @@ _SCORE = {
     "x tau": r"(1 - \tau)\, y_t",
     "v": r"\varepsilon - x_0",
 }
+_GIVEN = {
+    **{name: latex for name, latex in _CHAIN.items() if name != "v"},
+    **{name: _SCORE[name] for name in ("kappa", "hat x", "lambda")},
+}
+_GUIDED = {**_GIVEN, "eps_w": r"(1 - w)\, \varepsilon_\theta(x_t, t) + w\, \varepsilon_\theta(x_t, t, c)"}
+_SIGNALS = {**_GIVEN, "z": r"\Sigma^{-1/2} (x_t - \mu)"}
 STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau")
 """Of these names the index is the step that their expression is about."""
 
-DATA = {"samplers": "x_0", "score": "x_0", "vae": "x", "hvae": "x", "diffusion": "x_0", "ddpm": "x_0"}
-"""How each chapter writes a data point."""
+MEANINGS = {
+    "vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS, "score": _SCORE,
+    "conditioning": _GIVEN, "guidance": _GUIDED, "signals": _SIGNALS,
+}  # fmt: skip
 
-MEANINGS = {"vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS, "score": _SCORE}
+DATA = {"vae": "x", "hvae": "x"}
+"""How a chapter writes a data point, if not as x_0."""
 
 
 @cache
@@ -76,7 +85,7 @@ def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
     if latex is None:
         return None
     if averaged:
-        latex = rf"\mathbb{{E}}_{{q({DATA[context]})}}\bigl[ {latex} \bigr]"
+        latex = rf"\mathbb{{E}}_{{q({DATA.get(context, 'x_0')})}}\bigl[ {latex} \bigr]"
     return read(f"1 = {latex}").statements[0].sides[1]
 
 

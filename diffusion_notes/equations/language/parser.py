@@ -395,6 +395,10 @@ class _TreeBuilder(Transformer):
             parts = (*parts[:-1], Node("neg", parts[-1:], None, parts[-1].place))
         return Node("total", parts, (kind.type, letter.value, relation.value), _place(meta))
 
+    def indicator(self, meta: Meta, children: Children) -> Node:
+        relation = next(child for child in children if isinstance(child, lark.Token) and child.type == "REL")
+        return Node("indicator", _nodes(children), relation.value, _place(meta))
+
     def integral(self, meta: Meta, children: Children) -> Node:
         count, named = children[0].value
         differentials = [child for child in children[1:] if isinstance(child, lark.Token)]

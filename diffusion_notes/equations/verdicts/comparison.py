@@ -230,16 +230,23 @@ class Comparison:
         if max(np.abs(a - b - (first - second)).max() for a, b in sides) > TOLERANCE * size:
             raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
 
+    def _own(self, evaluator: Evaluator, point: Point) -> tuple[str, ...]:
+        """As a function of which variables the sides are proportional."""
+        if self.left.kind == "density":
+            return about(evaluator, self.left, point)
+        free = free_variables(evaluator, self.left, point) & set(evaluator.world.keys)
+        if len(free) != 1 or not evaluator.world.attached:
+            raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
+        return tuple(free)
+
     def check_proportional(self, evaluator: Evaluator, point: Point) -> None:
         """As functions of the variable of the density on the left, the sides have a constant ratio.
 
         Raises:
             Fails: If the ratio is not constant.
-            NotUnderstood: If the left side is no density.
+            NotUnderstood: If the left side is no density, and does not depend on one variable of the chain alone.
         """
-        if self.left.kind != "density":
-            raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
-        own = about(evaluator, self.left, point)
+        own = self._own(evaluator, point)
         here = _held(point, tuple(key for key in point.values if key not in own))
         if isinstance(evaluator.world, HistogramWorld):
             here = replace(here, values=here.values | {key: np.arange(POINTS) for key in own})

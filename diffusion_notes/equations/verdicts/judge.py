@@ -45,7 +45,8 @@ class Page:
     """Judges the displays of a page, one after another; what the page defines, it remembers.
 
     Args:
-        context: The chapter: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers` or `score`.
+        context: The chapter: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, `score`,
+            `conditioning`, `guidance` or `signals`.
         definitions: What is defined already.
         last: The side from which the next display may go on.
 

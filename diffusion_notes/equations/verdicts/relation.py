@@ -37,15 +37,22 @@ from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_m
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, remainder, step_target
-from diffusion_notes.equations.worlds.catalogue import continuous_worlds, limiting_cases, swiss_rolls, usual_worlds
+from diffusion_notes.equations.worlds.catalogue import (
+    continuous_worlds,
+    limiting_cases,
+    line_worlds,
+    swiss_rolls,
+    usual_worlds,
+)
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
-from diffusion_notes.equations.worlds.world import LATER, START, Point, Undefined, Unsuited, Valueless, World
+from diffusion_notes.equations.worlds.world import ATTACHED, LATER, START, Point, Undefined, Unsuited, Valueless, World
 
 __all__ = ["Relation"]
 
 RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
 LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j", "tau", "kappa", "lambda"}
 SPIRAL = ("c", "Phi", "tau")
+OF_THE_LINE = ("F", "X", "text CRPS")
 DRAWN = ("drawn", "variable")
 MANY = 6  # steps, of which a few are looked at
 PLAIN = (1e-4, 1e4)
@@ -140,7 +147,9 @@ class Relation:
     def _worlds(self) -> tuple[World, ...]:
         """What speaks of the spiral is looked at on the spiral."""
         symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
-        spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context != "hvae"
+        if self.context == "signals" and any(symbol.base in OF_THE_LINE for symbol in symbols):
+            return line_worlds(self.context)
+        spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context not in ("hvae", *ATTACHED)
         if self.context == "vae" and {Symbol("s"), Symbol("sigma", label="theta")} <= symbols:
             raise NotUnderstood("the deviation of a decoder is fixed, s, or learned, σ_θ(z)")
         if not spiral and any(symbol.base in ("u", "n") for symbol in symbols):
@@ -160,6 +169,10 @@ class Relation:
         chosen = self.said.variance
         if not chosen and self._step() and is_quiet(self.definitions, self.right):
             chosen = "eta 0"
+        if self.said.weights:
+            worlds = tuple(world.heavier() for world in worlds)
+        if self.said.perfect:
+            worlds = tuple(world.perfected() for world in worlds)
         return tuple(world.choosing(chosen) for world in worlds) if chosen else worlds
 
     def _check_numbers(self, world: World) -> None:

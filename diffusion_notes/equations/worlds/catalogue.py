@@ -16,10 +16,11 @@ import numpy as np
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousMixture, ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
+from diffusion_notes.equations.worlds.line_world import LineWorld
 from diffusion_notes.equations.worlds.non_gaussian_worlds import LearnedDeviationsWorld, MixtureWorld, SwissRollWorld
 from diffusion_notes.equations.worlds.world import Point, World
 
-__all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "swiss_rolls", "usual_worlds"]
+__all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "line_worlds", "swiss_rolls", "usual_worlds"]
 
 MANY = 6
 NARROW = 0.02
@@ -71,6 +72,12 @@ def usual_worlds(context: str) -> tuple[World, ...]:
 def swiss_rolls(context: str) -> tuple[World, ...]:
     """Worlds with the book's own data, and more or less noise around the spiral."""
     return SwissRollWorld(context, 7, 4, 0.15), SwissRollWorld(context, 8, 3, 0.25)
+
+
+@cache
+def line_worlds(context: str) -> tuple[World, ...]:
+    """Worlds with a law on the line that has a distribution function."""
+    return tuple(LineWorld(context, seed) for seed in (1, 2, 3))
 
 
 @cache

@@ -14,17 +14,24 @@ from functools import cache
 from typing import Self
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.worlds.world import LATER, Point, Undefined, Unsuited, Values, World
+from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, Point, Undefined, Unsuited, Values, World
 
-__all__ = ["GaussianWorld", "Regression", "Rule", "gauss_nodes", "log_normal"]
+__all__ = ["GaussianWorld", "Regression", "Rule", "Told", "gauss_nodes", "log_normal", "matrix_power"]
 
 Rule = str | int
 """A rule of integration, see `gauss_nodes`."""
 
 Affine = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A step of a chain: the matrix and the shift of its mean, and its covariance."""
+
+Heed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""A step of a network that is told what is seen of the data: its matrix, its shift, its square, and how it heeds it."""
+
+Told = tuple[str, np.ndarray] | None
+"""What is seen of the data: its letter and its value; or nothing."""
 
 ETAS = {"tilde": 1.0, "eta 1": 1.0, "eta 0": 0.0}
 """How much noise DDIM's steps have, by the choice of a display."""
@@ -99,8 +106,41 @@ class GaussianWorld(World):
         # means and variances of Gaussians that are no variable's
         size = 8 if wide else 1
         self.generic = {"m": rng.normal(size=(3, D)) * size, "v": rng.uniform(0.1, 2.0, 3) * size}
+        if context == "guidance":  # a condition makes a variance smaller than one
+            self.generic["v"] = self.generic["v"] / (1 + self.generic["v"])
         self.length = float(self.generic["v"][0])  # of a step that keeps a law: any
+        self._begin_prior(seed)
+        self._begin_attached(seed)
         self.rebuild()
+
+    def _begin_prior(self, seed: int) -> None:
+        """Where noise leads to: N(0, I), and any Gaussian in the chapter about priors from data."""
+        self.prior = (np.zeros(self.D), np.eye(self.D))
+        if self.context == "signals":
+            rng = np.random.default_rng(seed + 2000)
+            root = rng.normal(size=(self.D, self.D)) * 0.5 + np.eye(self.D)
+            self.prior = (rng.normal(size=self.D), root @ root.T)
+        self.root = matrix_power(self.prior[1], 0.5)
+        self.whiten = np.linalg.inv(self.root)
+
+    def _begin_attached(self, seed: int) -> None:
+        """What is seen of the data, y = A x_0 + b and noise, and the networks that are told of it."""
+        rng = np.random.default_rng(seed + 1000)
+        n, D = self.T, self.D
+        self.seen: dict[str, Affine] = {}
+        self.told: dict[str, list[Heed]] = {}
+        self.weight = float(np.exp(rng.uniform(-0.7, 1.1)))
+        self.flawless = False
+        self.blur = float(rng.uniform(0.3, 1.2))
+        self.guessed = rng.normal(size=(n + 1, D, D)) * 0.6
+        for key in self.attached:
+            self.seen[key] = (np.eye(D) + 0.4 * rng.normal(size=(D, D)), rng.normal(size=D), self.blur**2 * np.eye(D))
+            if key == "y" and seed % 2:  # the observation is the data and noise of one size
+                self.seen[key] = (np.eye(D), np.zeros(D), self.blur**2 * np.eye(D))
+            steps = [
+                (0.5 * rng.normal(size=(D, D)), rng.normal(size=D), rng.normal(size=D) * self.bent) for _ in range(n)
+            ]
+            self.told[key] = [(*step, 0.5 * rng.normal(size=(D, D))) for step in steps]
 
     # The joint laws
 
@@ -111,6 +151,9 @@ class GaussianWorld(World):
         self.steps_up = [self._step_up(t) for t in range(1, self.T + 1)]
         self.joint = {"q": self._chain(self.start, self.steps_up, range(self.T + 1))}
         self._regressions: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Regression] = {}
+        if self.attached:
+            self.joint["q_w"] = self._with_attached(*self.joint["q"], self.weight)
+            self.joint["q"] = self._with_attached(*self.joint["q"])
         if self.tight:
             self.tight = False
             if self.diffusing:
@@ -120,15 +163,54 @@ class GaussianWorld(World):
                 self._turn_p_round()
         if not self.bent:
             eye = np.eye(self.D)
-            down = [(*self._mean_down(t), self.sigma[t] ** 2 * eye) for t in range(self.T, 0, -1)]
-            self.joint["p"] = self._chain((np.zeros(self.D), eye), down, range(self.T, -1, -1))
+            down = [(*self._mean_down(t), self.sigma[t] ** 2 * self.prior[1]) for t in range(self.T, 0, -1)]
+            self.joint["p"] = self._chain(self.prior, down, range(self.T, -1, -1))
         if self.eta:
             self.joint["q_sigma"] = self._walked_from_the_top()
+        if self.attached and not self.bent:
+            if self.context in OF_LABELS:
+                self.joint |= {f"p {key}": self._told_chain(key) for key in self.attached}
+            else:
+                self.joint["p"] = self._with_attached(*self.joint["p"])
+
+    def _with_attached(self, mean: np.ndarray, cov: np.ndarray, weight: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """A joint Gaussian of the chain, and of what is seen of x_0; p(c | x_0) may have a weight for its power."""
+        D = self.D
+        ways = [np.eye(len(mean))]
+        shifts = [np.zeros(len(mean))]
+        noises = [np.zeros((len(mean), len(mean)))]
+        for key, (a, b, noise) in self.seen.items():
+            ways.append(np.concatenate([a, np.zeros((D, len(mean) - D))], axis=1))
+            shifts.append(b)
+            noises.append(noise / weight if key == "c" else noise)
+        way = np.concatenate(ways)
+        return way @ mean + np.concatenate(shifts), way @ cov @ way.T + block_diag(*noises)
+
+    def _told_chain(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        """The joint Gaussian of a model that is told what is seen, and of that; it is standard normal in it."""
+        D = self.D
+        kind = np.result_type(*(part for step in self.told[key] for part in step), self.sigma, float)
+        makes = np.zeros((len(self.names), D, self.T + 2, D), dtype=kind)  # of the condition, and of noise
+        mean = np.zeros((len(self.names), D), dtype=kind)
+        place = self.names.index(key)
+        makes[place, :, 0] = np.eye(D)
+        mean[self.T] = self.prior[0]
+        makes[self.T, :, 1] = self.root
+        for t in range(self.T, 0, -1):
+            a, b, _, heed = self.told[key][t - 1]
+            way, shift = self._mean_down(t, (a, b))
+            makes[t - 1] = np.einsum("ij,jnk->ink", way, makes[t])
+            makes[t - 1, :, 0] += self._of_noise(t) @ heed
+            makes[t - 1, :, t + 1] = self.sigma[t] * self.root
+            mean[t - 1] = way @ mean[t] + shift
+        flat = makes.reshape(len(self.names) * D, -1)
+        return mean.ravel(), flat @ flat.T
 
     def _step_up(self, t: int) -> Affine:
         eye = np.eye(self.D)
         if self.diffusing:
-            return np.sqrt(1 - self.beta[t]) * eye, np.zeros(self.D), self.beta[t] * eye
+            root = np.sqrt(1 - self.beta[t])
+            return root * eye, (1 - root) * self.prior[0], self.beta[t] * self.prior[1]
         return (*self.up[t - 1], self.sigma_phi[t] ** 2 * eye)
 
     def _chain(
@@ -191,10 +273,18 @@ class GaussianWorld(World):
         for t in range(1, self.T + 1):
             mean, gain, cov = self.regress("q", (self.keys[t - 1],), (self.keys[t],))
             shift = mean - gain @ self.regress("q", (self.keys[t],), ())[0]
-            self.sigma[t] = np.sqrt(np.trace(cov) / self.D)
-            scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
+            self.sigma[t] = np.sqrt(np.trace(self.whiten @ cov @ self.whiten) / self.D)
             root = np.sqrt(1 - self.beta[t])
-            self.net[t] = ((eye - root * gain) / scale, -root * shift / scale, np.zeros(self.D))
+            way = self.whiten * np.sqrt(1 - self.alpha_bar[t]) / self.beta[t]
+            off = (1 - root) * self.prior[0]
+            self.net[t] = (way @ (eye - root * gain), -way @ (root * shift + off), np.zeros(self.D))
+            for key in self.told if self.context in OF_LABELS else ():
+                mean, both, _ = self.regress("q", (self.keys[t - 1],), (self.keys[t], key))
+                gain, heed = both[:, : self.D], both[:, self.D :]
+                shift = mean - both @ self.regress("q", (self.keys[t], key), ())[0]
+                self.told[key][t - 1] = (
+                    way @ (eye - root * gain), -way @ (root * shift + off), np.zeros(self.D), -root * way @ heed
+                )  # fmt: skip
 
     def _turn_p_round(self) -> None:
         """Make the steps of q the exact posteriors, so that the bound is reached; they are round for D = 1."""
@@ -224,9 +314,9 @@ class GaussianWorld(World):
     def _spots(self, keys: tuple[str, ...]) -> list[int]:
         """Where the coordinates of some variables stand in the joint Gaussians."""
         names = [self.original(key) for key in keys]
-        if any(name not in self.keys for name in names):
+        if any(name not in self.names for name in names):
             raise Unsuited(f"no joint distribution with {names}")
-        return [self.keys.index(name) * self.D + d for name in names for d in range(self.D)]
+        return [self.names.index(name) * self.D + d for name in names for d in range(self.D)]
 
     def moments(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
@@ -241,9 +331,9 @@ class GaussianWorld(World):
 
     # The steps down
 
-    def _mean_down(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+    def _mean_down(self, t: int, network: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The matrix and the shift of a mean of p that is linear."""
-        a, b, _ = self.net[t]
+        a, b = network or self.net[t][:2]
         if not self.diffusing:
             return a, b
         if self.eta is not None:
@@ -252,29 +342,58 @@ class GaussianWorld(World):
             back = of_x0 / np.sqrt(bar)
             noise = -back * np.sqrt(1 - bar)
             return (back + of_xt) * np.eye(self.D) + noise * a, noise * b
-        scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
         root = np.sqrt(1 - self.beta[t])
-        return (np.eye(self.D) - scale * a) / root, -scale * b / root
+        of_noise = self._of_noise(t)
+        off = (1 - 1 / root) * self.prior[0]
+        return np.eye(self.D) / root + of_noise @ a, of_noise @ b + off
+
+    def _of_noise(self, t: int) -> np.ndarray:
+        """By which matrix the noise that is predicted counts in the mean of a step down."""
+        return -self.beta[t] / np.sqrt(1 - self.alpha_bar[t]) / np.sqrt(1 - self.beta[t]) * self.root
 
     def network(self, x: np.ndarray, t: int) -> np.ndarray:
         """ε_θ(x, t) in a diffusion chapter, the mean of the step down elsewhere."""
+        if self.flawless:
+            return self.expected_noise_given(x, t, None)
         a, b, c = self.net[t]
         return np.einsum("ij,sj->si", a, x) + b + c * x * x
 
-    def mean_down(self, x: np.ndarray, t: int) -> np.ndarray:
-        """The mean of p_θ of the variable below, given the t-th."""
+    def network_told(self, x: np.ndarray, t: int, key: str, value: np.ndarray) -> np.ndarray:
+        """ε_θ(x, t, c), the noise that a network predicts that is told what is seen of the data."""
+        if self.flawless:
+            return self.expected_noise_given(x, t, (key, value))
+        a, b, c, heed = self.told[key][t - 1]
+        return x @ a.T + b + c * x * x + value @ heed.T
+
+    def expected_noise_given(self, x: np.ndarray, t: int, told: Told) -> np.ndarray:
+        """E[ε | x_t], or E[ε | x_t, c]."""
+        point = Point({self.keys[t]: x} | (dict([told]) if told else {}))
+        start = self.expected_start((self.keys[t], *(told or ())[:1]), point)
+        bar = self.alpha_bar[t]
+        return (x - np.sqrt(bar) * start - (1 - np.sqrt(bar)) * self.prior[0]) @ self.whiten / np.sqrt(1 - bar)
+
+    def expected_start(self, given: tuple[str, ...], point: Point) -> np.ndarray:
+        """E[x_0 | …]."""
+        return self.moments("q", (self.keys[0],), given, point)[0]
+
+    def mean_down(self, x: np.ndarray, t: int, told: Told = None) -> np.ndarray:
+        """The mean of p_θ of the variable below, given the t-th; and what is seen of the data, if it is told that."""
+        if told is not None:
+            root = np.sqrt(1 - self.beta[t])
+            noise = self.network_told(x, t, *told)
+            return x / root + noise @ self._of_noise(t).T + (1 - 1 / root) * self.prior[0]
         if not self.diffusing:
             return self.network(x, t)
         if self.eta is not None:
             of_x0, of_xt = self.ddim_weights(t)
             return of_x0 * self.start_of(x, self.network(x, t), t) + of_xt * x
-        scale = self.beta[t] / np.sqrt(1 - self.alpha_bar[t])
-        return (x - scale * self.network(x, t)) / np.sqrt(1 - self.beta[t])
+        root = np.sqrt(1 - self.beta[t])
+        return x / root + self.network(x, t) @ self._of_noise(t).T + (1 - 1 / root) * self.prior[0]
 
     def start_of(self, x: np.ndarray, noise: np.ndarray, t: int) -> np.ndarray:
         """The x_0 of which some noise makes x_t."""
         bar = self.alpha_bar[t]
-        return (x - np.sqrt(1 - bar) * noise) / np.sqrt(bar)
+        return (x - np.sqrt(1 - bar) * noise @ self.root - (1 - np.sqrt(bar)) * self.prior[0]) / np.sqrt(bar)
 
     def deviation(self, model: str, value: np.ndarray) -> np.ndarray:
         """The deviation of the first step of p, or of q: the same wherever it starts from."""
@@ -286,7 +405,8 @@ class GaussianWorld(World):
         """x_t, where x_0 and the noise have been drawn."""
         t = point.counts["t"]
         bar = self.alpha_bar[t]
-        return {f"x{t}": np.sqrt(bar) * point.values["x0"] + np.sqrt(1 - bar) * point.values["eps"]}
+        noise = np.sqrt(1 - bar) * point.values["eps"] @ self.root
+        return {f"x{t}": np.sqrt(bar) * point.values["x0"] + (1 - np.sqrt(bar)) * self.prior[0] + noise}
 
     def noise(self, point: Point) -> np.ndarray:
         """The noise that made x_t from x_0, or z from x."""
@@ -295,7 +415,8 @@ class GaussianWorld(World):
             raise NotUnderstood(f"{above} and its noise have no value here")
         if self.diffusing:
             bar = self.alpha_bar[point.counts["t"]]
-            return (point.values[above] - np.sqrt(bar) * point.values[below]) / np.sqrt(1 - bar)
+            off = point.values[above] - np.sqrt(bar) * point.values[below] - (1 - np.sqrt(bar)) * self.prior[0]
+            return off @ self.whiten / np.sqrt(1 - bar)
         a, b = self.up[0]
         return (point.values[above] - point.values[below] @ a.T - b) / self.sigma_phi[1]
 
@@ -317,34 +438,55 @@ class GaussianWorld(World):
 
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
-        if model == "p" and self.bent:
-            return self._log_run(about, given, point)
+        if model == "p_phi":
+            return self._guess(about, given, point)
+        if model.startswith("p") and self.bent:
+            return self._log_run(model, about, given, point)
         mean, cov = self.moments(model, about, given, point)
         return log_normal(np.concatenate([point.values[key] for key in about], axis=-1), mean, cov)
 
-    def _log_run(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+    def _guess(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+        """What a trained classifier says of what is seen, given one variable of the chain."""
+        if about != ("c",) or len(given) != 1 or given[0] not in self.keys:
+            raise Unsuited("a classifier tells the label of one variable")
+        if self.flawless:
+            return self.log_density("q", about, given, point)
+        x = point.values[given[0]]
+        mean = x @ self.guessed[self.keys.index(given[0])].T + 0.1 * x**2
+        return log_normal(point.values["c"], mean, np.eye(self.D)[None])
+
+    def _told(self, model: str, given: tuple[str, ...], point: Point) -> tuple[tuple[str, ...], Told]:
+        """What a step of a model is given of the chain, and what it is told of the data."""
+        key = model.removeprefix("p").strip()
+        return tuple(name for name in given if name != key), (key, point.values[key]) if key else None
+
+    def _log_run(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """P of a run of the chain: everything below the top, or below one given variable, is a product of steps."""
+        given, told = self._told(model, given, point)
+        if any(self.original(key) not in self.keys for key in (*about, *given)):
+            raise Unsuited("what is seen of a model with bent means")
         places = sorted(self.keys.index(self.original(key)) for key in about)
         above = [self.keys.index(self.original(key)) for key in given]
         run = places == list(range(places[0], places[-1] + 1))
         if not run or not (above == [places[-1] + 1] or (not above and places[-1] == self.T)):
             raise Unsuited("a marginal of a model with bent means")
         values = {self.keys.index(self.original(key)): point.values[key] for key in (*about, *given)}
-        eye = np.eye(self.D)[None]
-        total = np.zeros(1) if above else log_normal(values[self.T], np.zeros((1, self.D)), eye)
+        start, cov = self.prior[0][None], self.prior[1][None]
+        total = np.zeros(1) if above else log_normal(values[self.T], start, cov)
         for i in places:
             if i < self.T:
-                total = total + log_normal(
-                    values[i], self.mean_down(values[i + 1], i + 1), self.sigma[i + 1] ** 2 * eye
-                )
+                mean = self.mean_down(values[i + 1], i + 1, told)
+                total = total + log_normal(values[i], mean, self.sigma[i + 1] ** 2 * cov)
         return total
 
     def nodes(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
     ) -> tuple[Values, np.ndarray]:
         """Values of `about`, `(S, N, …)`, and weights `(S, N)`, whose weighted sums are expectations given `given`."""
-        if model == "p" and self.bent:
-            mean, cov = self._step_or_prior(about, given, point)
+        if model == "p_phi":
+            raise Unsuited("an average over what a classifier says")
+        if model.startswith("p") and self.bent:
+            mean, cov = self._step_or_prior(model, about, given, point)
         else:
             mean, cov = self.moments(model, about, given, point)
         found, weights = gauss_nodes(mean, cov, self.rule)
@@ -352,25 +494,28 @@ class GaussianWorld(World):
         return {key: found[..., i * D : (i + 1) * D] for i, key in enumerate(about)}, weights
 
     def _step_or_prior(
-        self, about: tuple[str, ...], given: tuple[str, ...], point: Point
+        self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
     ) -> tuple[np.ndarray, np.ndarray]:
         """The mean and the covariance of one step of p, or of its prior."""
-        eye = np.eye(self.D)[None]
+        given, told = self._told(model, given, point)
+        start, cov = self.prior[0][None], self.prior[1][None]
         if not given and len(about) == 1 and self.original(about[0]) == self.keys[-1]:
-            return np.zeros((1, self.D)), eye
+            return start, cov
+        if any(self.original(key) not in self.keys for key in (*about, *given)):
+            raise Unsuited("what is seen of a model with bent means")
         if len(about) != 1 or len(given) != 1:
             raise Unsuited("an expectation over several variables of a model with bent means")
         t = self.keys.index(self.original(given[0]))
         if self.keys.index(self.original(about[0])) != t - 1:
             raise Unsuited("a marginal of a model with bent means")
-        return self.mean_down(point.values[given[0]], t), self.sigma[t] ** 2 * eye
+        return self.mean_down(point.values[given[0]], t, told), self.sigma[t] ** 2 * cov
 
     def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
         """Values and weights whose weighted sums are integrals over a variable."""
-        if self.D > 1 or isinstance(self.rule, int) or self.original(key) not in self.keys:
+        if self.D > 1 or isinstance(self.rule, int) or self.original(key) not in self.names:
             raise Unsuited("an integral over several dimensions")
-        i = self.keys.index(self.original(key))
-        moments = [(mean[i].real, cov[i, i].real) for mean, cov in self.joint.values()]
+        i = self.names.index(self.original(key))
+        moments = [(mean[i].real, cov[i, i].real) for mean, cov in self.joint.values() if i < len(mean)]
         wide, count = (float(part) for part in self.rule.split()[1:])
         reach = max(abs(mean) + wide * np.sqrt(var) for mean, var in moments)
         line = np.linspace(-reach, reach, int(count))
@@ -381,7 +526,7 @@ class GaussianWorld(World):
         mean, cov = self.joint["q"]
         noise = np.random.default_rng(count).normal(size=(count, len(mean)))
         found = noise @ np.linalg.cholesky(cov.real).T + mean.real
-        values: Values = {key: found[:, i * self.D : (i + 1) * self.D] for i, key in enumerate(self.keys)}
+        values: Values = {key: found[:, i * self.D : (i + 1) * self.D] for i, key in enumerate(self.names)}
         if self.context in LATER:  # new noise, of a step
             values["z"] = np.random.default_rng(count + 1).normal(size=(count, self.D))
         return replace(Point(), values=values)
@@ -394,6 +539,10 @@ class GaussianWorld(World):
         turn, shift, scale = (part[direction] for part in self.shapes)
         if parameters == "theta":
             other.net = [(a + by * w, b + by * v, c) for (a, b, c), w, v in zip(self.net, turn, shift, strict=True)]
+            other.told = {
+                key: [(a + by * w, b + by * v, c, g) for (a, b, c, g), w, v in zip(steps, turn, shift, strict=False)]
+                for key, steps in self.told.items()
+            }
         else:
             other.up = [(a + by * w, b + by * v) for (a, b), w, v in zip(self.up, turn, shift, strict=False)]
             other.sigma_phi = self.sigma_phi * np.exp(by * scale)
@@ -408,6 +557,14 @@ class GaussianWorld(World):
         other = copy.copy(self)
         other.sigma = self.sigma.astype(complex)
         other.sigma[t] = sigma
+        other.rebuild()
+        return other
+
+    def perfected(self) -> Self:
+        """The same world with networks that predict the expectation of the noise, and an exact classifier."""
+        other = copy.copy(self)
+        other.flawless = True
+        other.bent = other.bent or 1.0  # p has no closed marginals then
         other.rebuild()
         return other
 
@@ -454,6 +611,12 @@ class GaussianWorld(World):
 
 
 # Gaussians by themselves: a density, and nodes at which expectations are taken
+
+
+def matrix_power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of a symmetric positive matrix, or of several."""
+    values, ways = np.linalg.eigh(matrix)
+    return (ways * values[..., None, :] ** exponent) @ np.swapaxes(ways, -1, -2)
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values, World
+from diffusion_notes.equations.worlds.world import OF_LABELS, Point, Undefined, Unsuited, Values, World
 
 __all__ = ["HistogramWorld"]
 
@@ -64,7 +64,56 @@ class HistogramWorld(World):
                 self.down[i] = (1 - tight) * self.down[i] + tight * np.log(pair.T)  # rows: what is given, above
             top = np.log(q.sum(axis=tuple(range(count - 1))))
             self.down[-1] = (1 - tight) * self.down[-1] + tight * top
-        self._build()
+        if self.attached:
+            self._attach(seed, sharp, tight, small)
+        self.rebuild()
+
+    def _attach(self, seed: int, sharp: float, tight: float, small: float) -> None:
+        """What is seen of the data, and the models that are told of it; a label has no size."""
+        rng = np.random.default_rng(seed + 1000)
+        n = BOXES
+        steps = len(self.keys) - 1
+        self.seen = {key: rng.normal(size=(n, n)) * sharp for key in self.attached}
+        sizes = [np.ones(n) if key == "c" else small * np.exp(rng.uniform(-1, 1, n)) for key in self.attached]
+        self.sizes = np.concatenate([self.sizes, np.reshape(sizes, (-1, n))])
+        self.told = {key: rng.normal(size=(steps, n, n, n)) * sharp for key in self.attached}
+        self.guessed = rng.normal(size=(steps + 1, n, n))  # the logits of a classifier that is trained
+        self.flawless = False
+        self.weight = float(np.exp(rng.uniform(-0.7, 1.1)))
+        chain = self._joint_up()
+        for key in self.attached if tight else ():
+            joint = chain[..., None] * self._likelihood(key)
+            for i in range(steps):  # what is given: the condition and the variable above
+                triple = joint.sum(axis=tuple(j for j in range(steps + 1) if j not in (i, i + 1)))
+                self.told[key][i] = (1 - tight) * self.told[key][i] + tight * np.log(triple.transpose(2, 1, 0))
+
+    def _likelihood(self, key: str) -> np.ndarray:
+        """The table of what is seen, given x_0, with an axis for each variable of the chain."""
+        table = _softmax(self.seen[key])
+        return table.reshape(BOXES, *(1 for _ in self.keys[1:]), BOXES)
+
+    def _with_attached(self, joint: np.ndarray) -> np.ndarray:
+        """The table of the chain and of all that is seen."""
+        for i, key in enumerate(self.attached):
+            table = self._likelihood(key)
+            joint = joint[..., None] * table.reshape(*table.shape[:-1], *(1,) * i, BOXES)
+        return joint
+
+    def _joint_told(self, key: str) -> np.ndarray:
+        """The table of a model that is told what is seen, with an axis for it; that is the last one."""
+        tables = []
+        for label in range(BOXES):
+            joint = _softmax(self.down[-1])
+            for step in reversed(self.told[key][:, label]):
+                table = _softmax(step).T
+                joint = table.reshape(*table.shape, *(1 for _ in range(joint.ndim - 1))) * joint
+            tables.append(joint)
+        return np.stack(tables, axis=-1) / BOXES
+
+    def _tilted(self) -> np.ndarray:
+        """The table of the chain, tilted by p(c | x_0)^w, with an axis for c."""
+        joint = self._joint_up()[..., None] * self._likelihood("c") ** self.weight
+        return joint / joint.sum(axis=tuple(range(joint.ndim - 1))) / BOXES
 
     def _joint_up(self) -> np.ndarray:
         joint = _softmax(self.up[0])
@@ -79,8 +128,24 @@ class HistogramWorld(World):
             joint = table.reshape(*table.shape, *(1 for _ in range(joint.ndim - 1))) * joint
         return joint
 
-    def _build(self) -> None:
+    def rebuild(self) -> None:
+        """The joint laws, from their steps."""
         self.joint = {"q": self._joint_up(), "p": self._joint_down()}
+        self.axes = dict.fromkeys(self.joint, self.keys)
+        if not self.attached:
+            return
+        self.joint["q"] = self._with_attached(self.joint["q"])
+        self.axes["q"] = self.names
+        if self.context not in OF_LABELS:
+            self.joint["p"] = self._with_attached(self.joint["p"])
+            self.axes["p"] = self.names
+        else:
+            for key in self.attached:
+                self.joint[f"p {key}"] = self._joint_told(key)
+                self.axes[f"p {key}"] = (*self.keys, key)
+        if "c" in self.attached:
+            self.joint["q_w"] = self._tilted()
+            self.axes["q_w"] = (*self.keys, "c")
 
     def moved(self, parameters: str, direction: int, by: complex) -> Self:
         """The same world with the logits of one side moved; the prior and q(x) have no parameters."""
@@ -88,36 +153,45 @@ class HistogramWorld(World):
         way = self.ways[parameters][direction]
         if parameters == "theta":
             other.down = [*(s + by * w for s, w in zip(self.down[:-1], way, strict=False)), self.down[-1]]
+            if self.attached:
+                moved = way[: len(self.keys) - 1, None]
+                other.told = {key: steps + by * moved for key, steps in self.told.items()}
         else:
             other.up = [self.up[0], *(s + by * w for s, w in zip(self.up[1:], way[1:], strict=True))]
-            moved = self.functions["f_phi"] + by * self.ways["function"][direction]
-            other.functions = self.functions | {"f_phi": moved}
-        other._build()
+            function = self.functions["f_phi"] + by * self.ways["function"][direction]
+            other.functions = self.functions | {"f_phi": function}
+        other.rebuild()
+        return other
+
+    def perfected(self) -> Self:
+        """The same world with an exact classifier; there are no networks."""
+        other = copy.copy(self)
+        other.flawless = True
         return other
 
     def _mass(self, model: str, keys: tuple[str, ...]) -> np.ndarray:
         """The table of these variables, in the order of the chain."""
-        hidden = tuple(i for i, key in enumerate(self.keys) if key not in keys)
+        hidden = tuple(i for i, key in enumerate(self.axes[model]) if key not in keys)
         return self.joint[model].sum(axis=hidden)
 
     def _probability(self, model: str, keys: tuple[str, ...], point: Point) -> np.ndarray:
         """The probability of the boxes in which some variables lie."""
         names = tuple(self.original(key) for key in keys)
         for name in names:
-            if name not in self.keys:
+            if name not in self.names:
                 raise Unsuited(f"{name} is not in a box")
         if len(set(names)) != len(names):
             raise Undefined("a variable twice in one density")
-        if model not in self.joint:
+        if model not in self.joint or not set(names) <= set(self.axes[model]):
             raise Unsuited(f"{model} of boxes")
         if not keys:
             return np.ones(1)
-        order = sorted(range(len(names)), key=lambda i: self.keys.index(names[i]))
+        order = sorted(range(len(names)), key=lambda i: self.names.index(names[i]))
         return self._mass(model, names)[tuple(point.values[keys[i]] for i in order)]
 
     def _sizes(self, key: str) -> np.ndarray:
         """The sizes of the boxes of a variable."""
-        return self.sizes[self.keys.index(self.original(key))]
+        return self.sizes[self.names.index(self.original(key))]
 
     def noise(self, point: Point) -> np.ndarray:
         """There is none."""
@@ -125,6 +199,8 @@ class HistogramWorld(World):
 
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
+        if model == "p_phi":
+            return self._guess(about, given, point)
         both = self._probability(model, (*about, *given), point)
         sizes = sum(np.log(self._sizes(key)[point.values[key]]) for key in about)
         return np.log(both) - np.log(self._probability(model, given, point)) - sizes
@@ -138,13 +214,22 @@ class HistogramWorld(World):
         both = self._probability(model, (*about, *given), wide).reshape(-1, count)
         return values, both / self._probability(model, given, point)[:, None]
 
+    def _guess(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+        """What a trained classifier says of a label, given one variable of the chain."""
+        if about != ("c",) or len(given) != 1 or given[0] not in self.keys:
+            raise Unsuited("a classifier tells the label of one variable")
+        if self.flawless:
+            return self.log_density("q", about, given, point)
+        table = _softmax(self.guessed[self.keys.index(given[0])])
+        return np.log(table[point.values[given[0]], point.values["c"]])
+
     def _grid(self, keys: tuple[str, ...]) -> tuple[Values, int]:
         grid = np.stack(np.meshgrid(*(np.arange(BOXES) for _ in keys), indexing="ij")).reshape(len(keys), -1)
         return {key: grid[i][None] for i, key in enumerate(keys)}, grid.shape[1]
 
     def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
         """All boxes of a variable, and their sizes."""
-        if self.original(key) not in self.keys:
+        if self.original(key) not in self.names:
             raise Unsuited(f"{key} is not in a box")
         values, _ = self._grid((key,))
         return values, self._sizes(key)[None]
@@ -155,7 +240,7 @@ class HistogramWorld(World):
         joint = self.joint["q"].real
         flat = rng.choice(joint.size, size=count, p=joint.ravel() / joint.sum())
         boxes = np.unravel_index(flat, joint.shape)
-        return Point({key: boxes[i] for i, key in enumerate(self.keys)})
+        return Point({key: boxes[i] for i, key in enumerate(self.names)})
 
     def function(self, name: str, arguments: list[np.ndarray]) -> np.ndarray:
         """f(z) is any function of the box."""

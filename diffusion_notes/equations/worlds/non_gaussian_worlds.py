@@ -29,6 +29,13 @@ CENTRES = (-1.2, 1.6)
 WIDTH = 0.4
 """The two clusters of a mixture: their weights, their centres, their standard deviation."""
 
+LABEL = "c"
+"""The label of a cluster, in the chapters in which it is a variable."""
+
+GRID = 9.0
+FINE = 1201
+"""How far a grid of the data goes, and how fine it is."""
+
 PLACES = 3001
 """How fine an integral over z is."""
 
@@ -79,12 +86,54 @@ class MixtureWorld(GaussianWorld):
         return other
 
     def _log_joint(self, model: str, keys: tuple[str, ...], point: Point) -> np.ndarray:
-        """The logarithm of each cluster's weight times its density of some variables, `(2, S)`."""
+        """The logarithm of each cluster's weight times its density of some variables, `(2, S)`; c is its label."""
         logs = [np.log(weight) * np.ones(1) for weight in WEIGHTS]
-        if keys:
-            densities = (cluster.log_density(model, keys, (), point) for cluster in self.clusters)
+        seen = tuple(key for key in keys if key != LABEL)
+        if seen:
+            densities = (cluster.log_density(model, seen, (), point) for cluster in self.clusters)
             logs = [log + density for log, density in zip(logs, densities, strict=True)]
+        if LABEL in keys:
+            labels = point.values[LABEL]
+            logs = [np.where(labels == i, log, -np.inf) for i, log in enumerate(logs)]
         return np.stack(logs)
+
+    def _tilted(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+        """The logarithm of a density of q_w, the law that is tilted by p(c | x_0)^w, by a fine grid of x_0."""
+        if LABEL not in given or not set((*about, *given)) <= {*self.keys, LABEL}:
+            raise Unsuited("the tilted law of what")
+        rest = tuple(key for key in given if key != LABEL)
+        return self._log_tilted((*about, *rest), point) - self._log_tilted(rest, point)
+
+    def _log_tilted(self, keys: tuple[str, ...], point: Point) -> np.ndarray:
+        """The logarithm of ∫ q(…, x_0) p(c | x_0)^w dx_0, or of what stands under the integral."""
+
+        def under(there: Point) -> np.ndarray:
+            odds = self._log_joint("q", ("x0", LABEL), there)
+            label = log_sum(odds) - log_sum(self._log_joint("q", ("x0",), there))
+            return log_sum(self._log_joint("q", tuple(dict.fromkeys(("x0", *keys))), there)) + self.weight * label
+
+        if "x0" in keys:
+            return under(point)
+        line = np.linspace(-GRID, GRID, FINE)
+        wide = replace(point, values={key: point.values[key] for key in (*keys, LABEL)})
+        wide = wide.spread({"x0": line[None, :, None]}, FINE)
+        return log_sum(under(wide).reshape(-1, FINE).T) + np.log(line[1] - line[0])
+
+    def network_told(self, x: np.ndarray, t: int, key: str, value: np.ndarray) -> np.ndarray:
+        """The noise that a network predicts that is told the label, or what else is seen."""
+        if key == LABEL and not self.flawless:
+            value = 2.0 * value[:, None] - 1
+        return super().network_told(x, t, key, value)
+
+    def _guess(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
+        """What a trained classifier says of a label, given one variable of the chain."""
+        if about != (LABEL,) or len(given) != 1 or given[0] not in self.keys:
+            raise Unsuited("a classifier tells the label of one variable")
+        if self.flawless:
+            return self.log_density("q", about, given, point)
+        x = point.values[given[0]][:, 0]
+        odds = (0.4 + self.guessed[self.keys.index(given[0]), 0, 0] * x + 0.1 * x**2) * (1 - 2 * point.values[LABEL])
+        return -np.log(1 + np.exp(odds))
 
     def _shares(self, model: str, given: tuple[str, ...], point: Point) -> np.ndarray:
         """How likely each cluster is, given some variables, `(2, S)`."""
@@ -93,31 +142,44 @@ class MixtureWorld(GaussianWorld):
 
     def network(self, x: np.ndarray, t: int) -> np.ndarray:
         """ε_θ(x, t): the expectation of the noise given x_t, if the network is perfect."""
-        if not self.perfect:
-            return super().network(x, t)
-        point = Point({f"x{t}": x})
-        shares = self._shares("q", (f"x{t}",), point)[..., None]
-        starts = np.stack([cluster.moments("q", ("x0",), (f"x{t}",), point)[0] for cluster in self.clusters])
-        bar = self.alpha_bar[t]
-        return (x - np.sqrt(bar) * (shares * starts).sum(0)) / np.sqrt(1 - bar)
+        return self.expected_noise_given(x, t, None) if self.perfect else super().network(x, t)
+
+    def expected_start(self, given: tuple[str, ...], point: Point) -> np.ndarray:
+        """E[x_0 | …]."""
+        shares = self._shares("q", given, point)[..., None]
+        seen = tuple(key for key in given if key != LABEL)
+        starts = np.stack([cluster.moments("q", ("x0",), seen, point)[0] for cluster in self.clusters])
+        return (shares * starts).sum(0)
 
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of a density, `(S,)`."""
-        if model == "p":
+        if model.startswith("p"):
             return super().log_density(model, about, given, point)
         self.regress(model, about, given)  # refuses a variable twice
+        if model == "q_w":
+            return self._tilted(about, given, point)
         return log_sum(self._log_joint(model, (*about, *given), point)) - log_sum(self._log_joint(model, given, point))
 
     def nodes(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
     ) -> tuple[Values, np.ndarray]:
         """Nodes and weights: those of each cluster, weighted by how likely it is."""
-        if model == "p":
+        if model.startswith("p"):
             return super().nodes(model, about, given, point)
+        if model == "q_w":
+            raise Unsuited("an average over the tilted law of clusters")
+        self.regress(model, about, given)  # refuses a variable twice
         found = []
         weights = []
-        for cluster, share in zip(self.clusters, self._shares(model, given, point), strict=True):
-            values, weight = cluster.with_rule(self.rule).nodes(model, about, given, point)
+        seen = tuple(key for key in about if key != LABEL)
+        under = tuple(key for key in given if key != LABEL)
+        for i, (cluster, share) in enumerate(zip(self.clusters, self._shares(model, given, point), strict=True)):
+            values: Values = {}
+            weight = np.ones((1, 1))
+            if seen:
+                values, weight = cluster.with_rule(self.rule).nodes(model, seen, under, point)
+            if LABEL in about:
+                values[LABEL] = np.full((1, weight.shape[-1]), i)
             found.append(values)
             weights.append(weight * share[:, None])
         both = {key: np.concatenate(np.broadcast_arrays(*(f[key] for f in found)), axis=1) for key in about}
@@ -127,7 +189,16 @@ class MixtureWorld(GaussianWorld):
         """Points of both clusters."""
         first, second = (cluster.draws(count) for cluster in self.clusters)
         odd = np.arange(count)[:, None] % 2
-        return Point({key: np.where(odd, first.values[key], second.values[key]) for key in first.values})
+        values = {key: np.where(odd, first.values[key], second.values[key]) for key in first.values}
+        if LABEL in self.attached:
+            values[LABEL] = 1 - odd[:, 0]
+        return Point(values)
+
+    def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
+        """Values and weights whose weighted sums are integrals over a variable, or the sum over the labels."""
+        if self.original(key) == LABEL:
+            return {key: np.arange(2)[None]}, np.ones((1, 2))
+        return super().measure(key, point)
 
 
 def log_sum(logs: np.ndarray) -> np.ndarray:

@@ -12,14 +12,28 @@ Values carry a first axis for the points at which they are evaluated: a number i
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
-__all__ = ["CHAINS", "LATER", "START", "Point", "Undefined", "Unsuited", "Valueless", "Values", "World"]
+__all__ = [
+    "ATTACHED",
+    "CHAINS",
+    "LATER",
+    "OF_LABELS",
+    "START",
+    "Point",
+    "Undefined",
+    "Unsuited",
+    "Valueless",
+    "Values",
+    "World",
+]
 
 Values = dict[str, np.ndarray]
 
@@ -32,11 +46,22 @@ CHAINS = {
     "ddpm": tuple(f"x{t}" for t in range(41)),
     "samplers": tuple(f"x{t}" for t in range(41)),
     "score": tuple(f"x{t}" for t in range(41)),
+    "conditioning": tuple(f"x{t}" for t in range(41)),
+    "guidance": tuple(f"x{t}" for t in range(41)),
+    "signals": tuple(f"x{t}" for t in range(41)),
 }
 """The variables of each chapter, from the data up; a chain x_0, …, x_T may be shorter."""
 
-LATER = ("samplers", "score")
-"""The chapters about DDIM and about continuous time, in which z is new noise and a page may number its own letters."""
+ATTACHED = {"conditioning": ("y", "c"), "guidance": ("c", "y"), "signals": ("h", "c")}
+"""What is seen of the data in the chapters about conditions: an observation y, a label c, a history h; each is a
+variable beside the chain, and given x_0 it has nothing to do with the others."""
+
+OF_LABELS = ("guidance", "signals")
+"""The chapters in which p_θ( · | c) is a model of its own, whose network is told the condition; in chapter 10 it is
+what Bayes' rule makes of a model that is told nothing."""
+
+LATER = ("samplers", "score", "conditioning", "guidance", "signals")
+"""The chapters in which z is new noise, and a page may number its own letters."""
 
 START = {context: chain[0] for context, chain in CHAINS.items()}
 """The data, whose value may be given or averaged over."""
@@ -109,8 +134,25 @@ class World(ABC):
         self.context = context
         self.title = title
         self.keys = CHAINS[context][: T + 1]
+        self.attached = ATTACHED.get(context, ())
+        self.names = self.keys + self.attached
         self.T = len(self.keys) - 1
         self.K = 2
+        self.weight = 1.0
+
+    def heavier(self) -> Self:
+        """The same world with a weight of guidance that is more than one."""
+        other = copy.copy(self)
+        other.weight = max(self.weight, 1 / self.weight)
+        other.rebuild()
+        return other
+
+    def rebuild(self) -> None:
+        """Make the joint laws anew, after something has changed."""
+
+    def perfected(self) -> World:
+        """The same world with networks that are perfect, where it has networks."""
+        return self
 
     @property
     def diffusing(self) -> bool:
