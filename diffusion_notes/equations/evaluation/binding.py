@@ -299,8 +299,6 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
             return set().union(*inner)
         case "integral":
             return _free_in_integral(env, node, point)
-        case "summed":
-            return free_variables(env, node.parts[0], point) - {"c"}
         case "limit":
             return _free_in_limit(env, node)
         case "expectation" | "variance":
@@ -311,7 +309,8 @@ def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
             return _free_in_call(env, node, point)
         case "mutual":
             return set(env.variables(node.value[3], point)) if len(node.value) > 3 else set()
-    return set().union(*(free_variables(env, part, point) for part in node.parts))
+    found = set().union(*(free_variables(env, part, point) for part in node.parts))
+    return found - {"c"} if node.kind == "summed" else found
 
 
 def _free_in_call(env: Environment, node: Node, point: Point) -> set[str]:

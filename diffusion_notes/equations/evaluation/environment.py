@@ -164,9 +164,7 @@ class Environment(ABC):
     def variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
         """The variables that a symbol names: one, a run of them, or none."""
         if isinstance(self.world, LineWorld):
-            name = symbol.base + ("'" if symbol.accent == "prime" else "")
-            plain = replace(symbol, base="", accent="") == Symbol("") and name in (*DRAWN, NUMBER, PLACE)
-            return (name,) if plain else None
+            return self._of_line(symbol)
         if symbol.accent or symbol.label:
             return None
         chain = self.world.diffusing
@@ -174,10 +172,8 @@ class Environment(ABC):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:
             return (symbol.base,)
-        if self.is_whitened(symbol):
-            return (f"x{self.count(symbol.index, point)}",)
         if self.is_coordinate(symbol) or (symbol == Symbol("x") and self.world.context == "score"):
-            return (f"x{self.count(Index('t'), point)}",)
+            return (f"x{self.count(symbol.index if self.is_whitened(symbol) else Index('t'), point)}",)
         if symbol == Symbol(symbol.base) and symbol.base in self.world.attached:  # what is seen of the data
             return (symbol.base,)
         if symbol == Symbol("z") and self.world.context in LATER:  # new noise, of a step
@@ -187,6 +183,12 @@ class Environment(ABC):
         if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
             return ("x",)
         return self._of_chain(symbol, point) if symbol.base in (("x",) if chain else ("x", "z")) else None
+
+    def _of_line(self, symbol: Symbol) -> tuple[str, ...] | None:
+        """The number that a symbol is, where there is a law on the line."""
+        name = symbol.base + ("'" if symbol.accent == "prime" else "")
+        plain = replace(symbol, base="", accent="") == Symbol("") and name in (*DRAWN, NUMBER, PLACE)
+        return (name,) if plain else None
 
     def is_whitened(self, symbol: Symbol) -> bool:
         """Whether it is a variable of the chain measured from the prior, z_t = Σ^{-1/2} (x_t - μ)."""
@@ -275,6 +277,9 @@ class Environment(ABC):
             return point.values[key]
         if key == "eps":
             return self.world.noise(point)
+        if key == "n" and self.world.context == "conditioning" and {"x0", "y"} <= set(point.values):
+            world = gaussian(self.world, "boxes have no noise")
+            return (point.values["y"] - point.values["x0"]) / world.deviation_seen()
         raise NotUnderstood(f"{key} has no value here", node.place if node else None)
 
     # Letters that stand for an expression

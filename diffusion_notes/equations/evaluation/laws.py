@@ -53,21 +53,26 @@ def _without_nothing(env: Environment, conditions: tuple[Symbol, ...], point: Po
 
 
 def _model(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str, ...]) -> str:
-    """Which law it is; of what is seen of the data p is the law of the data's joint law with it, and p_θ the model's."""
+    """Which law it is; of what is seen of the data p is that of its joint law with the data, and p_θ the model's."""
     law: Symbol = node.value[0]
     attached = set(env.world.attached)
     if law.label == "w":
         if "c" not in env.world.attached or given.count("c") != 1 or attached & {*mine, *given} != {"c"}:
             raise NotUnderstood("the tilted law q_w is one given the label c", node.place)
         return "q_w"
-    if law.base != "p" or not attached:
-        if law.label == "phi" and law.base == "p":
-            raise NotUnderstood("there is no classifier in this chapter", node.place)
-        return law.base
-    if law.label == "phi":
-        if mine != ("c",) or len(given) != 1 or given[0] in attached:
-            raise NotUnderstood("a classifier is read as p_φ(c | x_t)", node.place)
+    if (law.base, law.label) == ("p", "phi"):
+        if "c" not in env.world.attached or mine != ("c",) or len(given) != 1 or given[0] in attached:
+            raise NotUnderstood("a classifier is read as p_φ(c | x_t), where there are labels", node.place)
         return "p_phi"
+    if law.base != "p" or not attached:
+        return law.base
+    return _model_of_seen(env, node, mine, given)
+
+
+def _model_of_seen(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str, ...]) -> str:
+    """Which law p, or p_θ, is where something is seen of the data."""
+    law: Symbol = node.value[0]
+    attached = set(env.world.attached)
     if set(mine) <= attached and not law.label:
         return "q"
     seen = [key for key in given if key in attached]

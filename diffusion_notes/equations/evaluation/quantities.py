@@ -31,7 +31,7 @@ LETTERS = {
     "ddpm": {"m", "v"},
     "samplers": {"m", "v", "eta"},
     "score": {"m", "v", "eta", "h"},
-    "conditioning": {"m", "v"},
+    "conditioning": {"m", "v", "k", "g"},
     "guidance": {"m", "v", "w"},
     "signals": {"m", "v", "mu", "Sigma"},
 }
@@ -144,7 +144,7 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return float(env.world.T)
         case "h" if isinstance(env.world, GaussianWorld) and env.world.context == "score":
             return env.world.length
-        case "eta" if isinstance(env.world, GaussianWorld):
+        case "eta" if isinstance(env.world, GaussianWorld) and env.world.eta is not None:
             return env.world.eta
         case "w" if env.world.context == "guidance":
             return env.world.weight
@@ -197,6 +197,8 @@ def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, poin
     i = env.count(letter.index, point) if isinstance(letter.index, Index) else None
     if world.attached and letter.base in ("m", "v") and letter.index is None:
         return world.generic[letter.base][:1]
+    if world.context == "conditioning" and letter.base in ("k", "g") and letter.index is None:
+        return np.array([world.deviation_seen()]) if letter.base == "k" else world.generic["m"][1:2]
     if world.context != "hvae" and letter.base in ("m", "v") and letter.index in (Index(None, 1), Index(None, 2)):
         return world.generic[letter.base][i][None]  # any vector, any variance
     if world.context == "vae" and i is None:
@@ -297,6 +299,8 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
         case "w" | "ell" if len(node.parts) == 1:
             return (weight if name.name == "w" else loss_at)(env, node, point)
     _check_signature(env, name, node)
+    if name.name == "r":
+        return np.exp(0.1 * _any_function(env, "f", node.parts[0], point))
     if name.name in ("f", "f_phi"):
         return _any_function(env, name.name, node.parts[0], point)
     return _smooth_function(env, gaussian(env.world, "boxes have no coordinates"), name, node, point)
@@ -378,7 +382,11 @@ def _check_signature(env: Environment, name: Symbol, node: Node) -> None:
     said = name.name
     if name.index is not None and said != "tilde mu":
         raise NotUnderstood(f"{said!r} has no index in this book", node.place)
-    arity = {"f": 1, "f_phi": 1, "c": 1, "Phi": 1} | (NETWORKS if env.world.diffusing else CODERS)
+    arity = (
+        ({"r": 1} if env.world.context == "conditioning" else {})
+        | {"f": 1, "f_phi": 1, "c": 1, "Phi": 1}
+        | (NETWORKS if env.world.diffusing else CODERS)
+    )
     count = len(node.parts)
     if arity.get(said) != count and not (count == 3 and arity.get(said) == 2 and env.world.attached and name.label):
         raise NotUnderstood(f"{said!r} with {count} arguments is not in the notation of this chapter", node.place)

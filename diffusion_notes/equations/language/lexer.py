@@ -47,10 +47,10 @@ SIGNS = {
     ",": "COMMA", r"\mid": "MID",
     "|": "MID", r"\vert": "MID", r"\dots": "DOTS", r"\ldots": "DOTS", r"\cdots": "DOTS",
     "(": "LP", ")": "RP", "[": "LB", "]": "RB", r"\{": "LC", r"\}": "RC", r"\langle": "LANGLE", r"\rangle": "RANGLE",
-    r"\lvert": "LABS", r"\rvert": "RABS", r"\det": "DET", r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
+    r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
     r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
     r"\Vert": "BARS", r"\|": "BARS", "||": "BARS", r"\parallel": "BARS",
-    r"\lim": "LIM", r"\to": "TO", r"\rightarrow": "TO",
+    r"\lvert": "LABS", r"\rvert": "RABS", r"\det": "DET", r"\lim": "LIM", r"\to": "TO", r"\rightarrow": "TO",
 }  # fmt: skip
 UPRIGHT = {
     "log": "LOG", "ln": "LOG", "exp": "EXP", "Var": "VAR", "Cov": "VAR", "KL": "KL",
@@ -61,7 +61,8 @@ BRACKETS = ("(", ")", "[", "]", ".", "|", r"\{", r"\}", r"\lVert", r"\rVert", r"
 NAMED_SIGNS = {r"\infty": "infty", r"\varnothing": "empty", r"\emptyset": "empty"}
 BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
 ACCENTS = {r"\bar": "bar", r"\overline": "bar", r"\tilde": "tilde", r"\widetilde": "tilde", r"\hat": "hat"}
-STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "1"): "INDICATOR", (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
+STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "1"): "INDICATOR",
+          (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
           (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "U"): "calU"}  # fmt: skip
 TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\bm",
           r"\mathcal", r"\overline")  # fmt: skip

@@ -23,7 +23,7 @@ THETA = Symbol("theta")
 
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma"), ("q", "w"), ("p", "phi")}
-FUNCTIONS = {"O", "F", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+FUNCTIONS = {"O", "F", "r", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
 

@@ -40,7 +40,7 @@ class Statement:
     Args:
         sides: The expressions, from left to right; the first is `None` if the statement goes on from before.
         relations: What stands between them.
-        kind: `relation`, `draw` (`x ~ q(x)`) or `range` (`t = 1, …, T`).
+        kind: `relation`, `draw` (`x ~ q(x)`), `range` (`t = 1, …, T`) or `limit` (`κ_t → 0`).
         latex: The statement as it was written, without the spacing around it.
         place: Where it stands in the display.
     """
@@ -230,6 +230,8 @@ def _statement(tokens: list[Token], latex: str) -> Statement:
         return _range([*tokens[: cuts[0] + 1], *inside[1:-1]], cuts, text, place)
     if "SIM" in outside and not cuts:
         return _draw(tokens, outside.index("SIM"), text, place)
+    if "TO" in outside and not cuts:
+        return _limit(tokens, outside.index("TO"), text, place)
     if "DOTS" in outside:
         return _range(tokens, cuts, text, place)
     if not cuts:
@@ -237,6 +239,13 @@ def _statement(tokens: list[Token], latex: str) -> Statement:
     pieces = [tokens[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(tokens)], strict=True)]
     sides = [_parse(piece) if piece or i else None for i, piece in enumerate(pieces)]
     return Statement(sides, [tokens[i].value for i in cuts], "relation", text, place)
+
+
+def _limit(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
+    r"""What goes to zero, as in $\kappa_t \to 0$."""
+    if [token.kind for token in tokens] != ["SYMBOL", "TO", "NUMBER"] or tokens[-1].value != "0" or at != 1:
+        raise NotUnderstood("a limit is read as \\kappa_t \\to 0", place)
+    return Statement([_parse(tokens[:1]), _parse(tokens[2:])], [r"\to"], "limit", text, place)
 
 
 def _motion(tokens: list[Token], text: str, place: Place) -> Statement:

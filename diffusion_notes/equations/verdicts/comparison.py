@@ -234,6 +234,9 @@ class Comparison:
         """As a function of which variables the sides are proportional."""
         if self.left.kind == "density":
             return about(evaluator, self.left, point)
+        densities = self.left.of_kind("density") if evaluator.world.attached else []
+        if len(densities) == 1 and (own := set(about(evaluator, densities[0], point)) & set(evaluator.world.keys)):
+            return tuple(own)
         free = free_variables(evaluator, self.left, point) & set(evaluator.world.keys)
         if len(free) != 1 or not evaluator.world.attached:
             raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)

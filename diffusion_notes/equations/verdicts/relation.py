@@ -32,6 +32,7 @@ from diffusion_notes.equations.language.syntax_tree import (
     split_constants,
     terms,
 )
+from diffusion_notes.equations.verdicts.approximation import approached
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
 from diffusion_notes.equations.verdicts.proof import is_proved
@@ -53,6 +54,7 @@ RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "p
 LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j", "tau", "kappa", "lambda"}
 SPIRAL = ("c", "Phi", "tau")
 OF_THE_LINE = ("F", "X", "text CRPS")
+TIMELESS = ("score", "conditioning", "guidance")
 DRAWN = ("drawn", "variable")
 MANY = 6  # steps, of which a few are looked at
 PLAIN = (1e-4, 1e4)
@@ -90,6 +92,8 @@ class Relation:
             if self.relation != "=":
                 raise NotUnderstood("the order of an error is told after =", rest[1].place)
             return "holds", measured_order(self.definitions, self.left, *rest)
+        if self.context in ATTACHED and (found := self._approximation()):
+            return found
         if self.right.kind == "motion":
             if self.context != "score":
                 raise NotUnderstood("a differential equation, where time has steps", self.right.place)
@@ -117,6 +121,21 @@ class Relation:
         quiet = ", without noise," if is_quiet(self.definitions, self.right) else ","
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
         return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
+
+    def _approximation(self) -> tuple[str, str] | None:
+        """The verdict on an approximation that says in which limit it is right, or how large its error is."""
+        rest = remainder(self.right)
+        if self.relation == r"\approx" and not rest and not self.said.draws:
+            detail = approached(self.definitions, self.left, self.right, self.said.small, None, self.context)
+            return "holds", detail
+        if rest is None:
+            return None
+        right, error = rest
+        if self.relation != "=":
+            raise NotUnderstood("the order of an error is told after =", error.place)
+        letters = {symbol for part in error.walk() for symbol in part.symbols()}
+        small = letters.pop() if len(letters) == 1 else None
+        return "holds", approached(self.definitions, self.left, right, small, error, self.context)
 
     def _has_own_meanings(self) -> bool:
         """Whether there are letters in it that mean something else in other chapters, whose algebra is known."""
@@ -152,12 +171,12 @@ class Relation:
         spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context not in ("hvae", *ATTACHED)
         if self.context == "vae" and {Symbol("s"), Symbol("sigma", label="theta")} <= symbols:
             raise NotUnderstood("the deviation of a decoder is fixed, s, or learned, σ_θ(z)")
-        if not spiral and any(symbol.base in ("u", "n") for symbol in symbols):
+        if not spiral and self.context not in ATTACHED and any(symbol.base in ("u", "n") for symbol in symbols):
             raise NotUnderstood(
                 "u and n are a place on the spiral and the noise around it, and there is no spiral here"
             )
-        if self.context == "score" and self._is_continuous():
-            return self._with_variance(continuous_worlds())
+        if self.context in TIMELESS and self._is_continuous():
+            return self._with_variance(continuous_worlds(self.context))
         drawn = [draw.expressions[0].value for draw in self.said.draws]
         averaged = {part.value[0] for side in (self.left, self.right) for part in side.walk() if part.kind in DRAWN}
         if self.context in LATER and Symbol("z") in symbols and Symbol("z") not in (*drawn, *averaged):

@@ -57,6 +57,7 @@ class SideConditions:
         variance: The variance that it chooses for p: `tilde`, `plain`, `eta 0`, `eta 1` or none of them.
         earlier: The first of the earlier steps s that it speaks of, and how far they are from t at least.
         perfect: Whether it speaks of perfect networks, and an exact classifier.
+        small: What goes to zero, where the sides of an approximation come together.
         weights: What it says of the weight of guidance, `\\ge` or `\\gt` for one that is at least one, or more.
     """
 
@@ -66,6 +67,7 @@ class SideConditions:
     earlier: Earlier | None = None
     perfect: bool = False
     weights: str = ""
+    small: Symbol | None = None
 
 
 def side_conditions(display: Display) -> tuple[list[Statement], SideConditions]:
@@ -79,7 +81,11 @@ def side_conditions(display: Display) -> tuple[list[Statement], SideConditions]:
     if len(earlier) > 1:
         raise NotUnderstood("two conditions on the earlier step")
     draws = [s for s in conditions if s.kind == "draw"]
-    said = SideConditions(_allowed_steps(conditions), draws, earlier=earlier[0] if earlier else None)
+    limits = [s.expressions[0].value for s in conditions if s.kind == "limit"]
+    if len(limits) > 1 or (limits and all(r"\approx" not in s.relations for s in display.statements)):
+        raise NotUnderstood("a limit is named once, after an approximation")
+    said = SideConditions(_allowed_steps(conditions), draws, "", earlier[0] if earlier else None)
+    said = replace(said, small=limits[0] if limits else None)
     others = display.statements[1:]
     exact = [s for s in others if _is_of_perfection(s)]
     weights = [s for s in others if _weights(s)]
@@ -95,7 +101,7 @@ def side_conditions(display: Display) -> tuple[list[Statement], SideConditions]:
 
 
 def _is_of_perfection(statement: Statement) -> bool:
-    r"""Is it a condition that the networks are perfect, ε_θ = E[ε | x_t], or a classifier exact, p_φ(c | x_t) = p(c | x_t)?"""
+    """Whether it says that networks are perfect, ε_θ = E[ε | x_t], or a classifier exact, p_φ(c | x_t) = p(c | x_t)."""
     if statement.kind != "relation" or statement.relations != ["="] or statement.sides[0] is None:
         return False
     left, right = statement.expressions
@@ -167,7 +173,7 @@ def _end(node: Node) -> End:
 
 def _allowed_steps(conditions: list[Statement]) -> Steps | None:
     """The steps that the conditions allow; none if nothing is said."""
-    conditions = [statement for statement in conditions if statement.kind != "draw"]
+    conditions = [statement for statement in conditions if statement.kind not in ("draw", "limit")]
     steps = Steps()
     for statement in conditions:
         if pair := _earlier(statement):

@@ -18,7 +18,7 @@ from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.line_world import LineWorld
 from diffusion_notes.equations.worlds.non_gaussian_worlds import LearnedDeviationsWorld, MixtureWorld, SwissRollWorld
-from diffusion_notes.equations.worlds.world import Point, World
+from diffusion_notes.equations.worlds.world import ATTACHED, Point, World
 
 __all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "line_worlds", "swiss_rolls", "usual_worlds"]
 
@@ -81,15 +81,16 @@ def line_worlds(context: str) -> tuple[World, ...]:
 
 
 @cache
-def continuous_worlds() -> tuple[World, ...]:
+def continuous_worlds(context: str = "score") -> tuple[World, ...]:
     """Worlds in which time is a real number; in some the network is perfect."""
-    return (
-        ContinuousWorld(1, 1),
-        ContinuousWorld(2, 2),
-        ContinuousMixture(3),
-        ContinuousWorld(4, 2, perfect=True),
-        ContinuousMixture(5, perfect=True),
+    found = (
+        ContinuousWorld(1, 1, context=context),
+        ContinuousWorld(2, 2, context=context),
+        ContinuousMixture(3, context=context),
     )
+    if context in ATTACHED:  # where a page says of its networks whether they are perfect
+        return found
+    return (*found, ContinuousWorld(4, 2, perfect=True), ContinuousMixture(5, perfect=True))
 
 
 @cache

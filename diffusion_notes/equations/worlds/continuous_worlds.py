@@ -12,8 +12,15 @@ from typing import Self
 
 import numpy as np
 
-from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, Rule, log_normal
-from diffusion_notes.equations.worlds.non_gaussian_worlds import CENTRES, WEIGHTS, WIDTH, log_sum
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, Rule, Told, log_normal
+from diffusion_notes.equations.worlds.non_gaussian_worlds import (
+    CENTRES,
+    LABEL,
+    WEIGHTS,
+    WIDTH,
+    log_shares,
+    log_sum,
+)
 from diffusion_notes.equations.worlds.world import Point, Unsuited, Values
 
 __all__ = ["NOW", "ContinuousMixture", "ContinuousWorld"]
@@ -32,10 +39,11 @@ class ContinuousWorld(GaussianWorld):
         seed: For the random numbers.
         D: How many coordinates each variable has.
         perfect: Whether the network predicts the expectation of the noise.
+        context: The chapter; in those about conditions something is seen of the data.
     """
 
-    def __init__(self, seed: int, D: int, perfect: bool = False) -> None:
-        super().__init__("score", seed, D, T=3)
+    def __init__(self, seed: int, D: int, perfect: bool = False, context: str = "score") -> None:
+        super().__init__(context, seed, D, T=3)
         self.title = f"continuous time, D = {D}, seed {seed}"
         self._begin(seed, perfect)
 
@@ -110,7 +118,7 @@ class ContinuousWorld(GaussianWorld):
         """There are no variances of steps."""
         raise Unsuited("the variance of a step in continuous time")
 
-    def mean_down(self, x: np.ndarray, t: int) -> np.ndarray:
+    def mean_down(self, x: np.ndarray, t: int, told: Told = None) -> np.ndarray:
         """There are no steps."""
         raise Unsuited("the mean of a step in continuous time")
 
@@ -121,7 +129,15 @@ class ContinuousWorld(GaussianWorld):
         """The joint law of the variables under q; p has no chain here."""
         self.steps_up = [self._step_up(t) for t in range(1, self.T + 1)]
         self.joint = {"q": self._chain(self.start, self.steps_up, range(self.T + 1))}
+        if self.attached:
+            self.joint["q"] = self._with_attached(*self.joint["q"])
         self._regressions = {}
+
+    def perfected(self) -> Self:
+        """The same world with a network that predicts the expectation of the noise."""
+        other = self._copied()
+        other.perfect = other.flawless = True
+        return other
 
     # The noise
 
@@ -237,16 +253,17 @@ class ContinuousMixture(ContinuousWorld):
     Args:
         seed: For the random numbers.
         perfect: Whether the network predicts the expectation of the noise.
+        context: The chapter.
     """
 
     rules: tuple[tuple[Rule, Rule], ...] = (("mixed 10 181 4", "mixed 9 141 6"), ("grid 12 401", "grid 9 401"))
 
-    def __init__(self, seed: int, perfect: bool = False) -> None:
+    def __init__(self, seed: int, perfect: bool = False, context: str = "score") -> None:
         self.clusters: list[ContinuousWorld] = []
-        super().__init__(seed, 1, perfect)
+        super().__init__(seed, 1, perfect, context)
         self.title = f"continuous time, two clusters, seed {seed}"
         self.rule = self.rules[0][0]
-        self.clusters = [ContinuousWorld(seed, 1) for _ in CENTRES]
+        self.clusters = [ContinuousWorld(seed, 1, context=context) for _ in CENTRES]
         for cluster, centre in zip(self.clusters, CENTRES, strict=True):
             cluster.start = (np.array([centre]), np.eye(1) * WIDTH**2)
             cluster.rebuild()
@@ -263,11 +280,13 @@ class ContinuousMixture(ContinuousWorld):
 
     def _log_shares(self, keys: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of each cluster's weight times its density of some variables, `(2, S)`."""
-        logs = [np.log(weight) * np.ones(1) for weight in WEIGHTS]
-        if keys:
-            densities = (cluster.log_density("q", keys, (), point) for cluster in self.clusters)
-            logs = [log + density for log, density in zip(logs, densities, strict=True)]
-        return np.stack(logs)
+        return log_shares(self.clusters, self.attached, "q", keys, point)
+
+    def expected_start(self, given: tuple[str, ...], point: Point) -> np.ndarray:
+        """E[x_0 | …]."""
+        seen = tuple(key for key in given if key != LABEL or LABEL not in self.attached)
+        starts = np.stack([cluster.moments("q", (self.keys[0],), seen, point)[0] for cluster in self.clusters])
+        return (self._shares(given, point)[..., None] * starts).sum(0)
 
     def _shares(self, given: tuple[str, ...], point: Point) -> np.ndarray:
         logs = self._log_shares(given, point)
@@ -300,8 +319,13 @@ class ContinuousMixture(ContinuousWorld):
             raise Unsuited("an expectation under p in continuous time")
         found: list[Values] = []
         weights: list[np.ndarray] = []
-        for cluster, share in zip(self.clusters, self._shares(given, point), strict=True):
-            values, weight = self._of_cluster(cluster, about, given, point)
+        self.regress(model, about, given)  # refuses a variable twice
+        hidden = {LABEL} & set(self.attached)
+        seen, under = (tuple(key for key in keys if key not in hidden) for keys in (about, given))
+        for i, (cluster, share) in enumerate(zip(self.clusters, self._shares(given, point), strict=True)):
+            values, weight = self._of_cluster(cluster, seen, under, point) if seen else ({}, np.ones((1, 1)))
+            if hidden & set(about):
+                values = values | {LABEL: np.full((1, weight.shape[-1]), i)}
             found.append(values)
             weights.append(weight * share[:, None])
         both = {key: np.concatenate(np.broadcast_arrays(*(f[key] for f in found)), axis=1) for key in about}
@@ -340,4 +364,5 @@ class ContinuousMixture(ContinuousWorld):
         """Points of both clusters."""
         first, second = (cluster.draws(count) for cluster in self.clusters)
         odd = np.arange(count)[:, None] % 2
-        return Point({key: np.where(odd, first.values[key], second.values[key]) for key in first.values})
+        values = {key: np.where(odd, first.values[key], second.values[key]) for key in first.values}
+        return Point(values | ({LABEL: 1 - odd[:, 0]} if LABEL in self.attached else {}))

@@ -162,7 +162,6 @@ class GaussianWorld(World):
             else:
                 self._turn_p_round()
         if not self.bent:
-            eye = np.eye(self.D)
             down = [(*self._mean_down(t), self.sigma[t] ** 2 * self.prior[1]) for t in range(self.T, 0, -1)]
             self.joint["p"] = self._chain(self.prior, down, range(self.T, -1, -1))
         if self.eta:
@@ -364,6 +363,13 @@ class GaussianWorld(World):
             return self.expected_noise_given(x, t, (key, value))
         a, b, c, heed = self.told[key][t - 1]
         return x @ a.T + b + c * x * x + value @ heed.T
+
+    def deviation_seen(self) -> float:
+        """The deviation k of an observation y = x_0 + k n."""
+        a, b, _ = self.seen["y"]
+        if b.any() or (a != np.eye(self.D)).any():
+            raise Unsuited("an observation that is not the data and noise")
+        return self.blur
 
     def expected_noise_given(self, x: np.ndarray, t: int, told: Told) -> np.ndarray:
         """E[ε | x_t], or E[ε | x_t, c]."""

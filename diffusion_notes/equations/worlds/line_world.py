@@ -1,4 +1,4 @@
-r"""A world on the line: a law with a distribution function F, numbers X and X' that are drawn from it, and any number y.
+r"""A world on the line: a law with a distribution function F, numbers X and X' drawn from it, and any number y.
 
 The density is constant between a few places, so F is made of straight lines, and every average of a polynomial, or of
 a distance, is exact once it is cut where it has a kink.

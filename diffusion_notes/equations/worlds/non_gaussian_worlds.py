@@ -8,6 +8,7 @@ Gaussian world, and says of the rest that it is unsuited.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,17 @@ from diffusion_notes.equations.worlds.gaussian_world import (
 )
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Values
 
-__all__ = ["CENTRES", "WEIGHTS", "WIDTH", "LearnedDeviationsWorld", "MixtureWorld", "SwissRollWorld", "log_sum"]
+__all__ = [
+    "CENTRES",
+    "LABEL",
+    "WEIGHTS",
+    "WIDTH",
+    "LearnedDeviationsWorld",
+    "MixtureWorld",
+    "SwissRollWorld",
+    "log_shares",
+    "log_sum",
+]
 
 WEIGHTS = np.array([0.7, 0.3])
 CENTRES = (-1.2, 1.6)
@@ -87,19 +98,11 @@ class MixtureWorld(GaussianWorld):
 
     def _log_joint(self, model: str, keys: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of each cluster's weight times its density of some variables, `(2, S)`; c is its label."""
-        logs = [np.log(weight) * np.ones(1) for weight in WEIGHTS]
-        seen = tuple(key for key in keys if key != LABEL)
-        if seen:
-            densities = (cluster.log_density(model, seen, (), point) for cluster in self.clusters)
-            logs = [log + density for log, density in zip(logs, densities, strict=True)]
-        if LABEL in keys:
-            labels = point.values[LABEL]
-            logs = [np.where(labels == i, log, -np.inf) for i, log in enumerate(logs)]
-        return np.stack(logs)
+        return log_shares(self.clusters, self.attached, model, keys, point)
 
     def _tilted(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of a density of q_w, the law that is tilted by p(c | x_0)^w, by a fine grid of x_0."""
-        if LABEL not in given or not set((*about, *given)) <= {*self.keys, LABEL}:
+        if LABEL not in given or not {*about, *given} <= {*self.keys, LABEL}:
             raise Unsuited("the tilted law of what")
         rest = tuple(key for key in given if key != LABEL)
         return self._log_tilted((*about, *rest), point) - self._log_tilted(rest, point)
@@ -199,6 +202,21 @@ class MixtureWorld(GaussianWorld):
         if self.original(key) == LABEL:
             return {key: np.arange(2)[None]}, np.ones((1, 2))
         return super().measure(key, point)
+
+
+def log_shares(
+    clusters: Sequence[GaussianWorld], attached: tuple[str, ...], model: str, keys: tuple[str, ...], point: Point
+) -> np.ndarray:
+    """The logarithm of each cluster's weight times its density of some variables, `(2, S)`; c may be its label."""
+    labelled = LABEL in attached and LABEL in keys
+    logs = [np.log(weight) * np.ones(1) for weight in WEIGHTS]
+    seen = tuple(key for key in keys if key != LABEL or not labelled)
+    if seen:
+        densities = (cluster.log_density(model, seen, (), point) for cluster in clusters)
+        logs = [log + density for log, density in zip(logs, densities, strict=True)]
+    if labelled:
+        logs = [np.where(point.values[LABEL] == i, log, -np.inf) for i, log in enumerate(logs)]
+    return np.stack(logs)
 
 
 def log_sum(logs: np.ndarray) -> np.ndarray:

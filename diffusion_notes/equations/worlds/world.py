@@ -149,6 +149,7 @@ class World(ABC):
 
     def rebuild(self) -> None:
         """Make the joint laws anew, after something has changed."""
+        return
 
     def perfected(self) -> World:
         """The same world with networks that are perfect, where it has networks."""
