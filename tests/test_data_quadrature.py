@@ -84,6 +84,17 @@ def test_large_logits_have_the_gradient_of_small_ones():
     assert log_sum_exp(torch.full((2,), -math.inf)) == -math.inf
 
 
+def test_the_logarithm_of_a_sum_is_taken_over_the_last_axis():
+    logits = torch.tensor([[0.0, -math.inf, 3.0], [-800.0, -801.0, -802.0]], dtype=torch.float64)
+    torch.testing.assert_close(log_sum_exp(logits), logits.logsumexp(-1))
+    torch.testing.assert_close(log_sum_exp(logits.unsqueeze(1)), logits.logsumexp(-1, keepdim=True))
+
+
+def test_one_value_for_each_point_is_asked_for():
+    with pytest.raises(ValueError, match=r"what f returns must have shape \(4, \.\.\.\), got \(3,\)"):
+        integrate_plane(lambda x: x[1:, 0], reach=1.0, step=2.0)
+
+
 def test_a_grid_that_no_memory_holds_is_refused():
     for reach, step, least in ((5000.1, 1.0, "1.00002"), (1e100, 1e-100, r"2e\+96")):
         with pytest.raises(ValueError, match=rf"step must be at least {least}, a 5000th of reach, got {step}"):
