@@ -195,6 +195,7 @@ eye, zero, std = torch.eye(2), torch.zeros(2), torch.tensor(1.0)
             r"bias must have the shape of a column of weight, \(2,\)",
         ),
         (lambda: Affine(eye[:0], zero[:0], std), ValueError, "weight must hold at least 1"),
+        (lambda: Affine(eye / 0, zero, std), ValueError, "weight must be finite"),
         (lambda: Affine(eye, zero / 0, std), ValueError, "bias must be finite"),
         (
             lambda: Affine(eye, zero.double(), std),
