@@ -136,28 +136,33 @@ def test_a_length_may_be_asked_for():
 
 
 class TurnedAround:
-    """A chain of length 2 or 1 of single numbers, with the same p and the same q, which is walked from the top."""
+    """A chain of single numbers, with the same p and the same q, which is walked from the top."""
 
     def __init__(self, chain):
         self.chain, self.length = chain, chain.length
         self.prior, self.generate = chain.prior, chain.generate
 
-    def infer_last(self, x):
+    def given_data(self, x, i):
+        """The mean and the variance of q(z_i | x)."""
         mean, variance = x, 0.0
-        for q in self.chain.inference:
+        for q in self.chain.inference[:i]:
             mean, variance = q(mean).mean, q.weight.square() * variance + q.std**2
+        return mean, variance
+
+    def infer_last(self, x):
+        mean, variance = self.given_data(x, self.length)
         return gaussian(mean, variance.sqrt())
 
     def infer_below(self, z, x, i):
-        """Of two Gaussians for z_1, the one that x gives and the one that z_2 gives, the product."""
-        assert i == 2
-        first, second = self.chain.inference
-        precision = 1 / first.std**2 + second.weight.square() / second.std**2
-        mean = (first(x).mean / first.std**2 + second.weight * (z - second.bias) / second.std**2) / precision
-        return gaussian(mean, precision.rsqrt())
+        """Of two Gaussians for z_{i-1}, the one that x gives and the one that z_i gives, the product."""
+        assert 2 <= i <= self.length
+        mean, variance = self.given_data(x, i - 1)
+        q = self.chain.inference[i - 1]
+        precision = 1 / variance + q.weight.square() / q.std**2
+        return gaussian((mean / variance + q.weight * (z - q.bias) / q.std**2) / precision, precision.rsqrt())
 
 
-@pytest.mark.parametrize("dims", [[1, 1], [1, 1, 1]], ids=len)
+@pytest.mark.parametrize("dims", [[1, 1], [1, 1, 1], [1, 1, 1, 1, 1]], ids=len)
 def test_a_q_may_be_walked_from_the_top(dims, generator):
     """It is the same q, so on each path all terms together are the same; and so is the mean of the bound."""
     chain, x = random_chain(dims, 3), points(dims)
@@ -168,6 +173,9 @@ def test_a_q_may_be_walked_from_the_top(dims, generator):
     bound = elbo(turned, x.expand(n, -1), generator.manual_seed(1))
     up = sum(chain.infer(path[i - 1], i).log_prob(path[i]) for i in range(1, len(dims)))
     torch.testing.assert_close(sum(log_q), up)
+    torch.testing.assert_close(log_q[-1], turned.infer_last(x).log_prob(path[-1]))
+    for i in range(2, len(dims)):
+        torch.testing.assert_close(log_q[i - 1], turned.infer_below(path[i], x, i).log_prob(path[i - 1]))
     p = sum(chain.generate(path[i], i).log_prob(path[i - 1]) for i in range(1, len(dims)))
     torch.testing.assert_close(bound.total, p + chain.prior(path[-1]).log_prob(path[-1]) - up)
     assert (bound.mean - chain.exact_elbo(x).total).abs() < 4.5 * bound.standard_error
@@ -197,6 +205,7 @@ def test_a_path_goes_up_from_the_data(dims):
         (lambda c: elbo(c, torch.zeros(0, 2, **float64)), ValueError, "at least 1 points"),
         (lambda c: elbo(c, torch.zeros(2)), ValueError, r"shape \(n, D\)"),
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 0), ValueError, "samples must be at least 1"),
+        (lambda c: importance_bound(c, torch.zeros(1, 2) / 0, 1), ValueError, "x must be finite"),
         (lambda c: importance_bound(c, torch.zeros(1, 2, **float64), 1.5), TypeError, "samples must be an integer"),
         (lambda c: sample(c, [[0.0]]), TypeError, "like must be"),
         (lambda c: infer_path("chain", torch.zeros(1, 2)), TypeError, "chain must have length, prior"),
