@@ -237,6 +237,8 @@ def mutual_information(env: Environment, node: Node, point: Point) -> np.ndarray
 def gradient(env: Environment, node: Node, point: Point) -> np.ndarray:
     """The gradient of a number in a variable, or in the parameters."""
     body = node.parts[0]
+    if not node.value and (at := _argument_of_function(env, body)):
+        return _slope_of_function(env, body, at, point)
     symbol: Symbol = node.value[0] if node.value else _own_variable(env, node)
     if symbol.name in CLOCKS and env.world.diffusing:
         return partial(env, node, point)
@@ -249,6 +251,29 @@ def gradient(env: Environment, node: Node, point: Point) -> np.ndarray:
     slopes = _slopes(env, body, symbol, point, node)
     if slopes[0].ndim > 1 and not env.is_deep:
         raise NotUnderstood("a vector where a number belongs", body.place)
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+
+def _argument_of_function(env: Environment, body: Node) -> Node | None:
+    """Where the gradient of a function, or of its logarithm, is taken that is written at a point: of r(μ_θ) at μ_θ."""
+    inner = body.parts[0] if body.kind == "log" else body
+    while inner.kind == "group":
+        inner = inner.parts[0]
+    if inner.kind != "call" or inner.value[0] != Symbol("r") or len(inner.parts) != 1:
+        return None
+    return inner.parts[0]
+
+
+def _slope_of_function(env: Environment, body: Node, at: Node, point: Point) -> np.ndarray:
+    """The gradient of a function in its argument, at a point."""
+    here = env.value(at, point)
+    if here.ndim != 2 or np.iscomplexobj(here):
+        raise NotUnderstood("the gradient of a function of a vector, at a vector", at.place)
+    slopes = []
+    for way in np.eye(here.shape[1]):
+        inner = Node("call", (Node("value", (), here + 1j * STEP * way),), (Symbol("r"),))
+        moved = Node("log", (inner,)) if body.kind == "log" else inner
+        slopes.append(scalar(env, moved, point).imag / STEP)
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
 

@@ -56,6 +56,8 @@ def _model(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str
     """Which law it is; of what is seen of the data p is that of its joint law with the data, and p_θ the model's."""
     law: Symbol = node.value[0]
     attached = set(env.world.attached)
+    if law.accent:
+        return _guessed(env, node, mine, given)
     if law.label == "w":
         if "c" not in env.world.attached or given.count("c") != 1 or attached & {*mine, *given} != {"c"}:
             raise NotUnderstood("the tilted law q_w is one given the label c", node.place)
@@ -67,6 +69,17 @@ def _model(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str
     if law.base != "p" or not attached:
         return law.base
     return _model_of_seen(env, node, mine, given)
+
+
+def _guessed(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str, ...]) -> str:
+    """Which law p̃ is: a guess at p(y | x_t), which is right at t = 0; or a proposal of the chain, given y."""
+    if env.world.context != "conditioning" or "c" in (*mine, *given):
+        raise NotUnderstood("p̃ is a proposal, or a guess, in the chapter about observations", node.place)
+    if mine == ("y",) and len(given) == 1:
+        return "guess"
+    if "y" in mine or "y" not in given:
+        raise NotUnderstood("p̃ is read as a proposal given y, or as a guess at p(y | x_t)", node.place)
+    return "proposal"
 
 
 def _model_of_seen(env: Environment, node: Node, mine: tuple[str, ...], given: tuple[str, ...]) -> str:

@@ -31,7 +31,7 @@ LETTERS = {
     "ddpm": {"m", "v"},
     "samplers": {"m", "v", "eta"},
     "score": {"m", "v", "eta", "h"},
-    "conditioning": {"m", "v", "k", "g"},
+    "conditioning": {"m", "v", "k", "g", "a", "M"},
     "guidance": {"m", "v", "w"},
     "signals": {"m", "v", "mu", "Sigma"},
 }
@@ -197,8 +197,8 @@ def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, poin
     i = env.count(letter.index, point) if isinstance(letter.index, Index) else None
     if world.attached and letter.base in ("m", "v") and letter.index is None:
         return world.generic[letter.base][:1]
-    if world.context == "conditioning" and letter.base in ("k", "g") and letter.index is None:
-        return np.array([world.deviation_seen()]) if letter.base == "k" else world.generic["m"][1:2]
+    if world.context == "conditioning" and i is None:
+        return _of_observations(world, letter.base)
     if world.context != "hvae" and letter.base in ("m", "v") and letter.index in (Index(None, 1), Index(None, 2)):
         return world.generic[letter.base][i][None]  # any vector, any variance
     if world.context == "vae" and i is None:
@@ -215,6 +215,16 @@ def _chapter_letter(env: Environment, world: GaussianWorld, letter: Symbol, poin
     if world.context == "signals" and letter.base in ("mu", "Sigma") and i is None:
         return world.prior[letter.base == "Sigma"][None]
     raise NotUnderstood(f"{letter.base!r} with this index is not in the notation of this chapter", node.place)
+
+
+def _of_observations(world: GaussianWorld, base: str) -> np.ndarray:
+    """A letter of the chapter about observations: their deviation, any vectors, and a mask."""
+    match base:
+        case "k":
+            return np.array([world.deviation_seen()])
+        case "M":  # the first coordinate, and each second one after it
+            return np.diag(1.0 * (np.arange(world.D) % 2 == 0))[None]
+    return world.generic["m"][{"g": 1, "a": 2}[base]][None]
 
 
 def _scalar_example(

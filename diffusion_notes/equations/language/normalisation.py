@@ -23,6 +23,9 @@ THETA = Symbol("theta")
 
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma"), ("q", "w"), ("p", "phi")}
+GUESS = Symbol("p", accent="tilde")
+"""The law of a proposal, or of a guess at how likely an observation is."""
+
 FUNCTIONS = {"O", "F", "r", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
@@ -241,6 +244,8 @@ def _is_of_level(tokens: list[Token]) -> bool:
 
 def _class_of_letter(token: Token, after: str) -> str:
     symbol: Symbol = token.value
+    if symbol == GUESS:
+        return "LAW"
     if symbol.base in ("p", "q") and not symbol.accent and symbol.index is None:
         if (symbol.base, symbol.label) not in LAWS:
             raise NotUnderstood(f"{symbol.base} has parameters of its own, not these", token.place)

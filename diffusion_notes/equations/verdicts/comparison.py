@@ -234,9 +234,10 @@ class Comparison:
         """As a function of which variables the sides are proportional."""
         if self.left.kind == "density":
             return about(evaluator, self.left, point)
-        densities = self.left.of_kind("density") if evaluator.world.attached else []
-        if len(densities) == 1 and (own := set(about(evaluator, densities[0], point)) & set(evaluator.world.keys)):
-            return tuple(own)
+        laws = [part for part in self.left.walk() if part.kind in ("density", "normal")]
+        owns = [set(about(evaluator, law, point)) & set(evaluator.world.keys) for law in laws if _is_of_letter(law)]
+        if evaluator.world.attached and owns and owns[0]:  # the first law says of what it is one
+            return tuple(owns[0])
         free = free_variables(evaluator, self.left, point) & set(evaluator.world.keys)
         if len(free) != 1 or not evaluator.world.attached:
             raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
@@ -271,6 +272,11 @@ def _learners(world: World) -> Iterator[World]:
     for parameters in ("theta",) if world.diffusing else ("theta", "phi"):
         for direction in range(2):
             yield world.moved(parameters, direction, 0.6)
+
+
+def _is_of_letter(law: Node) -> bool:
+    """Whether a law is one of a variable of the chain, and not of what is seen of it."""
+    return law.kind == "density" or (law.parts[0].kind == "symbol" and law.parts[0].value.base == "x")
 
 
 def _is_zero(node: Node) -> bool:

@@ -8,6 +8,7 @@ from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
+from diffusion_notes.equations.verdicts.choices import check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
@@ -91,6 +92,7 @@ class Page:
             return [Verdict("not understood", text, why.why, "", why.place)]
         try:
             conditions, said = side_conditions(display)
+            check_choices(said.chosen, self.context)
             check_draws(display, self.context, self.definitions)
         except NotUnderstood as why:
             return [Verdict("not understood", text, why.why, display.tag, why.place)]

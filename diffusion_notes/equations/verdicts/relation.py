@@ -33,11 +33,12 @@ from diffusion_notes.equations.language.syntax_tree import (
     terms,
 )
 from diffusion_notes.equations.verdicts.approximation import approached
+from diffusion_notes.equations.verdicts.choices import coupled, with_choices
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
-from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, remainder, step_target
+from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, put_in, remainder, step_target
 from diffusion_notes.equations.worlds.catalogue import (
     continuous_worlds,
     limiting_cases,
@@ -111,6 +112,8 @@ class Relation:
                 raise Fails("the two sides are always equal: write =")
             self._survives(trial, worlds)
         kept = kept_law(self.definitions, self.left, self.right) if self.context == "score" else ""
+        if self.context == "conditioning" and defining:
+            kept = put_in(self.definitions, self.left, self.right, self.context)
         if defining:
             return "definition", f"has a value in {count} worlds" + (f", and {kept}" if kept else "")
         algebra = (
@@ -188,10 +191,7 @@ class Relation:
         chosen = self.said.variance
         if not chosen and self._step() and is_quiet(self.definitions, self.right):
             chosen = "eta 0"
-        if self.said.weights:
-            worlds = tuple(world.heavier() for world in worlds)
-        if self.said.perfect:
-            worlds = tuple(world.perfected() for world in worlds)
+        worlds = with_choices(worlds, self.said.chosen)
         return tuple(world.choosing(chosen) for world in worlds) if chosen else worlds
 
     def _check_numbers(self, world: World) -> None:
@@ -390,6 +390,7 @@ class _Trial:
 
     def _holds_at(self, world: World, point: Point) -> bool:
         """Whether an inequality is strict here; a relation that does not hold raises."""
+        world, point = coupled(world, point, self.said.chosen)
         comparison = self.comparison
         sides = (comparison.left, comparison.right)
         predicted = any(is_predicted(side, self.definitions) or _has_law_of_p(side) for side in sides)

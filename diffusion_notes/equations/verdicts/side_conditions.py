@@ -17,7 +17,8 @@ from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.laws import conditional, gaussian_parameters, log_law
 from diffusion_notes.equations.language.parser import Display, Statement
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.verdicts.choices import Choice, choice_of_world
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.worlds.catalogue import usual_worlds
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
@@ -56,17 +57,15 @@ class SideConditions:
         draws: What is drawn from which law.
         variance: The variance that it chooses for p: `tilde`, `plain`, `eta 0`, `eta 1` or none of them.
         earlier: The first of the earlier steps s that it speaks of, and how far they are from t at least.
-        perfect: Whether it speaks of perfect networks, and an exact classifier.
         small: What goes to zero, where the sides of an approximation come together.
-        weights: What it says of the weight of guidance, `\\ge` or `\\gt` for one that is at least one, or more.
+        chosen: What it chooses of its worlds, such as perfect networks.
     """
 
     steps: Steps | None = None
     draws: list[Statement] = field(default_factory=list)
     variance: str = ""
     earlier: Earlier | None = None
-    perfect: bool = False
-    weights: str = ""
+    chosen: tuple[Choice, ...] = ()
     small: Symbol | None = None
 
 
@@ -87,40 +86,13 @@ def side_conditions(display: Display) -> tuple[list[Statement], SideConditions]:
     said = SideConditions(_allowed_steps(conditions), draws, "", earlier[0] if earlier else None)
     said = replace(said, small=limits[0] if limits else None)
     others = display.statements[1:]
-    exact = [s for s in others if _is_of_perfection(s)]
-    weights = [s for s in others if _weights(s)]
-    conditions = [*conditions, *exact, *weights]
-    said = replace(said, perfect=bool(exact), weights=_weights(weights[0]) if weights else "")
+    chosen = {id(s): choice for s in others if (choice := choice_of_world(s))}
+    conditions = [*conditions, *(s for s in others if id(s) in chosen)]
+    said = replace(said, chosen=tuple(chosen.values()))
     choices = [s for s in others if _chosen_variance(s)]
     if len(choices) == 1:
         return [*conditions, *choices], replace(said, variance=_chosen_variance(choices[0]))
     return conditions, said
-
-
-# Perfect networks, and weights of guidance
-
-
-def _is_of_perfection(statement: Statement) -> bool:
-    """Whether it says that networks are perfect, ε_θ = E[ε | x_t], or a classifier exact, p_φ(c | x_t) = p(c | x_t)."""
-    if statement.kind != "relation" or statement.relations != ["="] or statement.sides[0] is None:
-        return False
-    left, right = statement.expressions
-    if left.kind == "density" and left.value[0] == Symbol("p", label="phi"):
-        return right == replace(left, value=(Symbol("p"), *left.value[1:]))
-    name = left.value[0] if left.kind == "call" else left.value
-    wanted = {Symbol("eps", label="theta"): Symbol("eps"), ESTIMATE: replace(ESTIMATE, accent="")}
-    if left.kind not in ("call", "symbol") or name not in wanted or right.kind != "expectation":
-        return False
-    return [part.value for part in right.parts[:-1]] == [wanted[name]] and right.parts[-1].kind == "given"
-
-
-def _weights(statement: Statement) -> str:
-    """What a statement says of the weight of guidance: that it is at least one, or more than one; or nothing."""
-    if statement.kind != "relation" or len(statement.relations) != 1 or statement.sides[0] is None:
-        return ""
-    left, right = statement.expressions
-    one = (left.value, right.kind, right.value) == (Symbol("w"), "number", "1")
-    return statement.relations[0] if one and statement.relations[0] in (r"\ge", r"\gt") else ""
 
 
 # Conditions on the steps

@@ -23,10 +23,12 @@ from diffusion_notes.equations.worlds.curve_world import MIDDLE, CurveWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, gauss_nodes
 from diffusion_notes.equations.worlds.world import Point, Unsuited
 
-__all__ = ["is_quiet", "kept_law", "measured_order", "remainder", "step_target"]
+__all__ = ["is_quiet", "kept_law", "measured_order", "put_in", "remainder", "step_target"]
 
 REST = Symbol("O")
 LENGTH = Symbol("h")
+MASK = Symbol("M")
+SEEN = Symbol("y")
 FEW = 5  # nodes for new noise, of which no more than the fourth power is averaged
 LENGTHS = (0.02, 0.01)
 NEAR = 0.15
@@ -114,6 +116,60 @@ def _moments(x: np.ndarray, shares: np.ndarray) -> np.ndarray:
     total = x.sum(-1, keepdims=True)
     products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
     return shares @ np.concatenate([x, products, total**3, total**4], axis=-1)
+
+
+# Steps that put in what is seen
+
+
+def put_in(definitions: Definitions, left: Node, right: Node, context: str) -> str:
+    r"""Whether a step, $\tilde x_{t-1} = M (…) + (I - M)\, x_{t-1}$, puts in what an observation says, by a mask M.
+
+    What it puts in must have the law q(x_{t-1} | x_0) where the observation is x_0; the rest must stay what it is.
+
+    Returns:
+        What was found out; nothing, if it is no such step.
+
+    Raises:
+        Fails: If it does not.
+        NotUnderstood: If no world can compute it.
+    """
+    symbols = {symbol for node in unfolded(right, definitions) for symbol in node.symbols()}
+    if left.kind != "symbol" or left.value.name != "tilde x" or not {MASK, SEEN} <= symbols:
+        return ""
+    count = 0
+    for world in usual_worlds(context):
+        with suppress(Unsuited):
+            if isinstance(world, GaussianWorld) and world.D in (2, 3):
+                for t in range(2, world.T + 1):
+                    _check_put_in(world, definitions, left, right, t)
+                count += 1
+    if not count:
+        raise NotUnderstood("no world can compute this step", right.place)
+    return f"what it puts in has the law q of x_(t-1) given what is seen, the rest stays, in {count} worlds"
+
+
+def _check_put_in(world: GaussianWorld, definitions: Definitions, left: Node, right: Node, t: int) -> None:
+    evaluator = Evaluator(world, definitions, exact=True)
+    point: Point = world.draws(1).at(t=t)
+    point = replace(point, values=point.values | {"y": point.values["x0"]})
+    keys = evaluator.variables((replace(left.value, accent=""),), point)
+    if keys != (f"x{t - 1}",) or free_variables(evaluator, right, point) - {*keys, "y", "z"}:
+        raise NotUnderstood("a step that puts in what is seen is made of x_{t-1}, y and new noise", right.place)
+    noise, weights = gauss_nodes(np.zeros((1, world.D)), np.eye(world.D)[None], FEW)
+    wide = point.spread({"z": noise}, weights.shape[-1])
+    made = evaluator.value(right, wide)
+    mask = evaluator.value(Node("symbol", (), MASK), wide)[0]
+    other = np.eye(world.D) - mask
+    if made.ndim != 2:
+        raise NotUnderstood("a step that is no vector", right.place)
+    made = np.broadcast_to(made, wide.values["z"].shape)
+    if not np.allclose(made @ other, wide.values[keys[0]] @ other):
+        raise Fails(f"in one world ({world.title}) it changes what is not seen")
+    mean, cov = world.moments("q", keys, ("x0",), point)
+    off = (made - mean) @ mask
+    found = np.einsum("n,ni,nj->ij", weights[0], off, off)
+    if not (np.allclose(weights[0] @ off, 0) and np.allclose(found, mask @ cov[0] @ mask)):
+        raise Fails(f"in one world ({world.title}) what it puts in has another law than q(x_(t-1) | x_0)")
 
 
 # The order of a method

@@ -133,8 +133,10 @@ class ContinuousWorld(GaussianWorld):
             self.joint["q"] = self._with_attached(*self.joint["q"])
         self._regressions = {}
 
-    def perfected(self) -> Self:
+    def perfected(self, kind: str = "perfect") -> Self:
         """The same world with a network that predicts the expectation of the noise."""
+        if kind == "exact":
+            raise Unsuited("a classifier in continuous time")
         other = self._copied()
         other.perfect = other.flawless = True
         return other

@@ -131,6 +131,7 @@ class GaussianWorld(World):
         self.told: dict[str, list[Heed]] = {}
         self.weight = float(np.exp(rng.uniform(-0.7, 1.1)))
         self.flawless = False
+        self.certain = False  # a classifier that is exact
         self.blur = float(rng.uniform(0.3, 1.2))
         self.guessed = rng.normal(size=(n + 1, D, D)) * 0.6
         for key in self.attached:
@@ -444,6 +445,8 @@ class GaussianWorld(World):
 
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
+        if model in ("guess", "proposal"):
+            raise Unsuited("a proposal of vectors")
         if model == "p_phi":
             return self._guess(about, given, point)
         if model.startswith("p") and self.bent:
@@ -455,7 +458,7 @@ class GaussianWorld(World):
         """What a trained classifier says of what is seen, given one variable of the chain."""
         if about != ("c",) or len(given) != 1 or given[0] not in self.keys:
             raise Unsuited("a classifier tells the label of one variable")
-        if self.flawless:
+        if self.certain:
             return self.log_density("q", about, given, point)
         x = point.values[given[0]]
         mean = x @ self.guessed[self.keys.index(given[0])].T + 0.1 * x**2
@@ -489,8 +492,8 @@ class GaussianWorld(World):
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
     ) -> tuple[Values, np.ndarray]:
         """Values of `about`, `(S, N, …)`, and weights `(S, N)`, whose weighted sums are expectations given `given`."""
-        if model == "p_phi":
-            raise Unsuited("an average over what a classifier says")
+        if model in ("p_phi", "guess", "proposal"):
+            raise Unsuited("an average over what is guessed")
         if model.startswith("p") and self.bent:
             mean, cov = self._step_or_prior(model, about, given, point)
         else:
@@ -566,9 +569,27 @@ class GaussianWorld(World):
         other.rebuild()
         return other
 
-    def perfected(self) -> Self:
-        """The same world with networks that predict the expectation of the noise, and an exact classifier."""
+    def with_data(self, mean: np.ndarray, cov: np.ndarray) -> Self:
+        """The same world with other data."""
         other = copy.copy(self)
+        other.start = (mean, cov)
+        other.rebuild()
+        return other
+
+    def with_blur(self, blur: float) -> Self:
+        """The same world with an observation that is the data and noise of this size."""
+        other = copy.copy(self)
+        other.blur = blur
+        other.seen = self.seen | {"y": (np.eye(self.D), np.zeros(self.D), blur**2 * np.eye(self.D))}
+        other.rebuild()
+        return other
+
+    def perfected(self, kind: str = "perfect") -> Self:
+        """The same world with networks that predict the expectation of the noise; or with an exact classifier."""
+        other = copy.copy(self)
+        if kind == "exact":
+            other.certain = True
+            return other
         other.flawless = True
         other.bent = other.bent or 1.0  # p has no closed marginals then
         other.rebuild()

@@ -143,6 +143,9 @@ class HistogramWorld(World):
             for key in self.attached:
                 self.joint[f"p {key}"] = self._joint_told(key)
                 self.axes[f"p {key}"] = (*self.keys, key)
+        if "y" in self.attached and self.context not in OF_LABELS:
+            self.joint["proposal"] = self._joint_told("y")
+            self.axes["proposal"] = (*self.keys, "y")
         if "c" in self.attached:
             self.joint["q_w"] = self._tilted()
             self.axes["q_w"] = (*self.keys, "c")
@@ -163,10 +166,10 @@ class HistogramWorld(World):
         other.rebuild()
         return other
 
-    def perfected(self) -> Self:
+    def perfected(self, kind: str = "perfect") -> Self:
         """The same world with an exact classifier; there are no networks."""
         other = copy.copy(self)
-        other.flawless = True
+        other.flawless = self.flawless or kind == "exact"
         return other
 
     def _mass(self, model: str, keys: tuple[str, ...]) -> np.ndarray:
@@ -199,7 +202,9 @@ class HistogramWorld(World):
 
     def log_density(self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
         """The logarithm of p(about | given) or of q(about | given), `(S,)`."""
-        if model == "p_phi":
+        if model == "guess" and given[0] == self.keys[0]:
+            model = "q"
+        if model in ("p_phi", "guess"):
             return self._guess(about, given, point)
         both = self._probability(model, (*about, *given), point)
         sizes = sum(np.log(self._sizes(key)[point.values[key]]) for key in about)
@@ -215,13 +220,14 @@ class HistogramWorld(World):
         return values, both / self._probability(model, given, point)[:, None]
 
     def _guess(self, about: tuple[str, ...], given: tuple[str, ...], point: Point) -> np.ndarray:
-        """What a trained classifier says of a label, given one variable of the chain."""
-        if about != ("c",) or len(given) != 1 or given[0] not in self.keys:
+        """What a trained classifier says of a label, or a guess of an observation, given one variable of the chain."""
+        if len(about) != 1 or about[0] not in self.attached or len(given) != 1 or given[0] not in self.keys:
             raise Unsuited("a classifier tells the label of one variable")
         if self.flawless:
             return self.log_density("q", about, given, point)
         table = _softmax(self.guessed[self.keys.index(given[0])])
-        return np.log(table[point.values[given[0]], point.values["c"]])
+        size = np.log(self._sizes(about[0])[point.values[about[0]]])
+        return np.log(table[point.values[given[0]], point.values[about[0]]]) - size
 
     def _grid(self, keys: tuple[str, ...]) -> tuple[Values, int]:
         grid = np.stack(np.meshgrid(*(np.arange(BOXES) for _ in keys), indexing="ij")).reshape(len(keys), -1)

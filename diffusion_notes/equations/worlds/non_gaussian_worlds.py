@@ -90,6 +90,12 @@ class MixtureWorld(GaussianWorld):
             other.clusters = [cluster.choosing(variance) for cluster in self.clusters]
         return other
 
+    def with_blur(self, blur: float) -> MixtureWorld:
+        """The same world with an observation that is the data and noise of this size."""
+        other = super().with_blur(blur)
+        other.clusters = [cluster.with_blur(blur) for cluster in self.clusters]
+        return other
+
     def with_levels(self, alpha_bar: np.ndarray) -> MixtureWorld:
         """The same world with other levels of noise."""
         other = super().with_levels(alpha_bar)
@@ -132,7 +138,7 @@ class MixtureWorld(GaussianWorld):
         """What a trained classifier says of a label, given one variable of the chain."""
         if about != (LABEL,) or len(given) != 1 or given[0] not in self.keys:
             raise Unsuited("a classifier tells the label of one variable")
-        if self.flawless:
+        if self.certain:
             return self.log_density("q", about, given, point)
         x = point.values[given[0]][:, 0]
         odds = (0.4 + self.guessed[self.keys.index(given[0]), 0, 0] * x + 0.1 * x**2) * (1 - 2 * point.values[LABEL])

@@ -151,8 +151,8 @@ class World(ABC):
         """Make the joint laws anew, after something has changed."""
         return
 
-    def perfected(self) -> World:
-        """The same world with networks that are perfect, where it has networks."""
+    def perfected(self, kind: str = "perfect") -> World:
+        """The same world with networks that are perfect, where it has networks; or with an `exact` classifier."""
         return self
 
     @property

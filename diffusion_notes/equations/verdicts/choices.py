@@ -1,0 +1,117 @@
+r"""What a display chooses of its worlds, after its first statement, in the chapters about conditions.
+
+`\varepsilon_\theta = \mathbb{E}[\varepsilon \mid x_t]` chooses perfect networks, `p_\phi(c \mid x_t) = p(c \mid x_t)` an exact
+classifier, `w \ge 1` a weight of guidance, `q(x_0) = \mathcal{N}(x_0; 0, I)` the data; and
+`y = x_t / \sqrt{\bar\alpha_t}, k = \kappa_t` an observation that is a noisy variable of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.evaluation.laws import gaussian_parameters
+from diffusion_notes.equations.language.parser import Statement, read_expression
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
+from diffusion_notes.equations.worlds.world import ATTACHED, Point, Unsuited, World
+
+__all__ = ["Choice", "check_choices", "choice_of_world", "coupled", "with_choices"]
+
+NOW = Index("t")
+DATA = Node("density", (), (Symbol("q"), Symbol("x", index=Index(None, 0))))
+PREDICTED = {Symbol("eps", label="theta"): Symbol("eps"), ESTIMATE: replace(ESTIMATE, accent="")}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a statement chooses: `perfect`, `exact`, `heavy`, `data`, `place` or `size`; and of data their law."""
+
+    kind: str
+    law: Node | None = None
+
+
+def choice_of_world(statement: Statement) -> Choice | None:
+    """What a statement chooses, or nothing if it is a claim."""
+    if statement.kind != "relation" or len(statement.relations) != 1 or statement.sides[0] is None:
+        return None
+    left, right = statement.expressions
+    if (left.value, right.kind, right.value, statement.relations[0]) in (
+        (Symbol("w"), "number", "1", r"\ge"),
+        (Symbol("w"), "number", "1", r"\gt"),
+    ):
+        return Choice("heavy")
+    if statement.relations != ["="]:
+        return None
+    if left == DATA and right.kind in ("normal", "normal_law"):
+        return Choice("data", right)
+    if left.kind == "density" and left.value[0] == Symbol("p", label="phi"):
+        return Choice("exact") if right == replace(left, value=(Symbol("p"), *left.value[1:])) else None
+    if (left, right) == (Node("symbol", (), Symbol("y")), read_expression(r"\frac{x_t}{\sqrt{\bar\alpha_t}}")):
+        return Choice("place")
+    if (left, right) == (Node("symbol", (), Symbol("k")), read_expression(r"\kappa_t")):
+        return Choice("size")
+    return Choice("perfect") if _is_perfect(left, right) else None
+
+
+def _is_perfect(left: Node, right: Node) -> bool:
+    """Whether it says that a prediction is the expectation given what it is made from."""
+    name = left.value[0] if left.kind == "call" else left.value
+    if left.kind not in ("call", "symbol") or name not in PREDICTED or right.kind != "expectation":
+        return False
+    *body, given = right.parts
+    if [part.value for part in body] != [PREDICTED[name]] or given.kind != "given":
+        return False
+    told = [part.value for part in left.parts if part.value != Symbol("t")]
+    seen = [symbol for symbol in given.value if symbol != Symbol("x", index=NOW)]
+    plain = Symbol("x", index=NOW) in given.value and all(symbol == Symbol(symbol.base) for symbol in seen)
+    return plain and (not told or set(told) == set(given.value))
+
+
+def check_choices(choices: Sequence[Choice], context: str) -> None:
+    """In other chapters nothing is chosen in this way, and an observation that is one of the chain has its size too."""
+    kinds = {choice.kind for choice in choices}
+    if choices and context not in ATTACHED:
+        raise NotUnderstood("a condition of which this chapter knows nothing")
+    if len(kinds & {"place", "size"}) == 1:
+        raise NotUnderstood("an observation is one of the chain if y = x_t / √ᾱ_t and k = κ_t")
+
+
+def with_choices(worlds: tuple[World, ...], choices: Sequence[Choice]) -> tuple[World, ...]:
+    """The worlds in which things are as a display chooses them."""
+    for choice in choices:
+        match choice.kind:
+            case "data":
+                assert choice.law is not None
+                worlds = tuple(_with_data(world, choice.law) for world in worlds if _is_one_gaussian(world))
+            case "heavy":
+                worlds = tuple(world.heavier() for world in worlds)
+    for choice in choices:
+        if choice.kind in ("perfect", "exact"):
+            worlds = tuple(world.perfected(choice.kind) for world in worlds)
+    return worlds
+
+
+def _is_one_gaussian(world: World) -> bool:
+    return isinstance(world, GaussianWorld) and type(world).rules == GaussianWorld.rules
+
+
+def _with_data(world: World, law: Node) -> World:
+    assert isinstance(world, GaussianWorld)
+    mean, cov = gaussian_parameters(Evaluator(world, {}), law, Point())
+    return world.with_data(mean[0], cov[0])
+
+
+def coupled(world: World, point: Point, choices: Sequence[Choice]) -> tuple[World, Point]:
+    """The world and the points where y is x_t in units of x_0, if a display chooses that."""
+    if all(choice.kind != "place" for choice in choices):
+        return world, point
+    if not isinstance(world, GaussianWorld):
+        raise Unsuited("boxes have no noise")
+    t = point.counts["t"]
+    bar = world.alpha_bar[t]
+    there = world.with_blur(float(np.sqrt((1 - bar) / bar)))
+    return there, replace(point, values=point.values | {"y": point.values[f"x{t}"] / np.sqrt(bar)})
