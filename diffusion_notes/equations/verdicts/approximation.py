@@ -7,6 +7,7 @@ shrink faster than what goes to zero. `A = B + O(\kappa_t^2)` says how fast, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -16,9 +17,8 @@ from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.verdicts.comparison import POINTS, Fails
 from diffusion_notes.equations.verdicts.motion import is_predicted
-from diffusion_notes.equations.worlds.catalogue import usual_worlds
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited
+from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
 
 __all__ = ["approached"]
 
@@ -32,7 +32,12 @@ BETTER = 1.5  # the power with which an approximation comes near, at least
 
 
 def approached(
-    definitions: Definitions, left: Node, right: Node, small: Symbol | None, error: Node | None, context: str
+    definitions: Definitions,
+    left: Node,
+    right: Node,
+    small: Symbol | None,
+    error: Node | None,
+    worlds: Sequence[World],
 ) -> str:
     """How the sides come together.
 
@@ -42,7 +47,7 @@ def approached(
         right: The other, without the order of its error.
         small: What goes to zero: κ_t or σ_t.
         error: What the error is said to be like, if that is said.
-        context: The chapter.
+        worlds: Where it is tried: in those whose variables have one coordinate, or two.
 
     Raises:
         Fails: If they do not, or are equal everywhere.
@@ -53,7 +58,7 @@ def approached(
     predicted = any(is_predicted(side, definitions) for side in (left, right))
     powers = []
     exact = 0
-    for world in usual_worlds(context):
+    for world in worlds:
         if not isinstance(world, GaussianWorld) or world.D not in (1, 2):
             continue
         with suppress(Unsuited, Undefined):

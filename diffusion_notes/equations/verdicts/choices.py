@@ -1,7 +1,7 @@
 r"""What a display chooses of its worlds, after its first statement, in the chapters about conditions.
 
-`\varepsilon_\theta = \mathbb{E}[\varepsilon \mid x_t]` chooses perfect networks, `p_\phi(c \mid x_t) = p(c \mid x_t)` an exact
-classifier, `w \ge 1` a weight of guidance, `q(x_0) = \mathcal{N}(x_0; 0, I)` the data; and
+`\varepsilon_\theta = \mathbb{E}[\varepsilon \mid x_t]` chooses perfect networks, `p_\phi(c \mid x_t) = p(c \mid x_t)`
+an exact classifier, `w \ge 1` a weight of guidance, `q(x_0) = \mathcal{N}(x_0; 0, I)` the data; and
 `y = x_t / \sqrt{\bar\alpha_t}, k = \kappa_t` an observation that is a noisy variable of the chain.
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -111,10 +111,8 @@ class Relation:
             if not trial.strict:
                 raise Fails("the two sides are always equal: write =")
             self._survives(trial, worlds)
-        kept = kept_law(self.definitions, self.left, self.right) if self.context == "score" else ""
-        if self.context == "conditioning" and defining:
-            kept = put_in(self.definitions, self.left, self.right, self.context)
         if defining:
+            kept = self._kept()
             return "definition", f"has a value in {count} worlds" + (f", and {kept}" if kept else "")
         algebra = (
             self.relation == "=" and constant is None and START[self.context] == "x0" and not self._has_own_meanings()
@@ -125,29 +123,37 @@ class Relation:
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
         return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
 
+    def _kept(self) -> str:
+        """What a step that is defined keeps of a law, if it is one that should."""
+        if self.context == "score":
+            return kept_law(self.definitions, self.left, self.right)
+        return put_in(self.definitions, self.left, self.right, self.context) if self.context == "conditioning" else ""
+
     def _approximation(self) -> tuple[str, str] | None:
         """The verdict on an approximation that says in which limit it is right, or how large its error is."""
         rest = remainder(self.right)
-        if self.relation == r"\approx" and not rest and not self.said.draws:
-            detail = approached(self.definitions, self.left, self.right, self.said.small, None, self.context)
-            return "holds", detail
-        if rest is None:
+        if rest is None and (self.relation != r"\approx" or self.said.draws):
             return None
+        worlds = with_choices(usual_worlds(self.context), self.said.chosen)
+        self._check_numbers(worlds[0])
+        if replace(self.said, small=None, chosen=()) != SideConditions():
+            raise NotUnderstood("an approximation with a condition on its steps, or with something drawn")
+        if rest is None:
+            return "holds", approached(self.definitions, self.left, self.right, self.said.small, None, worlds)
         right, error = rest
         if self.relation != "=":
             raise NotUnderstood("the order of an error is told after =", error.place)
         letters = {symbol for part in error.walk() for symbol in part.symbols()}
         small = letters.pop() if len(letters) == 1 else None
-        return "holds", approached(self.definitions, self.left, right, small, error, self.context)
+        return "holds", approached(self.definitions, self.left, right, small, error, worlds)
 
     def _has_own_meanings(self) -> bool:
         """Whether there are letters in it that mean something else in other chapters, whose algebra is known."""
         if self.context in ("diffusion", "ddpm"):
             return False
+        own = ("w", "mu", "v", *(("x", "eps") if self.context == "signals" else ()))
         sides = (self.left, self.right)
-        return any(
-            symbol.base in ("w", "mu", "v") for side in sides for node in side.walk() for symbol in node.symbols()
-        )
+        return any(symbol.base in own for side in sides for node in side.walk() for symbol in node.symbols())
 
     def _is_continuous(self) -> bool:
         """Whether time is a real number in it: it is differentiated or integrated by, or there is flow matching."""
