@@ -216,6 +216,20 @@ class Schedule:
         """
         return (-self.log_snr / 2).exp()
 
+    def nearest(self, kappa: float) -> int:
+        r"""The step t, from 1 to T, whose :math:`\kappa_t` is the nearest in its logarithm; the lower one of two.
+
+        Raises:
+            TypeError: ``kappa`` is no number.
+            ValueError: it is not positive and finite.
+
+        >>> schedule = Schedule.linear(T=1000)
+        >>> [schedule.nearest(kappa) for kappa in (0.01, 1.0, 157.4)]
+        [1, 259, 1000]
+        """
+        log_kappa = math.log(check_positive("kappa", kappa))
+        return 1 + int((self.log_snr[1:] / -2 - log_kappa).abs().argmin())
+
     @property
     def _log_alpha_bar(self) -> Tensor:
         return (-self.beta).log1p().cumsum(0)

@@ -142,6 +142,7 @@ MORE = {
     "diffusion.ForwardProcess": lambda x, t: diffusion.ForwardProcess(Schedule_10),
     "schedule.Schedule": lambda x, t: schedule.Schedule(torch.tensor([0.0, 0.1, 0.2])),
     "schedule.Schedule.cosine": lambda x, t: schedule.Schedule.cosine(10),
+    "schedule.Schedule.nearest": lambda x, t: Schedule_10.nearest(0.5),
     "schedule.Schedule.through": lambda x, t: schedule.Schedule.through(LEVELS),
     "networks.NoiseMLP.on": lambda x, t: FLAT.on(Schedule_10),
     "samplers.DDIM": lambda x, t: samplers.DDIM(ddpm.DDPM(FLAT, Schedule_10), 0.5),

@@ -425,7 +425,7 @@ TAKE_NO_TENSOR = {
     "fitting.Checkpoint", "fitting.Checkpoint.load", "fitting.Checkpoint.save",
     "fitting.CheckpointError", "fitting.load_weights", "fitting.save_weights",
     "ddpm.DDPM", "diffusion.ForwardProcess", "schedule.Schedule", "schedule.Schedule.cosine",
-    "schedule.Schedule.linear", "networks.NoiseMLP", "swiss_roll.SwissRoll",
+    "schedule.Schedule.linear", "schedule.Schedule.nearest", "networks.NoiseMLP", "swiss_roll.SwissRoll",
     "hierarchical_vae.HierarchicalVAE", "chains.NeuralChain",
     "schedule.DeviceTables", "hierarchical_vae.Splits", "networks.GaussianMLP",
     "networks.GaussianMLP.extra_repr", "chains.ScalarLatent", "vae.VAE",

@@ -52,6 +52,15 @@ def conditioned(schedule: Schedule, xt, x0, t: int) -> Independent:
     return Independent(Normal(mean, math.sqrt(variance - covariance**2 / spread)), 1)
 
 
+@given(schedules, st.floats(1e-6, 1e6))
+def test_the_nearest_step_has_the_nearest_level(schedule, kappa):
+    t = schedule.nearest(kappa)
+    assert 1 <= t <= schedule.T
+    apart = (schedule.kappa[1:].log() - math.log(kappa)).abs()
+    assert apart[t - 1] <= apart.min() + 1e-12
+    assert schedule.nearest(schedule.kappa[t].item()) == t
+
+
 @pytest.mark.parametrize("T", [10, 50, 1000])
 @pytest.mark.parametrize(("ours", "theirs"), [(Schedule.linear, "linear"), (Schedule.cosine, "squaredcos_cap_v2")])
 def test_tables_are_those_of_diffusers(T, ours, theirs):
