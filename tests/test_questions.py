@@ -67,21 +67,31 @@ def test_the_page_says_what_the_notebook_says():
     assert len(set(said)) >= 12
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("0.25", 0.25),
-        (" −1,5 ", -1.5),
-        ("1/4", 0.25),
-        ("1e-3", 1e-3),
-        ("", None),
-        ("x", None),
-        ("1/", None),
-        ("1/2/3", None),
-    ],
-)
-def test_a_number_is_read_as_it_is_typed(text, number):
-    assert run(f"{SCRIPT}\nreturn readNumber(text)", text=text) == number
+TYPED = {
+    "0.25": 0.25, " −1,5 ": -1.5, "1/4": 0.25, "1e-3": 1e-3, "2E+3": 2000, ".5": 0.5, "5.": 5, "1/-2": -0.5,
+    "ln 2": math.log(2), "log(2)": math.log(2), "ln2": math.log(2), "math.log(2)": math.log(2), "log2(8)": 3,
+    "log10(1000)": 3, "-ln 2": -math.log(2), "ln 2 / 2": math.log(2) / 2, "ln(1/2)": -math.log(2),
+    "sqrt(2)": math.sqrt(2), "√2": math.sqrt(2), "np.sqrt(2) / 2": math.sqrt(0.5), "1/sqrt(2)": math.sqrt(0.5),
+    "0.5 * log(2 * pi)": math.log(2 * math.pi) / 2, "2π": 2 * math.pi, "2 ln 2": 2 * math.log(2), "e": math.e,
+    "exp(-1)": 1 / math.e, "3 (1 + 2)": 9, "2·3 × 4": 24, "1 - 2 - 3": -4, "8/4/2": 1, "2^3^2": 512, "2 ** -1": 0.5,
+    "-2^2": -4, "(-2)^2": 4, "0.5 (1 + ln(2 π))": 0.5 * (1 + math.log(2 * math.pi)), "abs(-2)": 2, "2e": 2 * math.e,
+}  # fmt: skip
+NOT_READ = [
+    "", " ", "x", "1/", "/2", "1 2", "1/2π", "ln", "log2", "ln 2 3", "ln(2", "2)", "()", "sqrt(-1)", "ln(-1)", "0/0",
+    "1..2", "constructor", "constructor(1)", "alert(1)", "window", "1;2", "[1]", "'1'", "2 = 2", "pi(2)", "ln 2(3)",
+    "1" * 101, "(" * 90, "1.5.2",
+]  # fmt: skip
+
+
+def test_a_number_is_read_as_it_is_typed():
+    read = run(f"{SCRIPT}\nreturn texts.map(readNumber)", texts=list(TYPED))
+    assert dict(zip(TYPED, read, strict=True)) == pytest.approx(TYPED, rel=1e-14)
+
+
+def test_what_is_no_number_or_may_mean_two_is_not_read():
+    read = run(f"{SCRIPT}\nreturn texts.map(readNumber)", texts=NOT_READ)
+    assert dict(zip(NOT_READ, read, strict=True)) == dict.fromkeys(NOT_READ)
+    assert run(f"{SCRIPT}\nreturn ['1/0', 'ln 0'].map(readNumber).map(Number.isFinite)") == [False, False]
 
 
 def stored(*args: object, **kwargs: object) -> list:
@@ -153,7 +163,7 @@ def test_an_answer_is_judged_by_mouse_and_by_keyboard(small, tabs):
     two.get_by_role("textbox", name="mean").fill("1.005")
     page.keyboard.press("Enter")
     assert two.locator("output").inner_text() == "Fill in the variance too."
-    two.get_by_role("textbox", name="variance").fill("1/3")
+    two.get_by_role("textbox", name="variance").fill("ln 2 / 2")
     page.keyboard.press("Enter")
     assert "1 of 2 entries is right" in two.locator("output").inner_text()
     assert two.locator("output").get_attribute("aria-live") == "polite"

@@ -49,12 +49,68 @@
     return `Not yet: ${direction(given, expected, allowed)}`;
   };
 
-  // A number as it is typed: with either minus and either decimal sign, or a fraction of two.
+  const NAMES = {
+    ln: Math.log, log: Math.log, log2: Math.log2, log10: Math.log10, sqrt: Math.sqrt, "√": Math.sqrt, exp: Math.exp,
+    abs: Math.abs, pi: Math.PI, "π": Math.PI, e: Math.E,
+  };
+  const TOKEN = /\s*(?:(\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)|(log10|log2|[a-z]+|[π√])|(\*\*|[-+*/^()]))/y;
+
+  const tokens = (text) => {
+    const found = [];
+    TOKEN.lastIndex = 0;
+    while (TOKEN.lastIndex < text.length) {
+      const [, number, name, sign] = TOKEN.exec(text) ?? [];
+      if (number !== undefined) found.push(Number(number));
+      else if (name && Object.hasOwn(NAMES, name)) found.push({ is: NAMES[name] });
+      else if (sign) found.push(sign === "**" ? "^" : sign);
+      else return null;
+    }
+    return found;
+  };
+
+  // What is typed, as a number, or null: 0.25, 1e-3, 1/3, ln 2, sqrt(2)/2, 2π; log is the natural one, as in Python.
   var readNumber = (text) => {
-    const [above, below, ...more] = text.trim().replaceAll("−", "-").replaceAll(",", ".").split("/");
-    if (more.length || !above.trim() || below?.trim() === "") return null;
-    const number = Number(above) / (below === undefined ? 1 : Number(below));
-    return Number.isNaN(number) ? null : number;
+    const plain = text.trim().toLowerCase().replace(/[−–]/g, "-").replace(/,/g, ".").replace(/[·×]/g, "*")
+      .replace(/\b(?:math|np|numpy|torch)\./g, "");
+    const rest = plain.length > 100 ? null : tokens(plain);
+    if (!rest?.length) return null;
+    const take = (...signs) => (signs.includes(rest[0]) ? rest.shift() : "");
+    const sum = () => {
+      let total = product();
+      for (let sign; (sign = take("+", "-")); ) total += sign === "+" ? product() : -product();
+      return total;
+    };
+    // 2π and 2 ln 2 are products too, but not 1/2π, which may mean either
+    const product = () => {
+      let [total, bare, divided] = [NaN, typeof rest[0] === "number", false];
+      total = signed();
+      for (;;) {
+        const sign = take("*", "/");
+        if (!sign && !(bare && !divided && (rest[0] === "(" || rest[0]?.is))) return total;
+        bare = typeof rest[0] === "number";
+        divided ||= sign === "/";
+        total *= sign === "/" ? 1 / signed() : signed();
+      }
+    };
+    const signed = () => {
+      const sign = take("+", "-");
+      return sign ? (sign === "-" ? -signed() : signed()) : power();
+    };
+    const power = () => {
+      const base = atom();
+      return take("^") ? base ** signed() : base;
+    };
+    const atom = () => {
+      const first = rest.shift();
+      if (typeof first === "number") return first;
+      if (first === "(") {
+        const inner = sum();
+        return take(")") ? inner : NaN;
+      }
+      return typeof first?.is === "function" ? first.is(atom()) : (first?.is ?? NaN);
+    };
+    const number = sum();
+    return rest.length || Number.isNaN(number) ? null : number;
   };
 
   const element = (name, properties = {}, ...inner) => {
@@ -87,7 +143,7 @@
     form.append(row, said);
     form.hidden = false;
     const wanting = (missing) => {
-      if (inputs[missing].value.trim()) return "That is not a number; write something like 0.25, 1e-3 or 1/3.";
+      if (inputs[missing].value.trim()) return "That is not a number; write something like 0.25, 1e-3, 1/3 or ln 2.";
       const name = names[missing]?.textContent ?? "";
       return inputs.every((input) => !input.value.trim()) || !name ? "Write a number first." : `Fill in the ${name} too.`;
     };
