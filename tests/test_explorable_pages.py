@@ -463,7 +463,7 @@ def test_every_choice_changes_the_walk(show_walking):
         "again": lambda: page.get_by_role("button", name="Draw again").click(),
         "DDIM": lambda: choose("Method", "ddim"),
         "eta": lambda: slider(page, ETA).fill("0.5"),
-        "log-SNR": lambda: choose("Levels, even in", "log_snr"),
+        "log SNR": lambda: choose("Levels, even in", "log_snr"),
         "Karras": lambda: choose("Levels, even in", "karras"),
         "uniform": lambda: choose("Levels, even in", "uniform"),
         "2M": lambda: choose("Method", "dpmpp_2m"),

@@ -6,7 +6,7 @@ const COLUMNS = 200; // of the density
 const ROWS = 150;
 const RANKS = [0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95];
 const logSnr = (t) => Math.log(SCHEDULE.alphaBar[t] / SCHEDULE.noise[t]);
-const NOISELESS = logSnr(1) + 0.8; // where the data are drawn, whose log-SNR is infinite
+const NOISELESS = logSnr(1) + 0.8; // where the data are drawn, whose log SNR is infinite
 
 // Φ(x), by a series whose terms all have one sign (Marsaglia 2004).
 function gaussianCdf(x) {
@@ -155,7 +155,7 @@ function render({ model, el }) {
     }
     const ticks = scale.value === "uniform" ? [-1000, -750, -500, -250, 0] : [-10, -5, 0, 5];
     if (scale.value === "uniform") picture.axis(ticks, "t", (tick) => String(-tick));
-    else picture.axis(ticks, "log-SNR");
+    else picture.axis(ticks, "log SNR");
     picture.dot(across(time.value), x.value, { radius: 8 });
   }
 
@@ -193,7 +193,7 @@ function render({ model, el }) {
   time.input.dir = "rtl"; // it runs as the picture does, from T at the left to the data at the right
   const x = slider("Start, x", { min: -2.5, max: 2.5, step: 0.01, value: model.get("xt"), format: digits }, () => update());
   const kind = choice("Paths", { both: "of SDE and ODE", sde: "of the SDE", ode: "of the ODE" }, model.get("kind"), update);
-  const scale = choice("Steps, even in", { uniform: "t", log_snr: "log-SNR" }, model.get("spacing"), redone);
+  const scale = choice("Steps, even in", { uniform: "t", log_snr: "log SNR" }, model.get("spacing"), redone);
   const counts = Object.fromEntries(model.get("choices").map((n) => [n, String(n)]));
   const steps = choice("Number of steps", counts, String(model.get("steps")), update);
   const shares = { 0.5: "equally likely", 0.8: "upper 4 to 1" };

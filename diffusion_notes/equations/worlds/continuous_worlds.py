@@ -193,7 +193,7 @@ class ContinuousWorld(GaussianWorld):
         return np.sqrt(level) * self.followed(x0, np.linspace(0.0, kappa, FINE + 1), exact)
 
     def neighbours(self, above: float, below: float) -> GaussianWorld:
-        """A world with steps, in which x_1 and x_2 have two values of the log-SNR."""
+        """A world with steps, in which x_1 and x_2 have two values of the log SNR."""
         if self.perfect:
             raise Unsuited("steps of a perfect network with levels of their own")
         return _Steps(self, above, below)
