@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score bench bench-peers bench-samplers clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score bench bench-peers bench-samplers bench-speeds clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -141,6 +141,9 @@ bench-peers: $(READY) $(PEERS)/.ready ## train other projects' models on the sam
 
 bench-samplers: $(READY) ## how good samples are after how many calls of the network (an hour on one core; it goes on where it was)
 	$(BIN)/python benchmarks/samplers.py
+
+bench-speeds: $(READY) $(PEERS)/.ready ## how fast samples come beside smalldiffusion's, in turns (a minute)
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/speeds.py
 
 # in its own environment; what smalldiffusion would bring for images is left out
 $(PEERS)/.ready: benchmarks/peers.txt

@@ -1,11 +1,15 @@
 """How good samples are after how many calls of the network: methods, levels, starts and ends, one measurement.
 
-    python benchmarks/samplers.py [--seeds K ...] [--models NAME ...] [--calls N ...] [--points N] [--threads N]
+    python benchmarks/samplers.py [--seeds K ...] [--models NAME ...] [--calls N ...] [--threads N] [--anew]
 
 Each way to sample is run with the exact prediction and with trained networks, so that what is left of the exact one's
 error is discretisation, and what is added by the others is the network. All ways start from the same draws of a seed. A
-run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was. Nothing goes to
-the package unless the whole plan has been run.
+run is a file of its own as soon as it has ended, so a series that is interrupted goes on where it was. What the package
+has stored counts as run too, so a longer plan costs no more than what is new in it; with --anew it does not. Nothing
+goes to the package unless the whole plan has been run.
+
+How long a run takes is not measured: a series this long meets busy hours. Speeds are, apart from the runs, in rounds of
+which the best counts.
 """
 
 from __future__ import annotations
@@ -28,15 +32,26 @@ from diffusion_notes.experiment.results import STORED, load_results, provenance
 from diffusion_notes.experiment.runs import Runs, write_whole
 from diffusion_notes.metrics import binned_kl, stray_share
 from diffusion_notes.pretrained import swiss_roll_ddpm, swiss_roll_precise_ddpm
-from diffusion_notes.samplers import ExactNoise, Last, Method, Spacing, best_levels, choose_levels, sample, start
+from diffusion_notes.samplers import (
+    ExactNoise,
+    Last,
+    Method,
+    Spacing,
+    best_levels,
+    choose_levels,
+    on_levels,
+    sample,
+    start,
+)
 from diffusion_notes.schedule import Schedule, mmse
 from diffusion_notes.swiss_roll import SwissRoll
 
 ROLL, SCHEDULE = SwissRoll(), Schedule.linear(T=1000)
 RUNS = Path(__file__).resolve().parents[1] / "_build" / "samplers"
 SEEDS = range(3)
-POINTS, FEWER, FEWEST = 50_000, 20_000, 10_000  # samples of a run: where the goal is, elsewhere, of very many calls
+POINTS, FEWER, FEWEST = 50_000, 20_000, 10_000  # samples of a run
 CALLS = [4, 6, 8, 12, 16, 25, 50, 100, 250, 1000]
+LONG = (*CALLS,)
 GOAL = [8, 16]
 FINER = 6  # steps for one
 
@@ -62,13 +77,27 @@ class Way:
     def levels(self, calls: int) -> list[int] | None:
         """The steps that are visited; None if there are not so many."""
         count = calls // 2 + 1 if self.method == "heun" else calls
-        highest = SCHEDULE.T if self.largest is None else nearest(self.largest)
-        if count > highest:
+        if count > self.highest:
             return None
         if self.spacing is None:
             return best_levels(SCHEDULE, mmses(), count)
-        t = choose_levels(SCHEDULE, count, self.spacing, highest=highest, rho=self.rho, data_noise=self.spaced)
+        t = choose_levels(SCHEDULE, count, self.spacing, highest=self.highest, rho=self.rho, data_noise=self.spaced)
         return self.cut(t) if self.finer else t
+
+    @property
+    def highest(self) -> int:
+        """The step at which the walk starts."""
+        return SCHEDULE.T if self.largest is None else SCHEDULE.nearest(self.largest)
+
+    def between(self, calls: int) -> Tensor:
+        """Noise levels where the steps are too few for so many calls: between them too, and evenly spaced.
+
+        None is below that of t = 1, for which the networks were not trained.
+        """
+        count = calls // 2 + 1 if self.method == "heun" else calls
+        lowest, highest = SCHEDULE.kappa[[1, self.highest]].square() + self.spaced**2
+        evenly = torch.linspace(lowest.log().item(), highest.log().item(), count, dtype=torch.float64).exp()
+        return (evenly - self.spaced**2).sqrt()
 
     def cut(self, t: list[int]) -> list[int]:
         """The levels with finer ones between some; the data are at 0."""
@@ -79,17 +108,8 @@ class Way:
         for below, above in chosen:
             low = log_kappa[max(1, below)]
             wanted = torch.linspace(low.item(), log_kappa[above].item(), 1 + FINER, dtype=torch.float64)
-            more |= {nearest(level.exp().item()) for level in wanted}
+            more |= {SCHEDULE.nearest(level) for level in wanted.exp().tolist()}
         return sorted(more | set(t))
-
-
-def nearest(kappa: float) -> int:
-    """The step t whose level is the nearest.
-
-    >>> [nearest(kappa) for kappa in (0.01, 1.0, 157.4)]
-    [1, 259, 1000]
-    """
-    return 1 + int((SCHEDULE.kappa[1:].log() - torch.tensor(kappa).log()).abs().argmin())
 
 
 @functools.cache
@@ -103,8 +123,6 @@ def mmses() -> Tensor:
     return torch.cat((torch.ones(1), (known[place - 1] * (1 - share) + known[place] * share).exp())).double()
 
 
-LONG = (4, 6, 8, 12, 16, 25, 50, 100, 250, 1000)
-NETWORKS = ("stored network", "better network")
 TRUST = ("exact", "stored network", "better network", "wrong network")  # of ways with more noise and less
 FITTED = {
     "spacing": "log_snr",
@@ -119,15 +137,15 @@ WAYS = [
     Way("DDIM", "ddim", calls=LONG, models=TRUST),
     Way("DDIM, η = 1/2", "ddim", eta=0.5, calls=LONG, models=TRUST),
     Way("DDIM, η = 1", "ddim", eta=1.0, calls=LONG, models=TRUST),
-    Way("DDIM, log-SNR", "ddim", spacing="log_snr"),
-    Way("Heun, log-SNR", "heun", spacing="log_snr"),
+    Way("DDIM, log-SNR", "ddim", spacing="log_snr", calls=LONG),
+    Way("Heun, log-SNR", "heun", spacing="log_snr", calls=LONG),
     Way("2M, uniform", "dpmpp_2m", calls=LONG[:-2]),
-    Way("2M, log-SNR", "dpmpp_2m", spacing="log_snr"),
+    Way("2M, log-SNR", "dpmpp_2m", spacing="log_snr", calls=LONG),
     Way("2M, best levels", "dpmpp_2m", spacing=None),
     Way("DDIM, fitted", "ddim", **FITTED, models=TRUST),
     Way("Heun, fitted", "heun", **FITTED),
     Way("2M, fitted", "dpmpp_2m", **FITTED),
-    Way("3M, fitted", "dpmpp_3m", **FITTED, models=TRUST),
+    Way("3M, fitted", "dpmpp_3m", **FITTED, calls=LONG, models=TRUST),
     Way("3M, fitted, ρ = 4", "dpmpp_3m", **(FITTED | {"spacing": "karras", "rho": 4.0})),
     Way("DDIM, fitted, η = 1/2", "ddim", eta=0.5, **FITTED, models=TRUST),
     Way("DDIM, fitted, η = 1", "ddim", eta=1.0, **FITTED, models=TRUST),
@@ -166,15 +184,16 @@ def model(name: str, seed: int) -> DDPM:
 
 
 def run(way: Way, name: str, calls: int, seed: int, points: int) -> dict:
-    """One run: sampled, timed and scored."""
-    levels = way.levels(calls)
+    """One run: sampled and scored."""
+    its, levels = model(name, seed), way.levels(calls)
+    if levels is None:
+        its = on_levels(its, way.between(calls))
+        levels = list(range(1, its.schedule.T + 1))
     asked = len(levels) if way.finer else calls
     generator = Generator().manual_seed(seed)
     known = ROLL.sample(10_000, Generator().manual_seed(1000 + seed)) if way.matched else None
-    xT = start(SCHEDULE, torch.empty(points, 2), known, levels[-1], generator)
-    watch, its = Stopwatch(), model(name, seed)
-    with watch:
-        x = sample(its, xT, way.method, asked, way.eta, levels, way.last, generator, way.data_noise)
+    xT = start(its.schedule, torch.empty(points, 2), known, levels[-1], generator)
+    x = sample(its, xT, way.method, asked, way.eta, levels, way.last, generator, way.data_noise)
     return {
         "way": way.name,
         "model": name,
@@ -184,7 +203,6 @@ def run(way: Way, name: str, calls: int, seed: int, points: int) -> dict:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "KL500": binned_kl(x, ROLL),
         "off the spiral": stray_share(x, ROLL),
-        "sampling": watch.seconds(),
     }
 
 
@@ -216,31 +234,35 @@ def speeds() -> dict[str, float]:
     }
 
 
-def points_of(way: Way, calls: int) -> int:
-    """How many samples a run has."""
-    if calls in GOAL and way.matched:
+def points_of(way: Way, name: str, calls: int) -> int:
+    """How many samples a run has: most where small differences count."""
+    if calls <= 100:
+        return POINTS if calls in GOAL and way.matched else FEWER
+    if name == "better network" and way.eta == 0:
         return POINTS
-    return FEWEST if calls > 100 else FEWER
+    return FEWER if name in ("better network", "exact") else FEWEST
 
 
-def name_of(way: Way, model: str, calls: int, seed: int, points: int) -> str:
+def name_of(way: str, model: str, calls: int, seed: int, points: int) -> str:
     """The key of a run."""
-    return f"{way.name}, {model}, {calls}, {seed}, {points}".replace("/", " by ")
+    return f"{way}, {model}, {calls}, {seed}, {points}".replace("/", " by ")
 
 
 def is_worth_it(way: Way, name: str, calls: int, seed: int) -> bool:
-    """Whether a run is in the plan: of what is expensive there is one seed, and fewer calls."""
-    if way.levels(calls) is None:
-        return False
-    if calls > 100:
-        return seed == 0 and name != "wrong network" and way.name in ("ancestral", "DDIM")
-    return name != "exact" or seed == 0 or (calls in GOAL and way.matched and not way.finer)
+    """Whether a run is in the plan: of what the page does not draw, or is expensive, there are fewer seeds, or none."""
+    if calls > 100 and name == "stored network":
+        return seed == 0 and way.name in ("ancestral", "DDIM")
+    if calls > 100 and name == "wrong network":
+        return way.method == "ddim"
+    if name == "exact" and calls > 100:
+        return seed in SEEDS[:2]
+    return name != "exact" or seed == 0 or way.calls == LONG or (calls in GOAL and way.matched and not way.finer)
 
 
 def plan(models: list[str], calls: list[int], seeds: list[int]) -> list[tuple[Way, str, int, int, int]]:
     """All the runs, in their order."""
     return [
-        (way, name, count, seed, points_of(way, count))
+        (way, name, count, seed, points_of(way, name, count))
         for seed in seeds
         for name in models
         for way in WAYS
@@ -248,6 +270,15 @@ def plan(models: list[str], calls: list[int], seeds: list[int]) -> list[tuple[Wa
         for count in way.calls
         if count in calls and is_worth_it(way, name, count, seed)
     ]
+
+
+def take_back(runs: Runs, stored: dict) -> None:
+    """What the package has stored, as files again, but for what has been run anew."""
+    for one in stored["runs"]:
+        runs.once(name_of(*(one[key] for key in ("way", "model", "calls", "seed", "points"))), dict, one)
+    for one in stored["true samples"]:
+        runs.once(f"true samples, {one['seed']}", dict, one)
+    runs.once("speeds", dict, stored["samples a second of a processor"])
 
 
 def summary(runs: list[dict], calls: list[int]) -> str:
@@ -272,16 +303,19 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", choices=MODELS, default=MODELS)
     parser.add_argument("--calls", nargs="*", type=int, default=CALLS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--anew", action="store_true", help="run what the package has stored once more")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     runs = Runs(RUNS)
+    if not chosen.anew and (STORED / "samplers.json").exists():
+        take_back(runs, json.loads((STORED / "samplers.json").read_text(encoding="utf-8")))
     wanted = plan(chosen.models, chosen.calls, chosen.seeds)
-    for one in wanted:
-        runs.once(name_of(*one), run, *one)
-    found = [runs[name_of(*one)] for one in wanted if name_of(*one) in runs]
-    print(summary(found, chosen.calls))
-    whole = plan(MODELS, CALLS, list(SEEDS))
-    if all(name_of(*one) in runs for one in whole):
+    keys = [name_of(way.name, *rest) for way, *rest in wanted]
+    for key, one in zip(keys, wanted, strict=True):
+        runs.once(key, run, *one)
+    print(summary([runs[key] for key in keys if key in runs], chosen.calls))
+    whole = [name_of(way.name, *rest) for way, *rest in plan(MODELS, CALLS, list(SEEDS))]
+    if all(key in runs for key in whole):
         for seed in SEEDS:
             runs.once(f"true samples, {seed}", true_samples, seed, POINTS)
         runs.once("speeds", speeds)
@@ -289,7 +323,7 @@ def main() -> None:
             "provenance": provenance("make bench-samplers"),
             "true samples": [runs[f"true samples, {seed}"] for seed in SEEDS],
             "samples a second of a processor": runs["speeds"],
-            "runs": [runs[name_of(*one)] for one in whole],
+            "runs": [runs[key] for key in whole],
         }
         write_whole(STORED / "samplers.json", json.dumps(stored) + "\n")
 

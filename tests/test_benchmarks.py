@@ -22,6 +22,7 @@ import peers
 import recipes
 import samplers
 import score
+import speeds
 import stopwatch
 import training
 
@@ -53,7 +54,7 @@ def stored(folder) -> dict:
     return json.loads((folder / "training.json").read_text())
 
 
-@pytest.mark.parametrize("module", [recipes, samplers, stopwatch, training], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [recipes, samplers, speeds, stopwatch, training], ids=lambda module: module.__name__)
 def test_the_examples_run(module):
     assert doctest.testmod(module).failed == 0
 
@@ -254,12 +255,88 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     samplers.main()
     assert {path: path.stat().st_mtime_ns for path in before} == before
     stored = json.loads((tmp_path / "samplers.json").read_text())
-    # between the fitted levels there are not four hundred, and of so many calls there is one seed
+    # of so many calls there is one seed; between the fitted levels there are not four hundred, so it is run on others
     assert [(each["way"], each["calls"], each["seed"], each["points"]) for each in stored["runs"]] == [
-        ("DDIM", 4, 0, 50), ("DDIM", 400, 0, 40), ("fitted", 4, 0, 50), ("DDIM", 4, 1, 50), ("fitted", 4, 1, 50)
+        ("DDIM", 4, 0, 50), ("DDIM", 400, 0, 40), ("fitted", 4, 0, 50), ("fitted", 400, 0, 40),
+        ("DDIM", 4, 1, 50), ("fitted", 4, 1, 50),
     ]  # fmt: skip
+    assert ways[1].levels(400) is None
     assert [each["points"] for each in stored["true samples"]] == [60, 60]
     assert stored["samples a second of a processor"] == {"3M, 4 calls": 1.5}
+
+    # what is stored counts as run where the files are gone, and a longer plan runs what is new in it
+    old = [run for run in stored["runs"] if run["calls"] == 4]
+    first = old[0] | {"KL500": 7.0, "sampling": "as it was stored"}
+    (tmp_path / "samplers.json").write_text(json.dumps(stored | {"runs": [first, *old[1:]]}))
+    monkeypatch.setattr(samplers, "RUNS", tmp_path / "elsewhere")
+    monkeypatch.setattr(samplers, "speeds", lambda: pytest.fail("timed once more"))
+    ran, run = [], samplers.run
+    monkeypatch.setattr(samplers, "run", lambda *one: ran.append(one[0].name) or run(*one))
+    samplers.main()
+    assert ran == ["DDIM", "fitted"]
+    again = json.loads((tmp_path / "samplers.json").read_text())
+    assert again["runs"] == [first, *stored["runs"][1:]]
+    assert {key: again[key] for key in stored if key != "runs"} == {key: stored[key] for key in stored if key != "runs"}
+
+    monkeypatch.setattr(samplers, "RUNS", tmp_path / "anew")
+    monkeypatch.setattr(samplers, "speeds", dict)
+    monkeypatch.setattr(sys, "argv", ["samplers.py", "--anew"])
+    samplers.main()
+    assert json.loads((tmp_path / "samplers.json").read_text())["runs"] == stored["runs"]
+
+
+def test_between_the_steps_there_are_levels_for_any_number_of_calls():
+    way = next(way for way in samplers.WAYS if way.name == "3M, fitted")
+    kappa = way.between(1000)
+    assert kappa.shape == (1000,)
+    assert kappa[[0, -1]].tolist() == pytest.approx(samplers.SCHEDULE.kappa[[1, way.highest]].tolist())
+    stride = (kappa.square() + samplers.ROLL.noise**2).log().diff()
+    assert stride.tolist() == pytest.approx(999 * [stride.mean().item()])
+    assert len(samplers.Way("", "heun", largest=1.5).between(1000)) == 501
+
+
+def test_the_plan_has_every_method_that_is_drawn_with_up_to_a_thousand_calls():
+    planned = samplers.plan(samplers.MODELS, samplers.CALLS, list(samplers.SEEDS))
+    keys = [samplers.name_of(way.name, *rest) for way, *rest in planned]
+    assert len(set(keys)) == len(keys)
+    for way in ("ancestral", "DDIM, log-SNR", "Heun, log-SNR", "2M, log-SNR", "3M, fitted"):
+        for model in ("exact", "better network"):
+            mine = [(calls, seed) for each, name, calls, seed, _ in planned if (each.name, name) == (way, model)]
+            fewer = {250: 2, 1000: 2} if model == "exact" else {}
+            assert sorted(mine) == [(calls, seed) for calls in samplers.CALLS for seed in range(fewer.get(calls, 3))]
+
+
+def test_speeds_are_compared_round_by_round(monkeypatch, tmp_path, capsys):
+    taken = []
+    clock = iter(range(1000))
+    seconds = {speeds.PEER: 6, "fast": 2, "slow": 10}
+
+    class Watch:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.processor = seconds[taken[-1][0]] * (1 + next(clock))
+
+    each = {name: (lambda n, name=name: taken.append((name, n)), share) for name, share in
+            ((speeds.PEER, 1.0), ("fast", 1.0), ("slow", 0.1))}  # fmt: skip
+    monkeypatch.setattr(speeds, "contestants", lambda: each)
+    monkeypatch.setattr(speeds, "Stopwatch", Watch)
+    monkeypatch.setattr(speeds, "STORED", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["speeds.py", "--rounds", "3", "--points", "40"])
+    speeds.main()
+    assert taken[3:6] == [(speeds.PEER, 40), ("fast", 40), ("slow", 4)]
+    found = json.loads((tmp_path / "speeds.json").read_text())
+    assert found["provenance"]["command"] == "make bench-speeds"
+    assert found["versions of others"] == {"smalldiffusion": "0.5.0"}
+    # each takes longer than the one before by the same, and the first three are not counted
+    assert found["rounds"][0] == pytest.approx({"fast": 6 * 4 / (2 * 5), "slow": 6 * 4 / (10 * 6 * 10)})
+    assert found["times as fast"]["fast"] == pytest.approx(3 * 7 / 8)
+    assert "from 2.400 to 2.727 in 3 rounds" in capsys.readouterr().out
+
+
+def test_our_samplers_are_timed_as_they_are_run():
+    assert speeds.ours("3M, fitted", 8)(5).shape == (5, 2)
 
 
 def test_finer_steps_are_where_they_are_said_to_be():
