@@ -235,16 +235,16 @@ def test_a_peer_gives_its_samples_in_our_scale(monkeypatch):
 
 
 def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monkeypatch, tmp_path, capsys):
-    few = {"calls": (4, 400), "models": ("stored network",)}
+    few = {"calls": (4, 400), "models": ("better network",)}
     ways = [samplers.Way("DDIM", "heun", **few), samplers.Way("fitted", "dpmpp_2m", **samplers.FITTED, **few)]
     replaced = {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "WAYS": ways, "CALLS": [4, 400]}
     replaced |= {"FEWER": 50, "FEWEST": 40, "POINTS": 60, "speeds": lambda: {"3M, 4 calls": 1.5}}
-    for name, value in (replaced | {"MODELS": ["stored network"]}).items():
+    for name, value in (replaced | {"MODELS": ["better network"]}).items():
         monkeypatch.setattr(samplers, name, value)
     monkeypatch.setattr(sys, "argv", ["samplers.py", "--calls", "4"])
     samplers.main()
     line = capsys.readouterr().out.splitlines()[1]
-    assert line.startswith("stored network: DDIM")
+    assert line.startswith("better network: DDIM")
     assert len(line.split()) == 5
     assert not (tmp_path / "samplers.json").exists()
     before = {path: path.stat().st_mtime_ns for path in replaced["RUNS"].glob("*.json")}
@@ -255,12 +255,13 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     samplers.main()
     assert {path: path.stat().st_mtime_ns for path in before} == before
     stored = json.loads((tmp_path / "samplers.json").read_text())
-    # of so many calls there is one seed; between the fitted levels there are not four hundred, so it is run on others
     assert [(each["way"], each["calls"], each["seed"], each["points"]) for each in stored["runs"]] == [
-        ("DDIM", 4, 0, 50), ("DDIM", 400, 0, 40), ("fitted", 4, 0, 50), ("fitted", 400, 0, 40),
-        ("DDIM", 4, 1, 50), ("fitted", 4, 1, 50),
-    ]  # fmt: skip
-    assert ways[1].levels(400) is None
+        (way, calls, seed, points)
+        for seed in range(2)
+        for way in ("DDIM", "fitted")
+        for calls, points in ((4, 50), (400, 60))
+    ]
+    assert ways[1].levels(400) is None  # there are not so many below its start: it walks between them
     assert [each["points"] for each in stored["true samples"]] == [60, 60]
     assert stored["samples a second of a processor"] == {"3M, 4 calls": 1.5}
 
@@ -273,7 +274,7 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     ran, run = [], samplers.run
     monkeypatch.setattr(samplers, "run", lambda *one: ran.append(one[0].name) or run(*one))
     samplers.main()
-    assert ran == ["DDIM", "fitted"]
+    assert ran == 2 * ["DDIM", "fitted"]
     again = json.loads((tmp_path / "samplers.json").read_text())
     assert again["runs"] == [first, *stored["runs"][1:]]
     assert {key: again[key] for key in stored if key != "runs"} == {key: stored[key] for key in stored if key != "runs"}
