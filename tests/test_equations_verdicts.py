@@ -119,6 +119,36 @@ def test_a_step_and_the_order_of_its_error_are_told():
     assert (wrong.kind, wrong.detail) == ("fails", "the error shrinks with the power 2.0 of the step, not with 3.0")
 
 
+def test_an_approximation_says_in_which_limit_it_is_right_and_is_no_equality():
+    said = r"p(y \mid x_t) \approx p(y \mid \hat x_0)"
+    assert kinds(said, "conditioning") == ["not understood"]
+    (verdict,) = check(said + r", \qquad \kappa_t \to 0", "conditioning").verdicts
+    assert verdict.kind == "holds"
+    assert verdict.detail.startswith("an approximation: its error shrinks with the power 2 of kappa_t")
+    assert kinds(said.replace(r"\approx", "="), "conditioning") == ["fails"]
+    exact = r"q(x_0 \mid y) \approx \frac{q(x_0)\, p(y \mid x_0)}{p(y)}, \qquad \kappa_t \to 0"
+    assert check(exact, "conditioning").verdicts[0].detail == "there is no error at all: write ="
+
+
+def test_a_condition_narrows_the_worlds_and_is_no_claim():
+    jensen = r"\mathbb{E}\bigl[ p(c \mid x_0)^w \mid x_t \bigr] \ge p(c \mid x_t)^w"
+    assert kinds(jensen, "guidance") == ["fails"]
+    assert kinds(jensen + r", \qquad w \ge 1", "guidance") == ["holds"]
+    assert not check(jensen + r", \qquad w \le 1", "guidance")
+    assert kinds(r"\beta_t = 1 - \alpha_t, \qquad q(x_0) = \mathcal{N}(x_0; 0, I)") == ["not understood"]
+
+
+def test_what_a_mask_puts_in_is_told():
+    step = (
+        r"\tilde x_{t-1} := M \bigl( \sqrt{\bar\alpha_{t-1}}\, y + \sqrt{1 - \bar\alpha_{t-1}}\, z \bigr) "
+        r"+ (I - M)\, x_{t-1}, \qquad z \sim \mathcal{N}(0, I)"
+    )
+    (verdict,) = check(step, "conditioning").verdicts
+    assert verdict.kind == "definition"
+    assert "the rest stays" in verdict.detail
+    assert kinds(step.replace("I - M", "I + M"), "conditioning") == ["fails"]
+
+
 def test_a_differential_equation_is_judged_by_the_laws_that_it_makes():
     forward = r"dx_t = -\tfrac12\beta_t\, x_t\,dt + \sqrt{\beta_t}\,dw"
     assert "the Fokker-Planck equation holds" in check(forward, "score").verdicts[0].detail

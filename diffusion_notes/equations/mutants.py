@@ -20,6 +20,7 @@ from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, 
 from diffusion_notes.equations.pages import chapter, displays
 from diffusion_notes.equations.verdicts.judge import Page
 from diffusion_notes.equations.verdicts.proof import is_proved
+from diffusion_notes.equations.worlds.world import ATTACHED
 
 __all__ = ["Mutant", "main", "mutants", "trial"]
 
@@ -49,6 +50,19 @@ CHANGES: tuple[tuple[str, str, str], ...] = (
     ("letter", r"\\varepsilon_\\theta\(x_t, t\)", r"\\varepsilon"),
     ("letter", r"\bx_0\b", "x_t"),
     ("letter", r"\bz\b(?!\^)", "x"),
+    ("letter", r"(?<![\w\\{])y(?![\w{])", "x_0"),
+    ("letter", r"(?<![\w\\])k(?![\w{:])(?=\^|\\,)", "v"),
+    ("letter", r"(?<![\w\\])w(?![\w{])", "(w + 1)"),
+    ("letter", r"(?<![\w\\])M(?![\w{])", "I"),
+    ("letter", r"\\Sigma", "I"),
+    ("letter", r"\\mu(?![\w_])", "x_0"),
+    ("letter", r"\\hat x_0", "x_0"),
+    ("letter", r"\\kappa_t", r"\\sigma_t"),
+    ("letter", r"X'", "X"),
+    ("letter", r"(?<!\bin\{)\\mid x_t(?=[,\s)\]])", r"\\mid x_0"),
+    ("law", r"\\tilde p(?=\()", r"p_\\theta"),
+    ("law", r"\bp_\\phi(?=\()", "p"),
+    ("law", r"\bq_w(?=\()", "q"),
     ("law", r"\bp(?=\()", "q"),
     ("law", r"\bp_\\theta(?=\()", "q"),
     ("law", r"\bq(?=\()", "p"),
@@ -60,11 +74,19 @@ CHANGES: tuple[tuple[str, str, str], ...] = (
     ("lost", r"(?<=[\w)}])\s*I(?=\s*\\?[bB]?i?g*[lr]?\))", ""),
     ("lost", r", x_0(?=\))", ""),
     ("lost", r", x(?=\))", ""),
+    ("lost", r", [cyh](?=\)|\\s)", ""),
+    ("lost", r"\^w", ""),
+    ("lost", r"\\det", ""),
+    ("lost", r"\^\{-1\}", ""),
+    ("root", r"\^\{1/2\}", "^{-1/2}"),
+    ("root", r"\^\{-1/2\}", "^{1/2}"),
     ("lost", r"\s*\\mid\s*[^()]*?(?=\s*\))", ""),
     ("lost", r"\\mathbb\{E\}(_\{(?:[^{}]|\{[^{}]*\})*\})?(?=\s*(\\[bB]igg?l?)?\[)", ""),
     ("root", r"\\sqrt\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1)"),
     ("relation", r"\\ge(?![a-z])", r"\\le"),
     ("relation", r"\\le(?![a-z])", r"\\ge"),
+    ("relation", r"\\propto", "="),
+    ("relation", r"\\approx", "="),
     ("factor", r"(?<=\{)2(?=\s)|(?<=\{)2(?=\})", "3"),
     ("swap", r"D_\{KL\}(\\[bB]ig+l)?\((.*?)(\\,)?\\Vert(\\,)?(.*?)(\\[bB]ig+r)\)", r"D_{KL}\1(\5\\Vert\2\6)"),
     ("swap", r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"\\frac{\2}{\1}"),
@@ -96,18 +118,26 @@ def mutants(latex: str) -> Iterator[Mutant]:
                 yield Mutant(kind, changed, match.start())
 
 
-def _canonical(node: Node) -> Node:
-    """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle."""
-    parts = tuple(_canonical(part) for part in node.parts)
+def _canonical(node: Node, seen: tuple[str, ...] = ()) -> Node:
+    """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle.
+
+    Args:
+        node: An expression.
+        seen: What is seen of the data in this chapter: its law may be called p or q.
+    """
+    parts = tuple(_canonical(part, seen) for part in node.parts)
     if node.kind == "group":
         return parts[0]
-    if node.kind == "sub" and split_constants(parts[1])[0] is None:  # what is left open has no sign
+    noisy = seen and node.kind == "sub" and any(part.value == Symbol("z") for part in parts[1].walk())
+    if noisy or (node.kind == "sub" and split_constants(parts[1])[0] is None):  # what is left open has no sign
         return replace(node, kind="add", parts=parts)
     if node.kind == "motion" and len(parts) > 1 and parts[1].kind == "neg":  # and neither has noise
         return replace(node, parts=(parts[0], parts[1].parts[0]))
     if node.kind != "density":
         return replace(node, parts=parts)
     law, *about = node.value
+    if law == Symbol("p") and all(symbol == Symbol(symbol.base) and symbol.base in seen for symbol in about):
+        return replace(node, parts=parts, value=(Symbol("q"), *about))
     given = list(node.parts[0].value) if node.parts else []
     places: dict[Symbol, int] = {}
     for symbol in (*about, *given):
@@ -116,7 +146,8 @@ def _canonical(node: Node) -> Node:
             return replace(node, parts=parts)
         places[symbol] = place
     kept = [symbol for symbol in given if not _is_idle(symbol, about, given, places)]
-    value = (Symbol(law.base, label=law.label if law.label == "sigma" else ""), *sorted(about, key=str))
+    kind = law.label if law.label in ("sigma", "w", "phi") else ""
+    value = (Symbol(law.base, law.accent, label=kind), *sorted(about, key=str))
     return Node("density", (Node("given", (), tuple(sorted(kept, key=str))),) if kept else (), value)
 
 
@@ -141,7 +172,8 @@ def equivalent(one: Node | None, other: Node | None, page: Page) -> bool:
     if one is None or other is None:
         return one is other
     chain = page.context in ("diffusion", "ddpm")
-    return _canonical(one) == _canonical(other) or (chain and is_proved(one, other))
+    seen = ATTACHED.get(page.context, ())
+    return _canonical(one, seen) == _canonical(other, seen) or (chain and is_proved(one, other))
 
 
 def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutant, str, str]]:

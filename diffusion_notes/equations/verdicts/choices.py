@@ -47,7 +47,8 @@ def choice_of_world(statement: Statement) -> Choice | None:
     if statement.relations != ["="]:
         return None
     if left == DATA and right.kind in ("normal", "normal_law"):
-        return Choice("data", right)
+        about_data = right.kind == "normal_law" or right.parts[0].value == DATA.value[1]
+        return Choice("data", right) if about_data else None
     if left.kind == "density" and left.value[0] == Symbol("p", label="phi"):
         return Choice("exact") if right == replace(left, value=(Symbol("p"), *left.value[1:])) else None
     if (left, right) == (Node("symbol", (), Symbol("y")), read_expression(r"\frac{x_t}{\sqrt{\bar\alpha_t}}")):

@@ -28,7 +28,6 @@ __all__ = ["is_quiet", "kept_law", "measured_order", "put_in", "remainder", "ste
 REST = Symbol("O")
 LENGTH = Symbol("h")
 MASK = Symbol("M")
-SEEN = Symbol("y")
 FEW = 5  # nodes for new noise, of which no more than the fourth power is averaged
 LENGTHS = (0.02, 0.01)
 NEAR = 0.15
@@ -134,7 +133,7 @@ def put_in(definitions: Definitions, left: Node, right: Node, context: str) -> s
         NotUnderstood: If no world can compute it.
     """
     symbols = {symbol for node in unfolded(right, definitions) for symbol in node.symbols()}
-    if left.kind != "symbol" or left.value.name != "tilde x" or not {MASK, SEEN} <= symbols:
+    if left.kind != "symbol" or left.value.name != "tilde x" or MASK not in symbols:
         return ""
     count = 0
     for world in usual_worlds(context):
