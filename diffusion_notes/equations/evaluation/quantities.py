@@ -375,7 +375,7 @@ def _told(env: Environment, node: Node, point: Point) -> Told:
 
 def _in_units_of_x(env: Environment, node: Node, vector: np.ndarray, point: Point) -> np.ndarray:
     """The point that a network looks at, as an x_t: x_τ stands before τ, y before κ."""
-    first, second = (part.value if part.kind == "symbol" else None for part in node.parts)
+    first, second = (part.value if part.kind == "symbol" else None for part in node.parts[:2])
     before = {"tau": Symbol("x", index=Index("tau")), "kappa": Symbol("y"), "lambda": None}
     if not isinstance(second, Symbol) or second.base not in before:
         if isinstance(first, Symbol) and env.is_coordinate(first):

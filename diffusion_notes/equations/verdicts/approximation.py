@@ -70,7 +70,9 @@ def approached(
             power, claimed = found
             if error is not None and abs(power - claimed) > NEAR:
                 raise Fails(f"the error shrinks with the power {power:.1f} of {small.base}, not with {claimed:.1f}")
-            if power < BETTER:
+            if error is not None and claimed < 1 - NEAR:
+                raise NotUnderstood("this does not go to zero", error.place)
+            if error is None and power < BETTER:
                 raise Fails(
                     f"in one world ({world.title}) the error shrinks with the power {power:.1f} of {small.base}: "
                     "no better than to leave the noise out"

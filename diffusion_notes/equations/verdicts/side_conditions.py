@@ -249,7 +249,8 @@ def _places(context: str, definitions: Definitions) -> Iterator[Place]:
     for world in usual_worlds(context):
         if isinstance(world, GaussianWorld):
             for t in {2, world.T} if world.diffusing else {2}:
-                yield Evaluator(world, definitions), world, world.draws(2).at(t=t, k=1)
+                counts = {"t": t} if world.attached else {"t": t, "k": 1}
+                yield Evaluator(world, definitions), world, world.draws(2).at(**counts)
 
 
 def _check_draw(draw: Statement, symbol: Symbol, law: Node, models: str, places: list[Place]) -> None:
@@ -281,10 +282,10 @@ def _compared(
         _, about, given = conditional(evaluator, law, point)
         if set(about) & set(given):
             raise NotUnderstood("a variable given itself", law.place)
-    if law.kind not in ("normal", "normal_law") or keys == ("eps",) or keys[0] not in world.keys:
+    if law.kind not in ("normal", "normal_law") or keys == ("eps",) or keys[0] not in world.names:
         return
     free = free_variables(evaluator, law, point)
-    given = tuple(key for key in world.keys if key in free - set(keys))
+    given = tuple(key for key in world.names if key in free - set(keys))
     said = log_law(evaluator, law, point, keys[0])
     for model in models:
         with suppress(Unsuited):
