@@ -20,6 +20,7 @@ from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, 
 from diffusion_notes.equations.pages import chapter, displays
 from diffusion_notes.equations.verdicts.judge import Page
 from diffusion_notes.equations.verdicts.proof import is_proved
+from diffusion_notes.equations.verdicts.side_conditions import side_conditions
 from diffusion_notes.equations.worlds.world import ATTACHED
 
 __all__ = ["Mutant", "main", "mutants", "trial"]
@@ -118,14 +119,15 @@ def mutants(latex: str) -> Iterator[Mutant]:
                 yield Mutant(kind, changed, match.start())
 
 
-def _canonical(node: Node, seen: tuple[str, ...] = ()) -> Node:
+def _canonical(node: Node, seen: tuple[str, ...] = (), exact: bool = False) -> Node:
     """The same without what makes no difference: the parameters of a law, brackets, and what the chain makes idle.
 
     Args:
         node: An expression.
         seen: What is seen of the data in this chapter: its law may be called p or q.
+        exact: Whether the display says that the classifier is exact: then its law is that one too.
     """
-    parts = tuple(_canonical(part, seen) for part in node.parts)
+    parts = tuple(_canonical(part, seen, exact) for part in node.parts)
     if node.kind == "group":
         return parts[0]
     noisy = seen and node.kind == "sub" and any(part.value == Symbol("z") for part in parts[1].walk())
@@ -136,7 +138,9 @@ def _canonical(node: Node, seen: tuple[str, ...] = ()) -> Node:
     if node.kind != "density":
         return replace(node, parts=parts)
     law, *about = node.value
-    if law == Symbol("p") and all(symbol == Symbol(symbol.base) and symbol.base in seen for symbol in about):
+    if (law == Symbol("p") or (exact and law == Symbol("p", label="phi"))) and all(
+        symbol == Symbol(symbol.base) and symbol.base in seen for symbol in about
+    ):
         return replace(node, parts=parts, value=(Symbol("q"), *about))
     given = list(node.parts[0].value) if node.parts else []
     places: dict[Symbol, int] = {}
@@ -167,13 +171,13 @@ def _order(symbol: Symbol) -> int | None:
     return {None: 0, "t": 100, "T": 1000}.get(symbol.index.letter, 0) + symbol.index.plus
 
 
-def equivalent(one: Node | None, other: Node | None, page: Page) -> bool:
+def equivalent(one: Node | None, other: Node | None, page: Page, exact: bool = False) -> bool:
     """Whether two expressions are the same by the rules of the chain, or by algebra."""
     if one is None or other is None:
         return one is other
     chain = page.context in ("diffusion", "ddpm")
     seen = ATTACHED.get(page.context, ())
-    return _canonical(one, seen) == _canonical(other, seen) or (chain and is_proved(one, other))
+    return _canonical(one, seen, exact) == _canonical(other, seen, exact) or (chain and is_proved(one, other))
 
 
 def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutant, str, str]]:
@@ -205,9 +209,10 @@ def _says_the_same(latex: str, changed: str, page: Page) -> bool:
     after = read(changed)
     if [s.relations for s in before.statements] != [s.relations for s in after.statements]:
         return False
+    exact = any(choice.kind == "exact" for choice in side_conditions(before)[1].chosen)
     statements = zip((*before.statements, *before.named), (*after.statements, *after.named), strict=False)
     sides = (pair for one, other in statements for pair in zip(one.sides, other.sides, strict=False))
-    return all(equivalent(one, other, page) for one, other in sides)
+    return all(equivalent(one, other, page, exact) for one, other in sides)
 
 
 def main(arguments: list[str] | None = None) -> int:
