@@ -34,6 +34,7 @@ from torch import nn
 
 from diffusion_notes import (
     chains,
+    conditioning,
     data,
     ddpm,
     diffusion,
@@ -145,6 +146,7 @@ MORE = {
     "schedule.Schedule.nearest": lambda x, t: Schedule_10.nearest(0.5),
     "schedule.Schedule.through": lambda x, t: schedule.Schedule.through(LEVELS),
     "networks.NoiseMLP.on": lambda x, t: FLAT.on(Schedule_10),
+    "conditioning.entry_level": lambda x, t: conditioning.entry_level(Schedule_10, 0.05),
     "samplers.DDIM": lambda x, t: samplers.DDIM(ddpm.DDPM(FLAT, Schedule_10), 0.5),
     "samplers.DDIMProcess": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5),
     "samplers.ExactNoise.on": lambda x, t: samplers.ExactNoise(data.Clusters(), Schedule_10).on(Schedule_10),
@@ -209,6 +211,7 @@ MORE = {
 }
 # Made by the package, for its callers to read; or not to be called at all.
 NOT_CALLED = {
+    "conditioning.Particles",
     "diffusion.BoundTerms", "chains.Bound", "score.LogProb", "hierarchical_vae.Splits", "fitting.TrainingState",
     "data.Band", "data.Band.across", "data.KnownDistribution", "data.KnownDistribution.diffuse",
     "data.KnownDistribution.expect", "data.KnownDistribution.log_prob", "data.KnownDistribution.score",
@@ -442,6 +445,7 @@ ZERO = {
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"), ("explorables.Reverse", "eta"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
+    ("conditioning.particles", "resample_below"),
     ("samplers.sample", "eta"), ("samplers.walk", "eta"), ("pretrained.swiss_roll_precise_ddpm", "seed"),
     ("samplers.sample", "data_noise"), ("samplers.walk", "data_noise"), ("samplers.choose_levels", "data_noise"),
     ("score.marginal_change", "eta"), ("score.reverse_sde", "eta"),
@@ -477,6 +481,7 @@ def test_what_is_no_number_for_this_is_refused(name, parameter, data):
 TOO_LARGE = {
     ("schedule.Schedule.linear", "beta_1"): 1.0, ("schedule.Schedule.linear", "beta_T"): 1.0,
     ("guidance.ConditionalDDPM", "condition"): 3, ("guidance.ConditionalDDPM", "drop"): 1.01,
+    ("conditioning.particles", "resample_below"): 1.01,
     ("samplers.sample", "calls"): 11, ("samplers.walk", "calls"): 20, ("samplers.start", "t"): 11,
     ("samplers.sample", "eta"): 1.01, ("samplers.walk", "eta"): 0.01, ("samplers.best_levels", "count"): 11,
     ("samplers.DDIM", "eta"): 1.01, ("samplers.DDIMProcess", "eta"): 1.01, ("samplers.choose_levels", "count"): 9,
@@ -521,6 +526,10 @@ def test_a_number_that_is_too_large_is_refused(name, parameter):
 BETA, ARRAY = Schedule_10.beta, np.ones(10)
 # Texts that are no choice, and other things wrong in ways of their own.
 WRONG = {
+    ("conditioning.replacement", "levels"): [[], [0], [3, 3], [11]], ("conditioning.multiplied", "levels"): [[11]],
+    ("conditioning.enter", "levels"): [[1], [10]], ("conditioning.gradient_guidance", "levels"): [[2, 1]],
+    ("conditioning.particles", "levels"): [[2, 1]], ("conditioning.multiplied", "power"): ["falling"],
+    ("conditioning.gradient_guidance", "guess"): ["best", "pigdm"], ("conditioning.replacement", "observation"): [SEEN],
     ("samplers.sample", "method"): ["euler"], ("samplers.walk", "method"): ["DDIM"],
     ("samplers.sample", "levels"): ["evenly", [1, 2, 3], [1, 2, 2, 3], [0, 1, 2, 3], [1, 2, 3, 11], [4, 3, 2, 1]],
     ("samplers.walk", "levels"): ["evenly", [1, 2], [1, 2.0, 3]], ("samplers.sample", "last"): ["none"],
@@ -708,6 +717,8 @@ RETURNS = {
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
     "guidance.ConditionalDDPM.loss": lambda a: (),
     "ddpm.DDPM.walk": same("xT"), "ddpm.DDPM.predict": same("xt"),
+    "conditioning.replacement": same("xT"), "conditioning.multiplied": same("xT"), "conditioning.enter": same("y"),
+    "conditioning.denoised": same("y"), "conditioning.gradient_guidance": same("xT"),
     "samplers.sample": same("xT"), "samplers.start": same("like"),
     "samplers.DDIMProcess.mean": same("xt"), "samplers.DDIMProcess.marginal": same("x0"),
     "samplers.DDIMProcess.posterior": same("xt"), "samplers.DDIM.prior": same("like"),
@@ -786,6 +797,7 @@ NO_SHAPE = {
     "metrics.kl_from_counts",
     "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
     "fitting.train", "data.Peaks.diffuse", "data.KernelDensity",
+    "conditioning.particles",
     "data.GaussianMixture", "data.GaussianMixture.cells", "data.GaussianMixture.only", "data.GaussianMixture.share",
     "data.GaussianMixture.strays", "data.Seen",
 }  # fmt: skip

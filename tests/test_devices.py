@@ -13,8 +13,10 @@ import contextlib
 import functools
 import importlib
 import inspect
+import math
 import pkgutil
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -27,6 +29,7 @@ from torch.utils._pytree import tree_leaves
 import diffusion_notes
 from diffusion_notes import (
     chains,
+    conditioning,
     data,
     ddpm,
     diffusion,
@@ -240,6 +243,24 @@ CALLS = {
         lambda x, t, m: list(samplers.walk(m, x, "heun", 4)) + list(samplers.walk(m, x, "dpmpp_2m", 4)),
         model,
     ),
+    "conditioning.replacement": (
+        lambda x, t, m: deque(conditioning.replacement(m, x, KNOWN, 2, levels=[2, 10]), maxlen=1)[0][1],
+        model,
+    ),
+    "conditioning.multiplied": (
+        lambda x, t, m: deque(conditioning.multiplied(m, x, SEEN, "rising", levels=[2, 10]), maxlen=1)[0][1],
+        model,
+    ),
+    "conditioning.enter": (lambda x, t, m: deque(conditioning.enter(m, x, 0.05), maxlen=1)[0][1], model),
+    "conditioning.denoised": (lambda x, t, m: conditioning.denoised(m, x, 0.05), model),
+    "conditioning.gradient_guidance": (
+        lambda x, t, m: deque(conditioning.gradient_guidance(m, x, SEEN, "dps", 0.5, levels=[2, 10]), maxlen=1)[0][1],
+        model,
+    ),
+    "conditioning.particles": (
+        lambda x, t, m: deque(conditioning.particles(m, x, SEEN, levels=[2, 10]), maxlen=1)[0].x,
+        model,
+    ),
     "samplers.start": lambda x, t: samplers.start(Schedule_10, x, 2 * x),
     "samplers.ExactNoise": lambda x, t: samplers.ExactNoise(data.Clusters(), Schedule_10)(x, 3),
     "samplers.DDIMProcess.mean": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5).mean(x, x.sin(), t),
@@ -411,6 +432,7 @@ TAKE_NO_TENSOR = {
     "diffusion.FixedVarianceChain", "measured.REFERENCES",
     "chains.TopDownChain", "chains.TopDownChain.generate", "chains.TopDownChain.infer_below",
     "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
+    "conditioning.Particles", "conditioning.entry_level",
     "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
     "guidance.ConditionalDDPM",
     "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
@@ -458,6 +480,7 @@ NOT_ABOUT_TENSORS = {"notebook.diagrams", "notebook.plotting", "notebook.tables"
 
 Schedule_10 = Schedule.linear(T=10)
 SEEN = data.Seen((0.5, 0.1), (0.3, 0.2))
+KNOWN = data.Seen((0.5, 0.1), (0.0, math.inf))
 
 
 def doors(package: ModuleType = diffusion_notes) -> Iterator[ModuleType]:
