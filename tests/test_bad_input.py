@@ -169,10 +169,12 @@ MORE = {
     "explorables.BoundBars": lambda x, t: explorables.BoundBars(
         Schedule_10, np.ones(10), np.ones(10), prior=0.1, entropy=0.5
     ),
+    "explorables.Conditioned": lambda x, t: explorables.Conditioned("point", (0.5, 0.3), 0.3, "dps", 20, 5),
     "explorables.Field": lambda x, t: explorables.Field(FLAT, 3),
     "explorables.Forward": lambda x, t: explorables.Forward(0.1),
     "explorables.ForwardPosterior": lambda x, t: explorables.ForwardPosterior(),
     "explorables.Gap": lambda x, t: explorables.Gap(1.2),
+    "explorables.Guided": lambda x, t: explorables.Guided(3.0, "sde", "apart"),
     "explorables.Layers": lambda x, t: explorables.Layers(0.5, 1.2),
     "explorables.Particles": lambda x, t: particles(),
     "explorables.Paths": lambda x, t: explorables.Paths(200, 0.1, 8, "both", "log_snr", 0.8),
@@ -348,7 +350,8 @@ FITS = {
 
 # What is given as numbers, in whatever form numpy understands.
 ARRAYS = {("explorables.BoundBars", "smallest_loss"), ("explorables.BoundBars", "own_error"),
-          ("explorables.ForwardPosterior", "x0"), ("explorables.ForwardPosterior", "xt")}  # fmt: skip
+          ("explorables.ForwardPosterior", "x0"), ("explorables.ForwardPosterior", "xt"),
+          ("explorables.Conditioned", "place")}  # fmt: skip
 
 
 # What is not looked at: a switch of what is called in loops, where whatever is true is on; points that do not matter.
@@ -443,7 +446,7 @@ ZERO = {
     ("networks.NoiseMLP", "condition"), ("guidance.ConditionalDDPM", "drop"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
-    ("explorables.Forward", "position"), ("explorables.Reverse", "eta"),
+    ("explorables.Forward", "position"), ("explorables.Reverse", "eta"), ("explorables.Guided", "w"),
     ("hierarchical_vae.HierarchicalVAE", "depth"), ("hierarchical_vae.HierarchicalVAE", "features"),
     ("conditioning.particles", "resample_below"),
     ("samplers.sample", "eta"), ("samplers.walk", "eta"), ("pretrained.swiss_roll_precise_ddpm", "seed"),
@@ -495,6 +498,8 @@ TOO_LARGE = {
     ("score.ode_log_prob", "lowest"): 10.0, ("score.velocity_from_noise", "tau"): 1.0,
     ("schedule.Schedule.cosine", "s"): 1.01, ("schedule.Schedule.cosine", "largest"): 1.0,
     ("explorables.Field", "t"): 11, ("explorables.Forward", "position"): 1.01, ("explorables.Gap", "x"): 3.01,
+    ("explorables.Guided", "w"): 8.1, ("explorables.Conditioned", "noise"): 1.1,
+    ("explorables.Conditioned", "steps"): 1001, ("explorables.Conditioned", "resamplings"): 51,
     ("explorables.ForwardPosterior", "T"): 1001, ("explorables.ForwardPosterior", "t"): 11,
     ("explorables.Layers", "a"): 1.0, ("explorables.Layers", "x"): 3.01, ("fitting.train", "decay"): 1.0,
     ("swiss_roll.SwissRoll", "scale"): 0.51, ("data.Clusters", "noise"): 0.1,
@@ -607,6 +612,7 @@ WRONG = {
     ("explorables.Particles", "hue"): [np.zeros(4), np.full(3, math.inf)],
     ("explorables.BoundBars", "smallest_loss"): [0 * ARRAY, -ARRAY, ARRAY * math.nan, np.ones(9)],
     ("explorables.BoundBars", "own_error"): [-ARRAY, ARRAY * math.inf, np.ones(11)],
+    ("explorables.Conditioned", "place"): [(0.0,), (1.5, 0.0), (math.nan, 0.0)],
     ("explorables.ForwardPosterior", "x0"): [(0.0,), (3.7, 0.0), (math.nan, 0.0)],
     ("explorables.ForwardPosterior", "xt"): [(0.0, 2.7), (0.0, math.inf)],
     ("explorables.Rungs", "runs"): [
@@ -622,6 +628,8 @@ WRONG = {
     ("chains.LinearGaussianChain", "generative"): [[1, 2], [1.0], "pq", []],
     ("chains.LinearGaussianChain", "inference"): [[], ()],
     ("explorables.Field", "network"): [networks.NoiseMLP], ("explorables.Reverse", "network"): [networks.NoiseMLP],
+    ("explorables.Conditioned", "given"): ["x3"], ("explorables.Conditioned", "method"): ["repaint", "none"],
+    ("explorables.Guided", "sampler"): ["pde"], ("explorables.Guided", "data"): ["roll"],
     ("explorables.Paths", "kind"): ["none"], ("explorables.Paths", "spacing"): ["karras"],
     ("explorables.Reverse", "method"): ["euler"], ("explorables.Reverse", "levels"): ["evenly"],
     ("fitting.Checkpoint", "settings"): [{"a": math.nan}, {"a": {1}}],

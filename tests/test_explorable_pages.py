@@ -19,11 +19,13 @@ from notebooks import NOTEBOOKS, read
 from diffusion_notes.chains import Affine, LinearGaussianChain
 from diffusion_notes.explorables import (
     BoundBars,
+    Conditioned,
     Explorable,
     Field,
     Forward,
     ForwardPosterior,
     Gap,
+    Guided,
     Layers,
     Paths,
     Reverse,
@@ -49,10 +51,12 @@ def bound_bars() -> BoundBars:
 
 ALL = {
     "bound_bars": bound_bars,
+    "conditioned": Conditioned,
     "field": lambda: Field(NETWORK),
     "forward": Forward,
     "forward_posterior": ForwardPosterior,
     "gap": Gap,
+    "guided": Guided,
     "layers": Layers,
     "paths": Paths,
     "reverse": lambda: Reverse(NETWORK),

@@ -14,7 +14,8 @@ POINTS = {
     "paths": ((0.09, 0.37), "Start, x"),
     "reverse": ((0.6, 0.6), "start, x"),
 }
-SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ", "paths": "Start, x"}
+SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ", "paths": "Start, x", "guided": "Weight, w",
+            "conditioned": "Known x₁"}  # fmt: skip
 NARROW = 292  # here it has as much room as on a page of the book that is 320 pixels wide
 
 # Remembers each text that a canvas draws, and the box that it takes.
@@ -91,7 +92,7 @@ def test_a_finger_drags_the_point_that_it_is_near_and_scrolls_elsewhere(touched,
 
 @pytest.mark.parametrize("name", SIDEWAYS)
 def test_a_finger_drags_a_curve_sideways_and_scrolls_over_it(touched, name):
-    page, swipe = touched(name)
+    page, swipe = touched(name, which=0 if name == "conditioned" else -1)
     at = slider(page, SIDEWAYS[name])
     assert swipe((0.3, 0.5), 100, 0) == 0
     there = at.input_value()
@@ -114,6 +115,7 @@ def test_no_text_of_a_picture_is_cut_or_covers_another(show, name):
     for end, width in product(["value", "min", "max"], [NARROW, 360, 800]):
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(ENDS, end)
+        page.wait_for_function("() => !document.querySelector('[data-busy]')")
         texts, sizes = page.evaluate(DRAWN), page.evaluate(SIZES)
         if (name, end != "value") == ("forward_posterior", True):
             texts = texts[:-1]  # both points are at one place, and so are their names

@@ -8,10 +8,12 @@ print, a still picture stands in its place. This package imports without torch.
 
 from diffusion_notes.explorables.base import Explorable
 from diffusion_notes.explorables.bound_bars import BoundBars
+from diffusion_notes.explorables.conditioned import Conditioned
 from diffusion_notes.explorables.field import Field
 from diffusion_notes.explorables.forward import Forward
 from diffusion_notes.explorables.forward_posterior import ForwardPosterior
 from diffusion_notes.explorables.gap import Gap
+from diffusion_notes.explorables.guided import Guided
 from diffusion_notes.explorables.layers import Layers
 from diffusion_notes.explorables.particles import Particles
 from diffusion_notes.explorables.paths import Paths
@@ -21,11 +23,13 @@ from diffusion_notes.explorables.two_peaks import TwoPeaks
 
 __all__ = [
     "BoundBars",
+    "Conditioned",
     "Explorable",
     "Field",
     "Forward",
     "ForwardPosterior",
     "Gap",
+    "Guided",
     "Layers",
     "Particles",
     "Paths",

@@ -64,6 +64,14 @@ function divergence(m1, v1, m2, v2) {
   return ((m1 - m2) ** 2 / v2 + v1 / v2 - 1 - Math.log(v1 / v2)) / 2;
 }
 
+// Φ(x), by a series whose terms all have one sign (Marsaglia 2004).
+function gaussianCdf(x) {
+  if (Math.abs(x) > 8) return x > 0 ? 1 : 0;
+  let [sum, term] = [x, x];
+  for (let k = 3; sum + term !== sum; k += 2) sum += term *= (x * x) / k;
+  return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}
+
 // Nodes and weights of Gauss and Legendre on [0, 1].
 function gaussLegendre(count) {
   const nodes = new Float64Array(count);

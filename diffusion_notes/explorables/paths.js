@@ -8,14 +8,6 @@ const RANKS = [0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95];
 const logSnr = (t) => Math.log(SCHEDULE.alphaBar[t] / SCHEDULE.noise[t]);
 const NOISELESS = logSnr(1) + 0.8; // where the data are drawn, whose log SNR is infinite
 
-// Φ(x), by a series whose terms all have one sign (Marsaglia 2004).
-function gaussianCdf(x) {
-  if (Math.abs(x) > 8) return x > 0 ? 1 : 0;
-  let [sum, term] = [x, x];
-  for (let k = 3; sum + term !== sum; k += 2) sum += term *= (x * x) / k;
-  return 0.5 + sum * normal(x, 0, 1);
-}
-
 // The rank of x in a mixture, the probability below it; and the place that has a rank, by bisection.
 const rank = ({ weights, means, variance }, x) =>
   means.reduce((sum, m, k) => sum + weights[k] * gaussianCdf((x - m) / Math.sqrt(variance)), 0);
