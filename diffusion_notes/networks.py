@@ -317,6 +317,26 @@ class TimestepMLP(nn.Module):
         self.biases = nn.ParameterList(_uniform((count, width), inner, generator) for inner in sizes[:-1])
         self.biases.append(nn.Parameter(torch.zeros(count, dim_out)))
 
+    def on(self, schedule: Schedule) -> TimestepMLP:
+        """The same perceptron, with the same parameters, at the noise levels of another schedule, if it is shared.
+
+        Raises:
+            TypeError: ``schedule`` is no :class:`~diffusion_notes.schedule.Schedule`.
+            ValueError: each step has a perceptron of its own.
+
+        >>> network = TimestepMLP(Schedule.linear(T=10), 2, 4)
+        >>> network.on(Schedule.linear(T=5))(torch.zeros(3, 2), 5).shape
+        torch.Size([3, 4])
+        """
+        check_kind("schedule", schedule, Schedule)
+        if not self.shared:
+            raise ValueError("schedule must be that of the network, whose steps have each a perceptron, got another")
+        shared = {id(parameter): parameter for parameter in self.parameters()}
+        other = copy.deepcopy(self, shared)
+        other.schedule = schedule
+        _register_tables(other, time=timestep_embedding(schedule))
+        return other.to(self.frequency)
+
     @property
     def parameters_of_a_step(self) -> int:
         """The number of parameters that an evaluation uses; it takes about as many multiplications."""

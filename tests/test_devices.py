@@ -129,6 +129,17 @@ def conditional(x) -> guidance.ConditionalDDPM:
     return guidance.ConditionalDDPM(network, Schedule_10, 2, drop=0.5).to(x.device)
 
 
+def labelled() -> guidance.Labelled:
+    """Two parts with a label each, in the plane."""
+    parts = data.GaussianMixture(torch.zeros(2), torch.eye(2), torch.ones(2))
+    return guidance.Labelled(parts, torch.tensor([0, 1], device="cpu"))
+
+
+def classified(x) -> tuple[ddpm.DDPM, guidance.NoisyClassifier]:
+    classifier = guidance.NoisyClassifier(Schedule_10, 2, width=4, features=2)
+    return model(x), classifier.to(x.device)
+
+
 def continuous(clock: str = "linear") -> score.ContinuousSchedule:
     return score.ContinuousSchedule(clock, T=1.0, first=0.99, last=0.01)
 
@@ -225,6 +236,25 @@ CALLS = {
     "distributions.draw": lambda x, t: distributions.draw(distributions.gaussian(x, x.exp())),
     "distributions.randn_like": lambda x, t: distributions.randn_like(x),
     "networks.NoiseMLP.forward": (lambda x, t, m: m.network(x, t, x), conditional),
+    "guidance.GaussianExample.model": lambda x, t: (
+        guidance.GaussianExample(1.0, 0.5).model(Schedule_10).guided(x[:1, 0], 2.0).predict(x, t)
+    ),
+    "guidance.Labelled": (lambda x, t, d: d.log_class(x), lambda x: labelled()),
+    "guidance.Labelled.classifier": (lambda x, t, d: d.classifier(Schedule_10)(x, 3), lambda x: labelled()),
+    "guidance.Labelled.log_class": (lambda x, t, d: d.log_class(x, 0.5), lambda x: labelled()),
+    "guidance.Labelled.log_tilted": (lambda x, t, f: f(x), lambda x: labelled().log_tilted(1, 2.0)),
+    "guidance.Labelled.model": (
+        lambda x, t, m: m.guided(x[0].sigmoid(), 2.0).predict(x, 3),
+        lambda x: labelled().model(Schedule_10),
+    ),
+    "guidance.Labelled.row": (lambda x, t, d: d.row(1, x), lambda x: labelled()),
+    "guidance.NoisyClassifier.forward": (lambda x, t, m: m[1](x, t), classified),
+    "guidance.NoisyClassifier.loss": (lambda x, t, m: m[1].loss(torch.cat((x, x), 1)).backward(), classified),
+    "guidance.NoisyClassifier.settings": (lambda x, t, m: m[1].settings(), classified),
+    "guidance.classifier_guided": (
+        lambda x, t, m: guidance.classifier_guided(*m, x[0], 2.0).predict(x, t),
+        classified,
+    ),
     "guidance.ConditionalDDPM.given": (lambda x, t, m: m.given(x).step(x, t).log_prob(x), conditional),
     "guidance.ConditionalDDPM.guided": (lambda x, t, m: m.guided(x[0], 2.0).predict(x, t), conditional),
     "guidance.ConditionalDDPM.loss": (lambda x, t, m: m.loss(torch.cat((x, x), 1)).backward(), conditional),
@@ -434,7 +464,10 @@ TAKE_NO_TENSOR = {
     "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
     "conditioning.Particles", "conditioning.entry_level",
     "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
-    "guidance.ConditionalDDPM",
+    "guidance.ConditionalDDPM", "guidance.GaussianExample", "guidance.GaussianExample.guided",
+    "guidance.GaussianExample.tilted", "guidance.NoisyClassifier", "guidance.NoisyClassifier.on", "guidance.arms",
+    "guidance.Labelled.given", "guidance.Labelled.information", "guidance.Labelled.sample", "guidance.Labelled.share",
+    "networks.TimestepMLP.on", "pretrained.swiss_roll_arms", "pretrained.swiss_roll_arms_classifier",
     "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
     "samplers.on_levels", "schedule.Schedule.through",
     "score.ContinuousSchedule", "score.ContinuousSchedule.steps", "score.LogProb", "score.bound_mixture",

@@ -15,17 +15,27 @@ from typing import Literal, TypeVar, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from diffusion_notes._arguments.values import check_choice, check_integer
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind
 from diffusion_notes.ddpm import DDPM, TSampling, Variance
 from diffusion_notes.fitting import load_weights
+from diffusion_notes.guidance import ConditionalDDPM, NoisyClassifier
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
-from diffusion_notes.pretrained.recipes import RECIPES, put_on_spiral, untrained_ddpm, untrained_precise_ddpm
+from diffusion_notes.pretrained.recipes import (
+    RECIPES,
+    put_on_spiral,
+    untrained_arms,
+    untrained_arms_classifier,
+    untrained_ddpm,
+    untrained_precise_ddpm,
+)
 from diffusion_notes.vae import VAE
 
 __all__ = [
     "RECIPES",
     "WEIGHTS",
     "put_on_spiral",
+    "swiss_roll_arms",
+    "swiss_roll_arms_classifier",
     "swiss_roll_ddpm",
     "swiss_roll_hierarchical_vae",
     "swiss_roll_precise_ddpm",
@@ -86,6 +96,35 @@ def swiss_roll_precise_ddpm(seed: int = 0, variance: Variance | Tensor = "beta")
     """
     seed = check_integer("seed", seed, least=0, most=2)
     return _load(partial(untrained_precise_ddpm, variance), f"ddpm_precise_{seed}")
+
+
+def swiss_roll_arms(seed: int = 0, short: bool = False, variance: Variance | Tensor = "beta") -> ConditionalDDPM:
+    r"""The conditional DDPM of the chapter on guidance, trained: it can be told which of three arms a point is of.
+
+    Arguments:
+        seed: which of three trainings, each with points of its own: 0, 1 or 2.
+        short: whether it was trained with 1,000 steps only, and is poor.
+        variance: :math:`\sigma_t^2` of the steps, as in :class:`~diffusion_notes.ddpm.DDPM`.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: there is no such training, or no such variance.
+
+    >>> swiss_roll_arms().given(torch.tensor([0.0, 0.0, 1.0])).sample(torch.randn(5, 2)).shape
+    torch.Size([5, 2])
+    """
+    seed = check_integer("seed", seed, least=0, most=2)
+    check_kind("short", short, bool)
+    return _load(partial(untrained_arms, variance), f"arms_short_{seed}" if short else f"arms_{seed}")
+
+
+def swiss_roll_arms_classifier() -> NoisyClassifier:
+    """The classifier of noisy points of that chapter, trained: which of the roll's three arms they are of.
+
+    >>> swiss_roll_arms_classifier()(torch.zeros(1, 2), 500).shape
+    torch.Size([1, 3])
+    """
+    return _load(untrained_arms_classifier, "arms_classifier")
 
 
 def swiss_roll_vae(kind: str) -> VAE:

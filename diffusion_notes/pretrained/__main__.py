@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Generator
 
 from diffusion_notes.fitting import save_weights, train
+from diffusion_notes.guidance import arms
 from diffusion_notes.pretrained import RECIPES, WEIGHTS
 from diffusion_notes.pretrained.expected_noise import ExpectedNoise
 from diffusion_notes.pretrained.recipes import Recipe
@@ -23,7 +24,7 @@ def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
     model = recipe.build(generator=generator)
     if recipe.seed_data:
         generator.manual_seed(recipe.seed)
-    data = SwissRoll().sample(recipe.points, generator)
+    data = (SwissRoll() if recipe.labels is None else arms(recipe.labels)).sample(recipe.points, generator)
     if recipe.pretrain is not None:
         recipe.pretrain(model, generator)
     if isinstance(model, ExpectedNoise) and recipe.examples is not None:

@@ -13,6 +13,7 @@ from diffusion_notes._arguments.tensors import check_generator
 from diffusion_notes._arguments.values import check_integer, check_kind
 from diffusion_notes.ddpm import DDPM, Objective, TSampling, Variance
 from diffusion_notes.distributions import randn_like
+from diffusion_notes.guidance import ConditionalDDPM, NoisyClassifier
 from diffusion_notes.hierarchical_vae import HierarchicalVAE
 from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_weight
@@ -21,9 +22,18 @@ from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.vae import VAE
 
-__all__ = ["RECIPES", "Recipe", "put_on_spiral", "untrained_ddpm", "untrained_precise_ddpm"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "put_on_spiral",
+    "untrained_arms",
+    "untrained_arms_classifier",
+    "untrained_ddpm",
+    "untrained_precise_ddpm",
+]
 
 _NOISE = 0.05  # the roll's own
+_ARMS = 3  # for labels
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,11 @@ class Recipe:
         examples: how many a model makes of the points before the training, to learn from them: see
             :class:`~diffusion_notes.pretrained.expected_noise.ExpectedNoise`. With None it learns from the points.
         decay: of the moving average of the parameters, for each step.
+        labels: of how many arms of the roll, see :func:`~diffusion_notes.guidance.arms`, each point has one for its
+            label; with None there are no labels.
     """
 
-    build: Callable[..., DDPM | VAE | HierarchicalVAE]
+    build: Callable[..., DDPM | VAE | HierarchicalVAE | ConditionalDDPM | NoisyClassifier]
     points: int = 100_000
     steps: int = 20_000
     batch_size: int = 512
@@ -54,11 +66,13 @@ class Recipe:
     pretrain: Callable[..., None] | None = None
     examples: int | None = None
     decay: float = 0.995
+    labels: int | None = None
 
     @property
     def hyperparameters(self) -> dict[str, int | float]:
         """The numbers of the recipe, by name."""
         more = {} if self.examples is None else {"examples": self.examples, "decay": self.decay}
+        more |= {} if self.labels is None else {"labels": self.labels}
         return more | {
             "points": self.points,
             "steps": self.steps,
@@ -90,6 +104,21 @@ def untrained_precise_ddpm(variance: Variance | torch.Tensor = "beta", generator
     return ExpectedNoise(network, schedule, variance, "variational", worth)
 
 
+def untrained_arms(variance: Variance | torch.Tensor = "beta", generator: Generator | None = None) -> ConditionalDDPM:
+    r"""The same network, told which of three arms of the roll a point is of, but for a tenth of them.
+
+    To be trained on the bound, with a level drawn by its weight in it.
+    """
+    schedule = Schedule.linear(T=1000)
+    network = NoiseMLP(schedule, generator=generator, condition=_ARMS)
+    return ConditionalDDPM(network, schedule, _ARMS, variance, "variational", drop=0.1, t_sampling="weight")
+
+
+def untrained_arms_classifier(generator: Generator | None = None) -> NoisyClassifier:
+    """A classifier of noisy points of the roll: which of its three arms they are of."""
+    return NoisyClassifier(Schedule.linear(T=1000), _ARMS, generator=generator)
+
+
 def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
     r"""Teach a VAE with one latent the answer, from pairs of z and x that belong together.
 
@@ -119,12 +148,16 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
 
 _ddpm = partial(Recipe, steps=30_000, batch_size=1024, seed_data=False)
 _precise = partial(_ddpm, untrained_precise_ddpm, steps=15_000, learning_rate=8e-3, examples=262_144, decay=0.999)
+_arms = partial(Recipe, untrained_arms, batch_size=1024, labels=_ARMS)
 _sharp = partial(HierarchicalVAE, [2, 2], std=_NOISE, features=16)
 RECIPES = {
     "ddpm": _ddpm(untrained_ddpm),
     "ddpm_variational_uniform": _ddpm(partial(untrained_ddpm, "beta", "variational")),
     "ddpm_variational_weight": _ddpm(partial(untrained_ddpm, "beta", "variational", "weight")),
     **{f"ddpm_precise_{seed}": _precise(seed=seed) for seed in range(3)},
+    **{f"arms_{seed}": _arms(steps=30_000, seed=seed) for seed in range(3)},
+    **{f"arms_short_{seed}": _arms(steps=1000, seed=seed) for seed in range(3)},
+    "arms_classifier": Recipe(untrained_arms_classifier, steps=10_000, batch_size=1024, labels=_ARMS),
     "vae_learned": Recipe(partial(VAE, 1)),
     "vae_sharp": Recipe(partial(VAE, 2, std=_NOISE, features=16)),
     "vae_guided": Recipe(partial(VAE, 1), pretrain=put_on_spiral),
