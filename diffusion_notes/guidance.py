@@ -25,9 +25,8 @@ Chidambaram et al. 2024). :class:`Labelled` and :class:`GaussianExample` know bo
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor, nn
@@ -440,6 +439,8 @@ class Labelled:
 
     mixture: GaussianMixture
     label: Tensor
+    _members: Tensor = field(init=False, repr=False)  # which parts each class has, (classes, K)
+    _places: tuple[Tensor, ...] = field(init=False, repr=False)  # the numbers of these
 
     def __post_init__(self) -> None:
         check_kind("mixture", self.mixture, GaussianMixture)
@@ -453,21 +454,19 @@ class Labelled:
         classes = torch.bincount(self.label, weights=weight.exp())
         if not bool((classes > 0).all()):
             raise ValueError(f"label must leave no class without a part, got {sorted(set(self.label.tolist()))}")
+        members = self.label == torch.arange(len(classes), device="cpu").unsqueeze(-1)
+        object.__setattr__(self, "_members", members)
+        object.__setattr__(self, "_places", tuple(kept.nonzero().squeeze(-1) for kept in members))
 
     @property
     def classes(self) -> int:
         """How many there are."""
-        return int(self.label.max()) + 1
+        return len(self._places)
 
     @property
     def dim(self) -> int:
         """D."""
         return self.mixture.dim
-
-    @functools.cached_property
-    def _members(self) -> Tensor:
-        """Which parts each class has, ``(classes, K)``."""
-        return self.label == torch.arange(self.classes, device="cpu").unsqueeze(-1)
 
     def row(self, c: int, like: Tensor | None = None) -> Tensor:
         """The label c as a row of zeros with a single one, ``(classes,)``, in the dtype and on the device of ``like``.
@@ -522,9 +521,8 @@ class Labelled:
         Values of points are not checked, because this is called inside loops.
         """
         parts = self.mixture.diffuse(alpha_bar).log_parts(x)
-        members = self._members.to(x.device)
-        # of each class its own parts only: sums over the others would be of minus infinities
-        return torch.stack([parts[..., kept].logsumexp(-1) for kept in members], -1)
+        each = [parts.index_select(-1, place.to(x.device)).logsumexp(-1) for place in self._places]
+        return torch.stack(each, -1)
 
     def classifier(self, schedule: Schedule) -> Callable[[Tensor, int], Tensor]:
         r"""The exact :math:`\log p(c \mid x_t)`, to be called as ``classifier(xt, t)`` with an integer t.
@@ -641,7 +639,7 @@ def arms(count: int = 3, roll: SwissRoll | None = None) -> Labelled:
     torch.Size([5, 5])
     """
     count = check_integer("count", count, least=1)
-    check_kind("roll", roll, (SwissRoll, type(None)))
+    check_kind("roll", roll, (SwissRoll, type(None)), "a SwissRoll or None")
     mixture = (SwissRoll() if roll is None else roll).mixture(pieces=count)
     each = len(mixture.log_weight) // count
     return Labelled(mixture, torch.arange(count, device="cpu").repeat_interleave(each))

@@ -29,7 +29,17 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_devices import CALLS, SEEN, Schedule_10, continuous, linear_chain, public_names, resolve, scalar_chain
+from test_devices import (
+    CALLS,
+    SEEN,
+    Schedule_10,
+    continuous,
+    labelled,
+    linear_chain,
+    public_names,
+    resolve,
+    scalar_chain,
+)
 from torch import nn
 
 from diffusion_notes import (
@@ -136,6 +146,17 @@ MORE = {
     "guidance.ConditionalDDPM": lambda x, t: guidance.ConditionalDDPM(
         FLAT_TOLD, Schedule_10, 2, table(x), "simple", 0.1, table(x)
     ),
+    "guidance.GaussianExample": lambda x, t: guidance.GaussianExample(1.0, 0.5),
+    "guidance.GaussianExample.guided": lambda x, t: guidance.GaussianExample(1.0, 0.5).guided(2.0, 0.5),
+    "guidance.GaussianExample.tilted": lambda x, t: guidance.GaussianExample(1.0, 0.5).tilted(2.0),
+    "guidance.Labelled.given": lambda x, t: labelled().given(1),
+    "guidance.Labelled.sample": lambda x, t: labelled().sample(3),
+    "guidance.Labelled.share": lambda x, t: labelled().share(1),
+    "guidance.NoisyClassifier": lambda x, t: guidance.NoisyClassifier(Schedule_10, 2),
+    "guidance.NoisyClassifier.on": lambda x, t: guidance.NoisyClassifier(Schedule_10, 2).on(Schedule_10),
+    "guidance.arms": lambda x, t: guidance.arms(3, swiss_roll.SwissRoll()),
+    "networks.TimestepMLP.on": lambda x, t: networks.TimestepMLP(Schedule_10, 2, 4).on(Schedule_10),
+    "pretrained.swiss_roll_arms": lambda x, t: pretrained.swiss_roll_arms(1, True),
     "notebook.diagrams.Diagram": lambda x, t: diagrams.Diagram(
         {"z": (0, 0, False), "x": (0, 1, True)}, [("z", "x", "", "p")], "z above x."
     ),
@@ -364,7 +385,7 @@ def kinds(name: str, parameter: str) -> set[str]:
     found = {kind.strip() for kind in annotation.split("|")}
     if parameter == "t" and "Tensor" in found:
         return {"int", "times"}
-    if name == "metrics.kl_from_counts" and parameter == "cell":
+    if (name, parameter) in {("metrics.kl_from_counts", "cell"), ("guidance.Labelled", "label")}:
         return {"times"}
     return {"np.ndarray"} if (name, parameter) in ARRAYS else found
 
@@ -443,7 +464,11 @@ ZERO = {
     ("data.Clusters.diffuse", "alpha_bar"), ("data.Clusters.sample", "n"), ("data.KernelDensity.sample", "n"),
     ("measured.memorised", "samples"), ("measured.smoothed", "samples"),
     ("measured.scores", "seed"), ("measured.true_samples", "samples"), ("experiment.ladder_runs.train_rung", "seed"),
-    ("networks.NoiseMLP", "condition"), ("guidance.ConditionalDDPM", "drop"),
+    ("networks.NoiseMLP", "condition"), ("guidance.ConditionalDDPM", "drop"), ("pretrained.swiss_roll_arms", "seed"),
+    ("guidance.GaussianExample.guided", "w"), ("guidance.GaussianExample.guided", "eta"),
+    ("guidance.GaussianExample.tilted", "w"), ("guidance.Labelled.log_class", "alpha_bar"),
+    ("guidance.Labelled.log_tilted", "w"), ("guidance.Labelled.log_tilted", "c"), ("guidance.Labelled.row", "c"),
+    ("guidance.Labelled.given", "c"), ("guidance.Labelled.share", "c"), ("guidance.Labelled.sample", "n"),
     ("networks.GaussianMLP", "depth"), ("networks.GaussianMLP", "features"), ("swiss_roll.SwissRoll.sample", "n"),
     ("chains.NeuralChain", "depth"), ("chains.NeuralChain", "features"),
     ("explorables.Forward", "position"), ("explorables.Reverse", "eta"), ("explorables.Guided", "w"),
@@ -463,6 +488,7 @@ ANY_SIGN = {
     ("notebook.exercises.check", "expected"), ("explorables.BoundBars", "prior"), ("explorables.BoundBars", "entropy"),
     ("explorables.Gap", "x"), ("explorables.Layers", "a"), ("explorables.Layers", "x"),
     ("explorables.TwoPeaks", "xt"), ("explorables.Paths", "xt"), ("guidance.ConditionalDDPM.guided", "w"),
+    ("guidance.GaussianExample", "mean"), ("guidance.classifier_guided", "w"),
 }  # fmt: skip
 NUMBERS = [(n, p) for n, p in EVERY if kinds(n, p) & {"int", "float"}]
 
@@ -483,6 +509,9 @@ def test_what_is_no_number_for_this_is_refused(name, parameter, data):
 # Numbers with an upper end: the first that is too large.
 TOO_LARGE = {
     ("schedule.Schedule.linear", "beta_1"): 1.0, ("schedule.Schedule.linear", "beta_T"): 1.0,
+    ("guidance.GaussianExample", "variance"): 1.0, ("pretrained.swiss_roll_arms", "seed"): 3,
+    ("guidance.Labelled.log_class", "alpha_bar"): 1.01, ("guidance.Labelled.log_tilted", "c"): 2,
+    ("guidance.Labelled.row", "c"): 2, ("guidance.Labelled.given", "c"): 2, ("guidance.Labelled.share", "c"): 2,
     ("guidance.ConditionalDDPM", "condition"): 3, ("guidance.ConditionalDDPM", "drop"): 1.01,
     ("conditioning.particles", "resample_below"): 1.01,
     ("samplers.sample", "calls"): 11, ("samplers.walk", "calls"): 20, ("samplers.start", "t"): 11,
@@ -555,6 +584,11 @@ WRONG = {
     ("schedule.Schedule.through", "levels"): [LEVELS.flip(0), LEVELS * 0, LEVELS * 2],
     ("guidance.ConditionalDDPM", "variance"): ["gamma"], ("guidance.ConditionalDDPM", "objective"): ["bound"],
     ("guidance.ConditionalDDPM", "t_sampling"): ["evenly"],
+    ("guidance.Labelled", "label"): [torch.tensor([0]), torch.tensor([0, 2]), torch.tensor([-1, 0])],
+    ("guidance.Labelled", "mixture"): [labelled().mixture.diffuse(0.5)],
+    ("guidance.NoisyClassifier.loss", "rows"): [torch.zeros(6, 3), torch.zeros(0, 4), torch.zeros(4)],
+    ("guidance.classifier_guided", "c"): [torch.zeros(1, 6, 2), torch.zeros(())],
+    ("pretrained.swiss_roll_arms", "variance"): ["gamma", torch.ones(3)],
     ("guidance.ConditionalDDPM.given", "c"): [torch.zeros(6, 3), torch.zeros(1, 6, 2), torch.zeros(())],
     ("guidance.ConditionalDDPM.guided", "c"): [torch.zeros(6, 3), torch.zeros(1, 6, 2), torch.zeros(())],
     ("guidance.ConditionalDDPM.loss", "rows"): [torch.zeros(6, 2), torch.zeros(0, 4), torch.zeros(4)],
@@ -677,6 +711,7 @@ def test_times_that_do_not_exist_are_refused(name, data):
         "schedule.DeviceTables.at",
         "networks.NoiseMLP.forward",
         "networks.TimestepMLP.forward",
+        "guidance.NoisyClassifier.forward",
     }:  # they are for loops
         assert "not checked, because this is called inside loops" in documentation(name)
     else:
@@ -723,7 +758,9 @@ RETURNS = {
     "chains.elbo": each("x", 3), "chains.importance_bound": each("x"), "chains.sample": many("like", 2),
     "ddpm.DDPM.generate": same("z"), "ddpm.DDPM.infer": same("z"), "ddpm.DDPM.loss": lambda a: (),
     "ddpm.DDPM.prior": same("like"), "ddpm.DDPM.sample": same("xT"), "ddpm.DDPM.step": same("xt"),
-    "guidance.ConditionalDDPM.loss": lambda a: (),
+    "guidance.ConditionalDDPM.loss": lambda a: (), "guidance.NoisyClassifier.loss": lambda a: (),
+    "guidance.NoisyClassifier.forward": same("xt"), "guidance.Labelled.log_class": lambda a: (*a.x.shape[:-1], 2),
+    "guidance.Labelled.row": lambda a: (2,),
     "ddpm.DDPM.walk": same("xT"), "ddpm.DDPM.predict": same("xt"),
     "conditioning.replacement": same("xT"), "conditioning.multiplied": same("xT"), "conditioning.enter": same("y"),
     "conditioning.denoised": same("y"), "conditioning.gradient_guidance": same("xT"),
@@ -793,6 +830,7 @@ DOUBLE = {
 }  # fmt: skip
 # These return what has no one shape: something to be called later, nothing, or two things.
 NO_SHAPE = {
+    "guidance.Labelled", "guidance.classifier_guided", "pretrained.swiss_roll_arms",
     "guidance.ConditionalDDPM", "guidance.ConditionalDDPM.given", "guidance.ConditionalDDPM.guided",
     "score.divergence", "score.network_losses", "score.ode_log_prob", "score.straightness",
     "schedule.best_bound", "schedule.best_schedule", "chains.infer_path", "samplers.best_levels", "samplers.on_levels",
@@ -919,6 +957,7 @@ def test_a_tensor_on_another_device_is_refused_or_all_is_there(name, parameter):
 # These are called inside loops, where looking would synchronise with the device every time. What is not a number shows
 # in the result.
 IN_LOOPS = {
+    "guidance.NoisyClassifier.forward", "guidance.NoisyClassifier.loss", "guidance.Labelled.log_class",
     "guidance.ConditionalDDPM.loss",
     "data.GaussianMixture.log_prob", "data.GaussianMixture.score", "data.GaussianMixture.log_parts",
     "data.Seen.log_likelihood",
