@@ -36,11 +36,13 @@ class Mixture {
   }
   // The probability of each part, at a place of which these axes are looked at, with so much more variance.
   origin(place, more = 0, axes = this.free) {
-    const { log, centres, buffer } = this;
+    const { log, buffer } = this;
+    const [xs, ys] = this.centres;
+    const [x, y] = place;
+    const [narrow, flat] = [0, 1].map((d) => (axes.includes(d) ? 1 / (2 * (this.variance[d] + more)) : 0));
     let most = -Infinity;
     for (let k = 0; k < log.length; k++) {
-      let value = log[k];
-      for (const d of axes) value -= (place[d] - centres[d][k]) ** 2 / (2 * (this.variance[d] + more));
+      const value = log[k] - (x - xs[k]) * (x - xs[k]) * narrow - (y - ys[k]) * (y - ys[k]) * flat;
       buffer[k] = value;
       if (value > most) most = value;
     }
