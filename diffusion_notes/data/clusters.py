@@ -113,7 +113,7 @@ class Clusters:
         return self.expect(lambda x: -self.log_prob(x))
 
     def mixture(self) -> GaussianMixture:
-        """The same distribution as a :class:`~diffusion_notes.data.GaussianMixture`, clean or as it is diffused.
+        """The same as a :class:`~diffusion_notes.data.mixtures.GaussianMixture`, clean or as it is diffused.
 
         Its parts are the clusters, in the order of k.
 

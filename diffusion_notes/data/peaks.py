@@ -154,7 +154,7 @@ class Peaks:
         return torch.tensordot(weight, value.double(), 1)
 
     def mixture(self) -> GaussianMixture:
-        """The same distribution as a :class:`~diffusion_notes.data.GaussianMixture`, clean or as it is diffused.
+        """The same as a :class:`~diffusion_notes.data.mixtures.GaussianMixture`, clean or as it is diffused.
 
         >>> Peaks(share=0.25).mixture().log_weight.exp()
         tensor([0.7500, 0.2500], dtype=torch.float64)
