@@ -6,8 +6,8 @@ posterior is wanted,
 .. math:: q(x_0 \mid y) = \frac{q(x_0)\,p(y \mid x_0)}{p(y)} .
 
 Observations here are those of :class:`~diffusion_notes.data.mixtures.Seen`: each coordinate with Gaussian noise of its
-own, which is 0 for what is known exactly and infinite for what was not seen. A chain would draw from the posterior if its
-steps were
+own, which is 0 for what is known exactly and infinite for what was not seen. A chain would draw from the posterior if
+its steps were
 
 .. math:: q(x_{t-1} \mid x_t, y) = q(x_{t-1} \mid x_t)\,\frac{p(y \mid x_{t-1})}{p(y \mid x_t)}, \qquad
     p(y \mid x_t) = \int p(y \mid x_0)\,q(x_0 \mid x_t)\,dx_0 ,
