@@ -5,7 +5,7 @@ const KAPPA = [...LEVELS].reverse().map((t) => Math.sqrt(SCHEDULE.noise[t] / SCH
 const START = 1 / Math.sqrt(SCHEDULE.alphaBar[1000]); // the width of y = x_T/√ᾱ_T, if x_T is from N(0, 1)
 const MOST = 8; // of w
 const PARTS = 32; // of the curve over w
-// p(x): parts that are equally likely and as wide; p(x | c): one Gaussian.
+// q(x_0): parts that are equally likely and as wide; q(x_0 | c): one Gaussian.
 const DATA_SETS = {
   overlap: { words: "two, overlapping", means: [-1, 1], width: 0.5, given: { mean: 1, width: 0.5 } },
   apart: { words: "two, apart", means: [-1, 1], width: 0.15, given: { mean: 1, width: 0.15 } },
@@ -36,7 +36,7 @@ function guidedNoise({ means, width, given }, w, y, kappa) {
   };
 }
 
-// log p(x) + w log p(c | x), up to a constant: p(c | x) is p(x | c) / p(x) times the share of c.
+// log q(x_0) + w log p(c | x_0), up to a constant: p(c | x_0) is q(x_0 | c) / q(x_0) times the share of c.
 function logTilted(data, w, x) {
   const { log, logGiven } = guidedNoise(data, w, x, 0);
   return log + w * (logGiven - log);
@@ -168,7 +168,7 @@ function render({ model, el }) {
     const name = sampler.value.toUpperCase();
     says.textContent =
       `w = ${digits(w.value)}: what the ${name} draws is ${digits(now.fromTilted, 3)} nats from the tilted density, ` +
-      `and ${digits(now.fromGiven, 3)} from p(x | c). ` +
+      `and ${digits(now.fromGiven, 3)} from q(x₀ | c). ` +
       `It has the mean ${digits(now.mean)} and the standard deviation ${significant(now.std, 2)}; ` +
       `the tilted density has ${digits(moments().mean)} and ${significant(moments().std, 2)}.`;
     picture.redraw();
@@ -209,7 +209,7 @@ function render({ model, el }) {
     picture.context.globalAlpha = 1;
     picture.line(now.xs, drawn, { colour: MODEL, width: 2.5 });
     picture.context.restore();
-    picture.axis([-2, -1, 0, 1, 2, 3], "x");
+    picture.axis([-2, -1, 0, 1, 2, 3], "x₀");
   }
 
   function drawBelow() {
@@ -247,7 +247,7 @@ function render({ model, el }) {
   const picture = new Picture(model.get("alt"), { height: 230, margin: [8, 12, 36, 12] }, draw);
   const below = new Picture(
     "How far the guided density is from the tilted one, in nats, for every weight: nothing at 0 and 1, and more and " +
-      "more beyond. A second curve says the same of p(x | c).",
+      "more beyond. A second curve says the same of q(x_0 | c).",
     { height: 170, margin: [8, 12, 36, 40] },
     drawBelow,
   );
@@ -268,9 +268,9 @@ function render({ model, el }) {
   picture.canvas.after(
     legend([
       { words: "drawn with guidance", colour: MODEL },
-      { words: "tilted: p(x) p(c | x)ʷ", colour: "inherit" },
-      { words: "p(x | c)", colour: POSTERIOR },
-      { words: "p(x)", colour: DATA },
+      { words: "tilted: q(x₀) p(c | x₀)ʷ", colour: "inherit" },
+      { words: "q(x₀ | c)", colour: POSTERIOR },
+      { words: "q(x₀)", colour: DATA },
     ]),
   );
   redone();

@@ -34,7 +34,7 @@ class Guided(Explorable):
     noise of guidance, :math:`(1-w)\,\mathbb E[\varepsilon \mid x_t] + w\,\mathbb E[\varepsilon \mid x_t, c]`. It is
     walked with in 100 steps, even in log-SNR, of DDIM (the ODE) or ancestral ones (the SDE), as in
     :func:`~diffusion_notes.samplers.walk`. Nothing is sampled: the density of :math:`x_T` is pushed through the steps,
-    and its divergences from :math:`p(x)\,p(c \mid x)^w` and from :math:`p(x \mid c)` are integrals. The schedule is the
+    and its divergences from :math:`q(x_0)\,p(c \mid x_0)^w` and from :math:`q(x_0 \mid c)` are integrals. The schedule is the
     linear one with T = 1000.
 
     Arguments:
@@ -93,8 +93,8 @@ class Guided(Explorable):
             line(*curve(np.repeat(drawn, 2), steps), MODEL, 2),
             words(90, 30, "drawn with guidance", MODEL),
             words(90, 54, "tilted"),
-            words(90, 78, "p(x | c)", POSTERIOR),
-            words(90, 102, "p(x)", DATA),
+            words(90, 78, "q(x₀ | c)", POSTERIOR),
+            words(90, 102, "q(x₀)", DATA),
             *(words(scaled(at, -2.5, 3.3, (10, 650)).item(), 326, f"{at}".replace("-", "−")) for at in range(-2, 4)),
             words(330, 346, f"w = {self.w:g}"),
         )
