@@ -385,7 +385,11 @@ def kinds(name: str, parameter: str) -> set[str]:
     found = {kind.strip() for kind in annotation.split("|")}
     if parameter == "t" and "Tensor" in found:
         return {"int", "times"}
-    if (name, parameter) in {("metrics.kl_from_counts", "cell"), ("guidance.Labelled", "label")}:
+    if (name, parameter) in {
+        ("metrics.kl_from_counts", "cell"),
+        ("metrics.plug_in_kl", "cell"),
+        ("guidance.Labelled", "label"),
+    }:
         return {"times"}
     return {"np.ndarray"} if (name, parameter) in ARRAYS else found
 
@@ -612,6 +616,7 @@ WRONG = {
     ("ladder.Rung", "objective"): ["elbo"], ("ladder.Rung", "inference"): ["free", "learned"],
     ("ladder.Rung", "last"): ["first"], ("ladder.Rung", "networks"): ["none"], ("ladder.Rung", "latent"): [1],
     ("metrics.kl_from_counts", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
+    ("metrics.plug_in_kl", "cell"): [torch.tensor([11]), torch.tensor([-1]), torch.tensor(1)],
     ("experiment.ladder_runs.train_rung", "data"): ["moons"],
     ("experiment.comparisons.runs_of", "rung"): ["moons"], ("experiment.comparisons.runs_of", "data"): ["moons"],
     ("experiment.comparisons.runs_of", "budget"): ["none"], ("experiment.comparisons.average", "key"): ["moons"],
@@ -840,7 +845,7 @@ NO_SHAPE = {
     "chains.Affine", "notebook.plotting.scatter", "pretrained.swiss_roll_ddpm", "pretrained.swiss_roll_precise_ddpm",
     "swiss_roll.SwissRoll.nearest",
     "data.Clusters.cells", "swiss_roll.SwissRoll.cells", "measured.scores", "measured.true_samples",
-    "metrics.kl_from_counts",
+    "metrics.kl_from_counts", "metrics.plug_in_kl",
     "chains.FreePosterior", "chains.ScalarLatent.best_gaussian", "swiss_roll.SwissRoll.diffuse",
     "fitting.train", "data.Peaks.diffuse", "data.KernelDensity",
     "conditioning.particles",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from diffusion_notes.metrics import band_width, binned_kl, kl_from_counts, stray_share
+from diffusion_notes.metrics import band_width, binned_kl, kl_from_counts, plug_in_kl, stray_share
 from diffusion_notes.swiss_roll import SwissRoll
 
 # of points, and of the standard roll
@@ -171,3 +171,20 @@ def test_there_is_one_number_for_each_point(shape):
 def test_the_number_of_cells_is_a_number(cells, error):
     with pytest.raises(error, match=r"^cells must"):
         kl_from_counts(torch.zeros(3, dtype=torch.long), cells)
+
+
+def test_the_plug_in_divergence_is_the_other_where_it_is_small_and_bounded_where_it_is_not(generator):
+    share = torch.linspace(0.8, 1.2, 50, dtype=torch.float64)
+    exact = (share / 50 * share.log()).sum().item()
+    cell = torch.multinomial(share, 200_000, replacement=True, generator=generator)
+    assert plug_in_kl(cell, 50) == pytest.approx(exact, abs=4.5 * (2 * 49) ** 0.5 / 400_000 + 0.0005)
+    assert plug_in_kl(cell, 50) == pytest.approx(kl_from_counts(cell, 50), rel=0.03)
+    one = torch.zeros(1000, dtype=torch.long)
+    assert plug_in_kl(one, 100) == pytest.approx(math.log(100) - 99 / 2000)
+    assert kl_from_counts(one, 100) > 40
+
+
+def test_the_plug_in_divergence_of_true_samples_is_zero_on_average():
+    generator = torch.Generator().manual_seed(0)
+    found = [plug_in_kl(torch.randint(100, (4000,), generator=generator), 100) for _ in range(400)]
+    assert abs(sum(found) / 400) < 4.5 * (2 * 99) ** 0.5 / 8000 / 20 + 5e-5
