@@ -70,6 +70,7 @@ def kl_from_counts(cell: Tensor, cells: int) -> float:
     >>> kl_from_counts(torch.tensor([0, 0, 0, 0]), 2)  # (4 - 1) / 8
     0.375
     """
+    cells = check_integer("cells", cells, least=1)
     count = _counts(cell, cells)
     expected = len(cell) / cells
     return (((count - expected).square() / expected).sum().item() - (cells - 1)) / (2 * len(cell))
@@ -86,13 +87,13 @@ def plug_in_kl(cell: Tensor, cells: int) -> float:
     >>> round(plug_in_kl(torch.tensor([0, 0, 0, 0]), 2) + 1 / 8 - math.log(2), 12)
     0.0
     """
+    cells = check_integer("cells", cells, least=1)
     share = _counts(cell, cells) / len(cell)
     return torch.special.xlogy(share, share * cells).sum().item() - (cells - 1) / (2 * len(cell))
 
 
 def _counts(cell: Tensor, cells: int) -> Tensor:
     """How many points there are in each cell, in float64."""
-    cells = check_integer("cells", cells, least=1)
     if not isinstance(cell, Tensor) or cell.dtype != torch.long:
         raise TypeError(f"cell must be a tensor of int64, got {describe(cell)}")
     if cell.dim() != 1 or not len(cell):
