@@ -300,7 +300,7 @@ def test_the_plan_has_every_method_that_is_drawn_with_up_to_a_thousand_calls():
     planned = samplers.plan(samplers.MODELS, samplers.CALLS, list(samplers.SEEDS))
     keys = [samplers.name_of(way.name, *rest) for way, *rest in planned]
     assert len(set(keys)) == len(keys)
-    for way in ("ancestral", "DDIM, log SNR", "Heun, log-SNR", "2M, log-SNR", "3M, fitted"):
+    for way in ("ancestral", "DDIM, log SNR", "Heun, log SNR", "2M, log SNR", "3M, fitted"):
         for model in ("exact", "better network"):
             mine = [(calls, seed) for each, name, calls, seed, _ in planned if (each.name, name) == (way, model)]
             fewer = {250: 2, 1000: 2} if model == "exact" else {}
