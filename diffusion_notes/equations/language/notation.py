@@ -59,13 +59,18 @@ _GIVEN = {
     **{name: _SCORE[name] for name in ("kappa", "hat x", "lambda")},
 }
 _GUIDED = {**_GIVEN, "eps_w": r"(1 - w)\, \varepsilon_\theta(x_t, t) + w\, \varepsilon_\theta(x_t, t, c)"}
+_OBSERVED = {
+    **_GIVEN,
+    "W": r"\frac{p_\theta(x_{t-1} \mid x_t)\, \tilde p(y \mid x_{t-1})}"
+    r"{\tilde p(y \mid x_t)\, \tilde p(x_{t-1} \mid x_t, y)}",
+}
 _SIGNALS = {**_GIVEN, "z": r"\Sigma^{-1/2} (x_t - \mu)"}
-STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau")
+STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W")
 """Of these names the index is the step that their expression is about."""
 
 MEANINGS = {
     "vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS, "score": _SCORE,
-    "conditioning": _GIVEN, "guidance": _GUIDED, "signals": _SIGNALS,
+    "conditioning": _OBSERVED, "guidance": _GUIDED, "signals": _SIGNALS,
 }  # fmt: skip
 
 DATA = {"vae": "x", "hvae": "x"}
