@@ -129,9 +129,10 @@ def test_no_text_of_a_picture_is_cut_or_covers_another(show, name):
             assert a["canvas"] != b["canvas"] or beside or above, (width, end, a, b)
 
 
+@pytest.mark.parametrize("name", ["rungs", "conditioned", "guided", "paths", "reverse"])
 @pytest.mark.parametrize("width", [NARROW, 390])
-def test_the_choices_can_be_read(show, width):
-    page = show(ALL["rungs"](), width=width)
+def test_the_choices_can_be_read(show, width, name):
+    page = show(ALL[name](), width=width)
     cut = r"""(selects) => selects.filter((select) => {
       const ink = document.createElement("canvas").getContext("2d");
       ink.font = getComputedStyle(select).font;

@@ -211,7 +211,8 @@ function render({ model, el }) {
       if (bin >= 0 && bin < 77) counts[bin] += 20 / COUNT;
     }
     const bars = alongs.map((_, i) => counts[Math.floor(i / 5)]);
-    draw(bars.map((d) => Math.max(-0.8, (-0.5 * d) / most)), { colour: MODEL, fill: faint(MODEL, shown.id === id ? 0.3 : 0.1), width: 1.5 });
+    const fill = faint(MODEL, shown.id === id ? 0.3 : 0.1); // those of the place before are fainter
+    draw(bars.map((d) => Math.max(-0.8, (-0.5 * d) / most)), { colour: MODEL, fill, width: 1.5 });
   }
 
   function draw() {
@@ -340,7 +341,8 @@ function render({ model, el }) {
   const more = folded("Steps, resamplings, other noise", pair(steps, resamplings), again);
   const controls = [player.button, ...places, noise, pair(given, method), more];
   const hint =
-    "Try: drag the line, or choose a noisy point and drag that. Green is where the point may be, exactly, and orange is where the method puts it. " +
+    "Try: drag the line, or choose a noisy point and drag that. Green is where the point may be, exactly, and orange " +
+    "is where the method puts it. " +
     "Which method finds the arms in their right shares, and nothing between them?";
   const stop = assemble(el, "conditioned", { hint, pictures: [picture, rows], controls, says });
   picture.canvas.after(el.querySelector(".controls")); // what is moved stands beside what moves

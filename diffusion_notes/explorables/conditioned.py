@@ -33,7 +33,7 @@ class Conditioned(Explorable):
     Known is one coordinate, exactly, or the point and noise. The data are the swiss roll as a mixture of Gaussians,
     :meth:`~diffusion_notes.swiss_roll.SwissRoll.mixture`, of 40 nodes for each quarter turn, so the posterior is a
     mixture too, and every method has the exact prediction: what is off is the method's doing alone, and its steps'.
-    They are ancestral, with the small variance, at levels that are even in log-SNR, of the linear schedule with
+    They are ancestral, with the small variance, at levels that are even in log SNR, of the linear schedule with
     T = 1000. Five hundred points are drawn by each method, in a worker, so that the page stays free. The divergence
     is taken in cells of equal probability, 20 along a line or 25 in the plane.
 

@@ -12,7 +12,8 @@ const STYLE = `
   min-height: 2.75rem; }
 [data-explorable] label > span { flex: 0 1 auto; }
 [data-explorable] input[type="range"] { flex: 1; min-width: 5rem; min-height: 2.75rem; }
-[data-explorable] .pair { display: grid; grid-template-columns: 1fr 1fr; flex: 1 1 28rem; gap: 0.2rem 1rem; min-width: 0; }
+[data-explorable] .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); flex: 1 1 28rem;
+  gap: 0.2rem 1rem; min-width: 0; }
 [data-explorable] details { flex: 1 1 100%; }
 [data-explorable] summary { display: flex; align-items: center; gap: 0.5em; min-height: 2.75rem; cursor: pointer; }
 [data-explorable] summary::before { content: "▸"; }
@@ -29,7 +30,7 @@ const STYLE = `
 [data-explorable] .legend { margin: 0.3rem 0; }
 [data-explorable] .legend > span { display: inline-block; margin-right: 1.2em; }
 @media (max-width: 46rem) { [data-explorable] .pair > label { flex-direction: column; align-items: stretch; gap: 0; }
-  [data-explorable] .pair select { flex: none; width: 100%; } }
+  [data-explorable] .pair select { flex: none; width: 100%; padding: 0 0.5rem; } }
 @media print { [data-explorable]:has(> svg) > :not(svg) { display: none !important; }
   [data-explorable] > svg { display: block; } }
 `;

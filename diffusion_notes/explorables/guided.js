@@ -7,8 +7,8 @@ const MOST = 8; // of w
 const PARTS = 32; // of the curve over w
 // q(x_0): parts that are equally likely and as wide; q(x_0 | c): one Gaussian.
 const DATA_SETS = {
-  overlap: { words: "two, overlapping", means: [-1, 1], width: 0.5, given: { mean: 1, width: 0.5 } },
-  apart: { words: "two, apart", means: [-1, 1], width: 0.15, given: { mean: 1, width: 0.15 } },
+  overlap: { words: "overlapping", means: [-1, 1], width: 0.5, given: { mean: 1, width: 0.5 } },
+  apart: { words: "apart", means: [-1, 1], width: 0.15, given: { mean: 1, width: 0.15 } },
   nested: { words: "one in the other", means: [0], width: 1, given: { mean: 1, width: 0.5 } },
 };
 
@@ -261,8 +261,8 @@ function render({ model, el }) {
   );
   const says = saying();
   const hint =
-    "Try: drag w from 1 to 4. The orange curve should follow the grey one. " +
-    "Does it still with the steps of the SDE, and where the peaks are apart?";
+    "Try: drag w from 1 to 4, and see the orange curve leave the grey one, which it should follow. " +
+    "Is it nearer with the steps of the SDE, or where the peaks are apart?";
   const controls = [w, pair(sampler, data)];
   const stop = assemble(el, "guided", { hint, pictures: [picture, below], controls, says });
   picture.canvas.after(

@@ -32,10 +32,10 @@ class Guided(Explorable):
 
     The data are Gaussians on a line, so that :math:`q(x_t)` and :math:`q(x_t \mid c)` are known, and with them the
     noise of guidance, :math:`(1-w)\,\mathbb E[\varepsilon \mid x_t] + w\,\mathbb E[\varepsilon \mid x_t, c]`. It is
-    walked with in 100 steps, even in log-SNR, of DDIM (the ODE) or ancestral ones (the SDE), as in
+    walked with in 100 steps, even in log SNR, of DDIM (the ODE) or ancestral ones (the SDE), as in
     :func:`~diffusion_notes.samplers.walk`. Nothing is sampled: the density of :math:`x_T` is pushed through the steps,
-    and its divergences from :math:`q(x_0)\,p(c \mid x_0)^w` and from :math:`q(x_0 \mid c)` are integrals. The schedule is the
-    linear one with T = 1000.
+    and its divergences from :math:`q(x_0)\,p(c \mid x_0)^w` and from :math:`q(x_0 \mid c)` are integrals. The
+    schedule is the linear one with T = 1000.
 
     Arguments:
         w: the weight, from 0 (no guidance) by 1 (the model given c) to 8.

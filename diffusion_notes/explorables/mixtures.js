@@ -25,7 +25,8 @@ class Mixture {
       const seen = Number.isFinite(k2);
       const share = seen ? v / (v + k2) : 0;
       if (seen) {
-        this.centres[d].forEach((m, k) => (log[k] -= (value[d] - m) ** 2 / (2 * (v + k2)) + Math.log(2 * Math.PI * (v + k2)) / 2));
+        const constant = Math.log(2 * Math.PI * (v + k2)) / 2;
+        this.centres[d].forEach((m, k) => (log[k] -= (value[d] - m) ** 2 / (2 * (v + k2)) + constant));
       }
       centres.push(this.centres[d].map((m) => (k2 === 0 ? value[d] : m + share * (value[d] - m))));
       variance.push(seen ? share * k2 : v);
@@ -110,7 +111,8 @@ class Mixture {
     const cells = along ** this.free.length;
     const counts = new Float64Array(cells);
     for (let i = 0; i < points.length; i += 2) {
-      const cell = this.uniforms([points[i], points[i + 1]]).map((u) => Math.max(0, Math.min(along - 1, Math.floor(u * along))));
+      const place = this.uniforms([points[i], points[i + 1]]);
+      const cell = place.map((u) => Math.max(0, Math.min(along - 1, Math.floor(u * along))));
       counts[cell.reduce((a, b) => a * along + b, 0)] += 1;
     }
     const expected = points.length / 2 / cells;

@@ -1,9 +1,9 @@
 // The reverse process: the trained network runs in the page, in a worker of its own, so that the page stays free.
 const POINTS = 2000;
 const SECONDS = 8; // for the whole walk, if the network keeps up
-const METHODS = { ancestral: "ancestral, of DDPM", ddim: "DDIM", heun: "Heun", dpmpp_2m: "DPM-Solver++(2M)", dpmpp_3m: "the same, 3M" };
+const METHODS = { ancestral: "ancestral", ddim: "DDIM", heun: "Heun", dpmpp_2m: "DPM++ 2M", dpmpp_3m: "DPM++ 3M" };
 const VARIANCES = { tilde: "β̃", beta: "β", none: "0, not DDIM" };
-const LEVELS = { thinned: "t, all steps equal", uniform: "t, the last at t = 1", log_snr: "log SNR", karras: "κ^(1/7)" };
+const LEVELS = { thinned: "t, equal steps", uniform: "t, down to 1", log_snr: "log SNR", karras: "κ^(1/7)" };
 const PATHS = { 0: "none", 1: "of one point", 8: "of 8 points" };
 const NAMES = {
   normal: "N(0, I)",
