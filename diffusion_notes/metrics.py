@@ -1,8 +1,9 @@
 r"""How far samples are from the truth, as numbers whose floor is known.
 
 Two compare with a distribution that is known: the divergence over cells of equal probability, and the share of strays.
-Two compare with true samples and know nothing else, so they serve for any data. Each number is meaningless alone: put
-it beside its floor, the same number for true samples.
+Two compare with true samples and know nothing else, so they serve for any data. The scores of forecasts compare draws
+with what came, once for each of n cases: on average nobody can have a lower one than who knows the law. Each number is
+meaningless alone: put it beside its floor, the same number for true samples.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from diffusion_notes._arguments.tensors import (
     check_has_values,
     check_same_dtype_and_device,
     check_samples,
+    check_tensor,
 )
 from diffusion_notes._arguments.values import check_integer, check_kind, check_positive, describe
 from diffusion_notes.data import Band, Reference
@@ -24,9 +26,12 @@ from diffusion_notes.data import Band, Reference
 __all__ = [
     "band_width",
     "binned_kl",
+    "crps",
     "energy_distance",
+    "energy_score",
     "kl_from_counts",
     "plug_in_kl",
+    "ranks",
     "sliced_distance",
     "stray_share",
 ]
@@ -185,6 +190,80 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     check_same_dtype_and_device("y", y, "x", x)
     within = _mean_distance(x, x) + _mean_distance(y, y)
     return 2 * _mean_distance(x, y) - within
+
+
+def crps(members: Tensor, y: Tensor) -> Tensor:
+    r"""The continuous ranked probability score of an ensemble for what came, ``(n,)``, in the units of y.
+
+    .. math:: \int\bigl(F(u) - 1[u \ge y]\bigr)^2\,du
+        = \mathbb E\lvert X - y\rvert - \tfrac12\mathbb E\lvert X - X'\rvert
+
+    (Gneiting and Raftery 2007), with F the law of which the members are draws. The second expectation
+    leaves out each member with itself, so the estimate is that of the law on average, however few members there are.
+
+    Arguments:
+        members: m draws for each of n cases, of shape ``(m, n)``, m ≥ 2, all finite.
+        y: what came, of shape ``(n,)``.
+
+    Raises:
+        TypeError, ValueError: they are not, or not alike in n, dtype and device.
+
+    >>> crps(torch.tensor([[0.0], [1.0]]), torch.tensor([3.0]))  # 5/2 - 1/2
+    tensor([2.])
+    """
+    check_samples("members", members)
+    _check_cases(members, y)
+    count = len(members)
+    place = torch.arange(1 - count, count, 2, dtype=members.dtype, device=members.device)
+    # the sum of |X - X'| over all pairs: each member in its order counts how many are below less how many above
+    apart = (place.unsqueeze(-1) * members.sort(0).values).sum(0) * 2
+    return (members - y).abs().mean(0) - apart / (2 * count * (count - 1))
+
+
+def energy_score(members: Tensor, y: Tensor) -> Tensor:
+    r"""The same for vectors, ``(n,)``: :math:`\mathbb E\lVert X - y\rVert - \tfrac12\mathbb E\lVert X - X'\rVert`.
+
+    Gneiting and Raftery 2007. For D = 1 it is :func:`crps`. The work is quadratic in m.
+
+    Arguments:
+        members: m draws for each of n cases, of shape ``(m, n, D)``, m ≥ 2, all finite.
+        y: what came, of shape ``(n, D)``.
+
+    Raises:
+        TypeError, ValueError: they are not, or not alike in n, D, dtype and device.
+
+    >>> energy_score(torch.tensor([[[0.0, 0.0]], [[3.0, 4.0]]]), torch.tensor([[0.0, 0.0]]))  # 5/2 - 5/2
+    tensor([0.])
+    """
+    check_tensor("members", members)
+    if members.dim() != 3:
+        raise ValueError(f"members must have shape (m, n, D), got {tuple(members.shape)}")
+    check_samples("members", members.flatten(1))
+    _check_cases(members, y)
+    count = len(members)
+    within = sum((members - each).norm(dim=-1).sum(0) for each in members)
+    return (members - y).norm(dim=-1).mean(0) - within / (2 * count * (count - 1))
+
+
+def ranks(members: Tensor, y: Tensor) -> Tensor:
+    """How many members lie below what came, ``(n,)``, of int64: even over 0, ..., m if they are draws of its law.
+
+    Their histogram is that of the probability integral transform (Gneiting and Raftery 2007): U-shaped if the
+    forecasts are too narrow, a hill if they are too wide. Arguments and errors as of :func:`crps`.
+
+    >>> ranks(torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([1.5]))
+    tensor([2])
+    """
+    check_samples("members", members)
+    _check_cases(members, y)
+    return (members < y).sum(0)
+
+
+def _check_cases(members: Tensor, y: Tensor) -> None:
+    if len(members) < 2:
+        raise ValueError(f"members must be at least 2 of each case, got {len(members)}")
+    check_alike("y", y, "one member of each case", members[0])
+    check_samples("y", y.flatten().unsqueeze(-1))
 
 
 def _mean_distance(x: Tensor, y: Tensor) -> float:
