@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score bench bench-peers bench-samplers bench-speeds clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score signals bench bench-peers bench-samplers bench-speeds clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -129,6 +129,9 @@ ladder: $(READY) ## the experiment of the ladder chapter: run what is missing (h
 
 score: $(READY) ## what the chapter on the score measures over several networks: run what is missing (a quarter of an hour)
 	$(BIN)/python benchmarks/score.py
+
+signals: $(READY) ## what the chapter on signals measures over several trainings: run what is missing (half an hour)
+	$(BIN)/python benchmarks/signals.py
 
 bench: book ## measure: the training, its cost as the work grows, the pages, the reverse process in a page
 	$(BIN)/python benchmarks/training.py

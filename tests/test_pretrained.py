@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from diffusion_notes.chains import ScalarLatent, elbo, sample
+from diffusion_notes.data import KickedOscillator, TwoNotes
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.fitting import load_weights, train
 from diffusion_notes.guidance import ConditionalDDPM, NoisyClassifier, arms
@@ -21,6 +22,7 @@ from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.pretrained import (
     RECIPES,
     WEIGHTS,
+    oscillator_forecaster,
     put_on_spiral,
     swiss_roll_arms,
     swiss_roll_arms_classifier,
@@ -28,6 +30,7 @@ from diffusion_notes.pretrained import (
     swiss_roll_hierarchical_vae,
     swiss_roll_precise_ddpm,
     swiss_roll_vae,
+    two_notes_vocoder,
 )
 from diffusion_notes.pretrained import __main__ as command
 from diffusion_notes.pretrained.expected_noise import ExpectedNoise
@@ -53,6 +56,31 @@ def told(**kwargs):
     return ConditionalDDPM(network, schedule, 3, "beta", "variational", drop=0.1, t_sampling="weight")
 
 
+def forecaster(**kwargs):
+    cosine = Schedule.cosine(T=100)
+    network = NoiseMLP(cosine, dim=1, features=8, data_std=1.2, condition=2, **kwargs)
+    return ConditionalDDPM(network, cosine, 2, "beta")
+
+
+def vocoder(spread, **kwargs):
+    cosine = Schedule.cosine(T=50)
+    network = NoiseMLP(cosine, dim=32, width=128, features=1, data_std=spread, condition=4, **kwargs)
+    return ConditionalDDPM(network, cosine, 4, "beta")
+
+
+def points_for(name, count, generator):
+    """What a network is trained on."""
+    if name == "forecaster":
+        series = KickedOscillator().series(count // 5, 7, generator)
+        rows = [torch.cat((one[k + 2 : k + 3], one[k : k + 2])) for one in series for k in range(5)]
+        return torch.stack(rows)
+    if name.startswith("vocoder"):
+        x, c = TwoNotes().sample(count, generator)
+        power = c.exp().repeat_interleave(torch.tensor([9, 8, 8, 7]), dim=1)
+        return torch.cat((x / power.sqrt() if name == "vocoder_prior" else x, c), 1)
+    return (arms(3) if name.startswith("arms") else SwissRoll()).sample(count, generator)
+
+
 # What the docstrings and the pages say each of them is.
 BUILD = {
     "ddpm": lambda **kwargs: DDPM(NoiseMLP(schedule, **kwargs), schedule),
@@ -64,6 +92,9 @@ BUILD = {
     **{f"arms_{seed}": told for seed in SEEDS},
     **{f"arms_short_{seed}": told for seed in SEEDS},
     "arms_classifier": functools.partial(NoisyClassifier, schedule, 3),
+    "forecaster": forecaster,
+    "vocoder_prior": functools.partial(vocoder, 1.0),
+    "vocoder_standard": functools.partial(vocoder, 0.6),
     "vae_learned": functools.partial(VAE, latent=1, std=None),
     "vae_sharp": functools.partial(VAE, latent=2, std=0.05, features=16),
     "vae_guided": functools.partial(VAE, latent=1),
@@ -79,6 +110,9 @@ LOAD = {
     **{f"arms_{seed}": functools.partial(swiss_roll_arms, seed) for seed in SEEDS},
     **{f"arms_short_{seed}": functools.partial(swiss_roll_arms, seed, True) for seed in SEEDS},
     "arms_classifier": swiss_roll_arms_classifier,
+    "forecaster": oscillator_forecaster,
+    "vocoder_prior": lambda: two_notes_vocoder("prior"),
+    "vocoder_standard": lambda: two_notes_vocoder("standard"),
     "vae_learned": lambda: swiss_roll_vae("learned"),
     "vae_sharp": lambda: swiss_roll_vae("sharp"),
     "vae_guided": lambda: swiss_roll_vae("guided"),
@@ -129,9 +163,9 @@ def test_the_recipe_is_followed_and_the_average_is_what_is_saved(name, tmp_path)
     assert one.read_bytes() == two.read_bytes()
     generator = torch.Generator().manual_seed(recipe.seed)
     model = BUILD[name](generator=generator)
-    if not name.startswith("ddpm"):
+    if not name.startswith(("ddpm", "forecaster", "vocoder")):
         generator.manual_seed(recipe.seed)
-    data = (arms(3) if name.startswith("arms") else SwissRoll()).sample(100, generator)
+    data = points_for(name, 100, generator)
     if name == "vae_guided":
         put_on_spiral(model, generator, steps=2)
     if is_precise:

@@ -26,13 +26,16 @@ from diffusion_notes.pretrained.recipes import (
     untrained_arms,
     untrained_arms_classifier,
     untrained_ddpm,
+    untrained_forecaster,
     untrained_precise_ddpm,
+    untrained_vocoder,
 )
 from diffusion_notes.vae import VAE
 
 __all__ = [
     "RECIPES",
     "WEIGHTS",
+    "oscillator_forecaster",
     "put_on_spiral",
     "swiss_roll_arms",
     "swiss_roll_arms_classifier",
@@ -40,6 +43,7 @@ __all__ = [
     "swiss_roll_hierarchical_vae",
     "swiss_roll_precise_ddpm",
     "swiss_roll_vae",
+    "two_notes_vocoder",
 ]
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -158,6 +162,31 @@ def swiss_roll_hierarchical_vae(kind: str) -> HierarchicalVAE:
     2
     """
     return cast(HierarchicalVAE, _of_kind("hierarchical_vae", kind))
+
+
+def oscillator_forecaster() -> ConditionalDDPM:
+    """The forecaster of the chapter on signals, trained: the next value of a kicked oscillator, given two.
+
+    >>> oscillator_forecaster().given(torch.zeros(5, 2)).sample(torch.randn(5, 1)).shape
+    torch.Size([5, 1])
+    """
+    return _load(untrained_forecaster, "forecaster")
+
+
+def two_notes_vocoder(kind: str) -> ConditionalDDPM:
+    """A model of waveforms given the powers of four bands, trained.
+
+    Arguments:
+        kind: ``"standard"``, or ``"prior"``: of waveforms that are whitened by the prior that the powers make.
+
+    Raises:
+        TypeError, ValueError: ``kind`` is none of these.
+
+    >>> two_notes_vocoder("prior").given(torch.zeros(5, 4)).sample(torch.randn(5, 32)).shape
+    torch.Size([5, 32])
+    """
+    check_choice("kind", kind, ("standard", "prior"))
+    return _load(partial(untrained_vocoder, kind), f"vocoder_{kind}")
 
 
 def _of_kind(model: str, kind: str) -> nn.Module:

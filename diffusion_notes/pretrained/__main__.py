@@ -6,25 +6,31 @@ import argparse
 from collections import deque
 from pathlib import Path
 
-from torch import Generator
+from torch import Generator, nn
 
 from diffusion_notes.fitting import save_weights, train
 from diffusion_notes.guidance import arms
 from diffusion_notes.pretrained import RECIPES, WEIGHTS
 from diffusion_notes.pretrained.expected_noise import ExpectedNoise
 from diffusion_notes.pretrained.recipes import Recipe
-from diffusion_notes.swiss_roll import SwissRoll
 
-__all__ = ["make_weights"]
+__all__ = ["make_weights", "trained"]
 
 
 def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
     """Train a network by a recipe, and write its weights to the file of that name."""
+    about = {"model": name, "recipe": recipe.hyperparameters}
+    save_weights(trained(recipe), folder / f"{name}.safetensors", about=about)
+
+
+def trained(recipe: Recipe, progress: bool = True) -> nn.Module:
+    """Train a network by a recipe."""
     generator = Generator().manual_seed(recipe.seed)
     model = recipe.build(generator=generator)
     if recipe.seed_data:
         generator.manual_seed(recipe.seed)
-    data = (SwissRoll() if recipe.labels is None else arms(recipe.labels)).sample(recipe.points, generator)
+    sample = recipe.data if recipe.labels is None else arms(recipe.labels).sample
+    data = sample(recipe.points, generator)
     if recipe.pretrain is not None:
         recipe.pretrain(model, generator)
     if isinstance(model, ExpectedNoise) and recipe.examples is not None:
@@ -37,10 +43,9 @@ def make_weights(name: str, recipe: Recipe, folder: Path = WEIGHTS) -> None:
         learning_rate=recipe.learning_rate,
         decay=recipe.decay,
         generator=generator,
+        progress=progress,
     )
-    last = deque(states, maxlen=1).pop()
-    about = {"model": name, "recipe": recipe.hyperparameters}
-    save_weights(last.average, folder / f"{name}.safetensors", about=about)
+    return deque(states, maxlen=1).pop().average
 
 
 def main() -> None:

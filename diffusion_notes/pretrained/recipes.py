@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from diffusion_notes._arguments.tensors import check_generator
-from diffusion_notes._arguments.values import check_integer, check_kind
+from diffusion_notes._arguments.values import check_choice, check_integer, check_kind
+from diffusion_notes.data import KickedOscillator, TwoNotes
 from diffusion_notes.ddpm import DDPM, Objective, TSampling, Variance
 from diffusion_notes.distributions import randn_like
 from diffusion_notes.guidance import ConditionalDDPM, NoisyClassifier
@@ -19,6 +20,7 @@ from diffusion_notes.networks import NoiseMLP
 from diffusion_notes.parameterisations import variational_weight
 from diffusion_notes.pretrained.expected_noise import ExpectedNoise
 from diffusion_notes.schedule import Schedule
+from diffusion_notes.signals import one_after_the_other
 from diffusion_notes.swiss_roll import SwissRoll
 from diffusion_notes.vae import VAE
 
@@ -29,7 +31,9 @@ __all__ = [
     "untrained_arms",
     "untrained_arms_classifier",
     "untrained_ddpm",
+    "untrained_forecaster",
     "untrained_precise_ddpm",
+    "untrained_vocoder",
 ]
 
 _NOISE = 0.05  # the roll's own
@@ -38,7 +42,7 @@ _ARMS = 3  # for labels
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made: by :func:`~diffusion_notes.fitting.loop.train`, from points of the swiss roll.
+    """How a network is made: by :func:`~diffusion_notes.fitting.loop.train`, mostly from points of the swiss roll.
 
     Attributes:
         build: makes the untrained model. Its ``generator`` draws the initial weights.
@@ -54,6 +58,7 @@ class Recipe:
         decay: of the moving average of the parameters, for each step.
         labels: of how many arms of the roll, see :func:`~diffusion_notes.guidance.arms`, each point has one for its
             label; with None there are no labels.
+        data: draws so many points, with a generator, where there are no labels.
     """
 
     build: Callable[..., DDPM | VAE | HierarchicalVAE | ConditionalDDPM | NoisyClassifier]
@@ -67,6 +72,7 @@ class Recipe:
     examples: int | None = None
     decay: float = 0.995
     labels: int | None = None
+    data: Callable[[int, Generator], Tensor] = SwissRoll().sample
 
     @property
     def hyperparameters(self) -> dict[str, int | float]:
@@ -146,6 +152,45 @@ def put_on_spiral(vae: VAE, generator: Generator, steps: int = 3000) -> None:
         annealing.step()
 
 
+def untrained_forecaster(generator: Generator | None = None) -> ConditionalDDPM:
+    """The forecaster of the chapter on signals, before its training: a diffusion of 100 steps, told two values."""
+    schedule = Schedule.cosine(T=100)
+    network = NoiseMLP(schedule, dim=1, features=8, data_std=1.2, condition=2, generator=generator)
+    return ConditionalDDPM(network, schedule, condition=2, variance="beta")
+
+
+def untrained_vocoder(kind: str, generator: Generator | None = None) -> ConditionalDDPM:
+    """A diffusion of 50 steps for the 32 coefficients of a waveform, told four powers, before its training.
+
+    Arguments:
+        kind: ``"standard"``, or ``"prior"``, of waveforms that are whitened by the prior that the powers make.
+        generator: draws the initial weights.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+    """
+    check_choice("kind", kind, ("standard", "prior"))
+    schedule = Schedule.cosine(T=50)
+    spread = 1.0 if kind == "prior" else 0.6
+    notes = TwoNotes()
+    network = NoiseMLP(
+        schedule, notes.length, 128, features=1, data_std=spread, condition=notes.bands, generator=generator
+    )
+    return ConditionalDDPM(network, schedule, notes.bands, variance="beta")
+
+
+def _series(points: int, generator: Generator) -> Tensor:
+    """Next values with what came before them, from series of seven values."""
+    return one_after_the_other(KickedOscillator().series(points // 5, 7, generator), order=2)
+
+
+def _waveforms(kind: str, points: int, generator: Generator) -> Tensor:
+    """Waveforms, whitened if there is a prior, with the powers of their bands."""
+    notes = TwoNotes()
+    x, c = notes.sample(points, generator)
+    return torch.cat((x / notes.band_variance(c).sqrt() if kind == "prior" else x, c), 1)
+
+
 _ddpm = partial(Recipe, steps=30_000, batch_size=1024, seed_data=False)
 _precise = partial(_ddpm, untrained_precise_ddpm, steps=15_000, learning_rate=8e-3, examples=262_144, decay=0.999)
 _arms = partial(Recipe, untrained_arms, batch_size=1024, labels=_ARMS)
@@ -164,4 +209,15 @@ RECIPES = {
     "hierarchical_vae_learned": Recipe(partial(HierarchicalVAE, [2, 2])),
     "hierarchical_vae_sharp": Recipe(_sharp),
     "hierarchical_vae_sharp_again": Recipe(_sharp, seed=3),
+    "forecaster": Recipe(untrained_forecaster, steps=8000, seed_data=False, data=_series),
+    **{
+        f"vocoder_{kind}": Recipe(
+            partial(untrained_vocoder, kind),
+            steps=6000,
+            learning_rate=3e-3,
+            seed_data=False,
+            data=partial(_waveforms, kind),
+        )
+        for kind in ("standard", "prior")
+    },
 }
