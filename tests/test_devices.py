@@ -46,6 +46,7 @@ from diffusion_notes import (
     samplers,
     schedule,
     score,
+    signals,
     swiss_roll,
     vae,
 )
@@ -138,6 +139,36 @@ def labelled() -> guidance.Labelled:
 def classified(x) -> tuple[ddpm.DDPM, guidance.NoisyClassifier]:
     classifier = guidance.NoisyClassifier(Schedule_10, 2, width=4, features=2)
     return model(x), classifier.to(x.device)
+
+
+def mixtures(x) -> data.ConditionalMixture:
+    """Two Gaussians for each point, on the device of ``x``."""
+    return data.ConditionalMixture(x, torch.stack((x, -x), 1), torch.stack((x.exp(), x.exp()), 1))
+
+
+def on_a_line(x) -> data.ConditionalMixture:
+    return data.ConditionalMixture(x, x.unsqueeze(-1), x.exp().unsqueeze(-1))
+
+
+def forecaster(x) -> guidance.ConditionalDDPM:
+    network = networks.NoiseMLP(Schedule_10, 1, width=4, depth=1, features=2, condition=2)
+    return guidance.ConditionalDDPM(network, Schedule_10, 2).to(x.device)
+
+
+def prior_process(x) -> signals.PriorProcess:
+    return signals.PriorProcess(Schedule_10, x.cos(), x.exp())
+
+
+def towards(x) -> signals.TowardsPrior:
+    return signals.TowardsPrior(model(x), x.cos(), x.exp())
+
+
+def with_prior(x) -> signals.WithPrior:
+    return signals.WithPrior(model(x), x.cos(), x.exp())
+
+
+def waves(x, width: int = 16) -> torch.Tensor:
+    return x.repeat(1, width)
 
 
 def continuous(clock: str = "linear") -> score.ContinuousSchedule:
@@ -258,6 +289,32 @@ CALLS = {
     "guidance.ConditionalDDPM.given": (lambda x, t, m: m.given(x).step(x, t).log_prob(x), conditional),
     "guidance.ConditionalDDPM.guided": (lambda x, t, m: m.guided(x[0], 2.0).predict(x, t), conditional),
     "guidance.ConditionalDDPM.loss": (lambda x, t, m: m.loss(torch.cat((x, x), 1)).backward(), conditional),
+    "signals.ExactGiven": (lambda x, t, q: signals.ExactGiven(q, Schedule_10)(x, 3), mixtures),
+    "signals.PriorProcess.whiten": (lambda x, t, q: q.whiten(x), prior_process),
+    "signals.PriorProcess.colour": (lambda x, t, q: q.colour(x), prior_process),
+    "signals.PriorProcess.coloured": (
+        lambda x, t, q: q.coloured(distributions.standard_normal(x)).log_prob(x),
+        prior_process,
+    ),
+    "signals.PriorProcess.step": (lambda x, t, q: q.step(x, t).log_prob(x), prior_process),
+    "signals.PriorProcess.marginal": (lambda x, t, q: q.marginal(x, t).log_prob(x), prior_process),
+    "signals.PriorProcess.posterior": (
+        lambda x, t, q: q.posterior(x, x.sin(), t.clamp(min=2)).log_prob(x),
+        prior_process,
+    ),
+    "signals.TowardsPrior.prior": (lambda x, t, m: m.prior(x).log_prob(x), towards),
+    "signals.TowardsPrior.infer": (lambda x, t, m: m.infer(x, 3).log_prob(x), towards),
+    "signals.TowardsPrior.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), towards),
+    "signals.TowardsPrior.step": (lambda x, t, m: m.step(x, t).log_prob(x), towards),
+    "signals.WithPrior.fitted": (lambda x, t, m: signals.WithPrior.fitted(m, x).std, model),
+    "signals.WithPrior.prior": (lambda x, t, m: m.prior(x).log_prob(x), with_prior),
+    "signals.WithPrior.infer": (lambda x, t, m: m.infer(x, 3).log_prob(x), with_prior),
+    "signals.WithPrior.generate": (lambda x, t, m: m.generate(x, 3).log_prob(x), with_prior),
+    "signals.WithPrior.step": (lambda x, t, m: m.step(x, t).log_prob(x), with_prior),
+    "signals.one_after_the_other": lambda x, t: signals.one_after_the_other(waves(x, 3), 2),
+    "signals.series_bound": (lambda x, t, m: signals.series_bound(m, waves(x, 3)), forecaster),
+    "signals.draw_next": (lambda x, t, m: signals.draw_next(m, 4, "ddim", "uniform")(x, None), forecaster),
+    "signals.forecast": lambda x, t: signals.forecast(lambda h, g: h.sum(-1, keepdim=True), x, 3, 2),
     "guidance.ConditionalDDPM.settings": (lambda x, t, m: m.settings(), conditional),
     "networks.NoiseMLP.reset_parameters": (lambda x, t, m: m.network.reset_parameters(), model),
     "ddpm.DDPM.loss": (lambda x, t, m: [each.loss(x).backward() for each in m], both_models),
@@ -393,6 +450,28 @@ CALLS = {
     "data.KernelDensity": lambda x, t: data.KernelDensity(x, 0.1).points,
     "data.KernelDensity.log_prob": lambda x, t: data.KernelDensity(x, 0.1).log_prob(x),
     "data.KernelDensity.sample": lambda x, t: data.KernelDensity(x, 0.1).sample(len(x)),
+    "data.ConditionalMixture": lambda x, t: mixtures(x).mean,
+    "data.ConditionalMixture.diffuse": (lambda x, t, q: q.diffuse(0.5).log_prob(x), mixtures),
+    "data.ConditionalMixture.sample": (lambda x, t, q: q.sample(), mixtures),
+    "data.ConditionalMixture.log_prob": (lambda x, t, q: q.log_prob(x), mixtures),
+    "data.ConditionalMixture.parts": (lambda x, t, q: q.parts(x), mixtures),
+    "data.ConditionalMixture.score": (lambda x, t, q: q.score(x), mixtures),
+    "data.ConditionalMixture.expected_noise": (lambda x, t, q: q.expected_noise(x, 0.5), mixtures),
+    "data.ConditionalMixture.moments": (lambda x, t, q: q.moments(), mixtures),
+    "data.ConditionalMixture.cdf": (lambda x, t, q: q.cdf(x[:, :1]), on_a_line),
+    "data.ConditionalMixture.crps": (lambda x, t, q: q.crps(x[:, :1]), on_a_line),
+    "data.KickedOscillator.given": lambda x, t: data.KickedOscillator().given(x).log_weight,
+    "data.KickedOscillator.follow": lambda x, t: data.KickedOscillator().follow(x, 3),
+    "data.KickedOscillator.series": lambda x, t: data.KickedOscillator().series(3, 4, device=x.device),
+    "data.TwoNotes.given": lambda x, t: data.TwoNotes().given(waves(x, 2)).variance,
+    "data.TwoNotes.band_variance": lambda x, t: data.TwoNotes().band_variance(waves(x, 2)),
+    "data.TwoNotes.to_time": lambda x, t: data.TwoNotes().to_time(waves(x)),
+    "data.TwoNotes.from_time": lambda x, t: data.TwoNotes().from_time(waves(x)),
+    "data.TwoNotes.sample": lambda x, t: data.TwoNotes().sample(3, device=x.device),
+    "data.TwoNotes.spectra": lambda x, t: data.TwoNotes().spectra(3, device=x.device),
+    "metrics.crps": lambda x, t: metrics.crps(x, x[0]),
+    "metrics.energy_score": lambda x, t: metrics.energy_score(x.unflatten(0, (2, -1)), x[len(x) // 2 :]),
+    "metrics.ranks": lambda x, t: metrics.ranks(x, x[0]),
     "data.Peaks.diffuse": lambda x, t: data.Peaks().diffuse(0.5).log_prob(x[:, :1]),
     "data.Peaks.log_prob": lambda x, t: data.Peaks().log_prob(x[:, :1]),
     "data.Peaks.score": lambda x, t: data.Peaks().score(x[:, :1]),
@@ -427,6 +506,9 @@ NEEDS_VALUES = {
     "score.ode_log_prob",  # of networks at levels of its own, whose tables are made on the CPU by design
     "score.reverse_sde",
     "metrics.energy_distance",
+    "metrics.crps",
+    "metrics.energy_score",
+    "metrics.ranks",
     "metrics.sliced_distance",
     "measured.memorised",
     "measured.smoothed",
@@ -470,6 +552,9 @@ TAKE_NO_TENSOR = {
     "guidance.GaussianExample.tilted", "guidance.NoisyClassifier", "guidance.NoisyClassifier.on", "guidance.arms",
     "guidance.Labelled.given", "guidance.Labelled.information", "guidance.Labelled.sample", "guidance.Labelled.share",
     "networks.TimestepMLP.on", "pretrained.swiss_roll_arms", "pretrained.swiss_roll_arms_classifier",
+    "signals.ExactGiven.on", "signals.PriorProcess", "signals.TowardsPrior", "signals.WithPrior",
+    "data.KickedOscillator", "data.TwoNotes",
+    "pretrained.oscillator_forecaster", "pretrained.two_notes_vocoder",
     "samplers.best_levels", "samplers.choose_levels", "samplers.karras_levels",  # tables, on the CPU by design
     "samplers.on_levels", "schedule.Schedule.through",
     "score.ContinuousSchedule", "score.ContinuousSchedule.steps", "score.LogProb", "score.bound_mixture",
