@@ -18,7 +18,7 @@ from diffusion_notes import conditioning, samplers
 from diffusion_notes.data import Seen
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.explorables import Conditioned
-from diffusion_notes.metrics import kl_from_counts
+from diffusion_notes.metrics import plug_in_kl
 from diffusion_notes.samplers import choose_levels
 from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
@@ -97,7 +97,7 @@ def test_shares_and_divergence_of_points_are_the_packages(given):
     shares, kl = posterior(given, code, points=points.flatten().tolist(), along=along)
     origin = ROLL.log_parts(points).exp().mean(0).reshape(6, 40).sum(1)
     assert shares == pytest.approx(origin.tolist(), abs=1e-9)
-    assert kl == pytest.approx(kl_from_counts(*exact.cells(points, along)), abs=1e-9)
+    assert kl == pytest.approx(plug_in_kl(*exact.cells(points, along)), abs=1e-9)
 
 
 def test_the_level_that_is_entered_is_the_packages():
@@ -289,7 +289,7 @@ def test_it_says_what_the_package_computes(show_drawing, scheme):
     for method in ("replacement", "pigdm"):
         choose(page, "Method", method)
         points = torch.tensor(run(code, *SCRIPTS, name=method, task=task), **float64).float().double().reshape(-1, 2)
-        truth = kl_from_counts(*exact.cells(points, 20))
+        truth = plug_in_kl(*exact.cells(points, 20))
         assert numbers(page)[-4] == pytest.approx(truth, abs=0.0051)  # a point or two at the border of a cell
     assert page.complaints == []
 

@@ -282,7 +282,7 @@ function render({ model, el }) {
       });
       context.fillStyle = rows.ink;
       context.textAlign = "right";
-      context.fillText(digits(it.kl, it.kl < 10 ? 2 : 0), rows.width - 2, top + 15);
+      context.fillText(digits(it.kl), rows.width - 2, top + 15);
     });
     // where the exact shares end
     let sum = 0;

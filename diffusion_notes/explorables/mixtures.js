@@ -106,7 +106,7 @@ class Mixture {
       return share.reduce((sum, s, k) => sum + (s ? s * gaussianCdf((place[d] - this.centres[d][k]) / std) : 0), 0);
     });
   }
-  // KL(points ‖ this) in nats, from cells of equal probability: metrics.kl_from_counts.
+  // KL(points ‖ this) in nats, from cells of equal probability: metrics.plug_in_kl.
   divergence(points, along) {
     const cells = along ** this.free.length;
     const counts = new Float64Array(cells);
@@ -115,8 +115,9 @@ class Mixture {
       const cell = place.map((u) => Math.max(0, Math.min(along - 1, Math.floor(u * along))));
       counts[cell.reduce((a, b) => a * along + b, 0)] += 1;
     }
-    const expected = points.length / 2 / cells;
-    return (counts.reduce((sum, c) => sum + (c - expected) ** 2 / expected, 0) - (cells - 1)) / points.length;
+    const count = points.length / 2;
+    const divergence = counts.reduce((sum, c) => sum + (c && (c / count) * Math.log((c * cells) / count)), 0);
+    return divergence - (cells - 1) / (2 * count);
   }
 }
 
