@@ -304,8 +304,8 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             return _of_the_line(env, name, node, point)
         case "tr" if len(node.parts) == 1:
             return _trace(env, node, point)
-        case "eps_w" if name.index is None and env.world.context == "guidance":
-            return _guided(env, node, point)
+        case "eps_w" | "f_theta" if name.index is None and meaning(env.world.context, name.name) is not None:
+            return _at_this_step(env, name, node, point)
         case "w" | "ell" if len(node.parts) == 1:
             return (weight if name.name == "w" else loss_at)(env, node, point)
     _check_signature(env, name, node)
@@ -352,12 +352,14 @@ def _smooth_function(env: Environment, world: GaussianWorld, name: Symbol, node:
     return _network(world, name.name, _in_units_of_x(env, node, vector, point), t)
 
 
-def _guided(env: Environment, node: Node, point: Point) -> np.ndarray:
-    """The prediction that is guided, ε_w(x_t, t); it may say what it is told."""
+def _at_this_step(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """A prediction that is guided, ε_w(x_t, t), which may say what it is told; or a step without noise, f_θ(x_t, t)."""
     plain = (Symbol("x", index=Index("t")), Symbol("t"))
-    inside = meaning(env.world.context, "eps_w")
-    if tuple(part.value for part in node.parts) not in (plain, (*plain, Symbol("c"))) or inside is None:
-        raise NotUnderstood("the guided prediction is read as ε_w(x_t, t)", node.place)
+    inside = meaning(env.world.context, name.name)
+    told = (*plain, Symbol("c"))
+    said = tuple(part.value for part in node.parts)
+    if inside is None or said not in (plain, *([told] if name.name == "eps_w" else [])):
+        raise NotUnderstood(f"{name.name} is read at x_t and t", node.place)
     return env.value(inside, point)
 
 

@@ -35,6 +35,10 @@ _CHAIN = {
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
 }
+_DDPM = {
+    **_CHAIN,
+    "f_theta": r"\sqrt{\bar\alpha_{t-1}}\, x_\theta(x_t, t) + \sqrt{1 - \bar\alpha_{t-1}}\, \varepsilon_\theta(x_t, t)",
+}
 _SAMPLERS = {
     **{name: latex for name, latex in _CHAIN.items() if name not in ("C", "C first")},
     "calL": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q_\sigma(x_{1:T} \mid x_0)]",
@@ -69,7 +73,7 @@ STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W")
 """Of these names the index is the step that their expression is about."""
 
 MEANINGS = {
-    "vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _CHAIN, "samplers": _SAMPLERS, "score": _SCORE,
+    "vae": _VAE, "hvae": _HVAE, "diffusion": _CHAIN, "ddpm": _DDPM, "samplers": _SAMPLERS, "score": _SCORE,
     "conditioning": _OBSERVED, "guidance": _GUIDED, "signals": _SIGNALS,
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from diffusion_notes.equations.evaluation.environment import Definition, Definit
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.levels import on_curve
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
+from diffusion_notes.equations.language.notation import meaning
 from diffusion_notes.equations.language.syntax_tree import (
     Index,
     Node,
@@ -230,7 +231,7 @@ class Relation:
             except (Unsuited, Undefined):
                 continue
             except NotUnderstood:  # nobody knows the name yet
-                if name.name in RESERVED:
+                if name.name in RESERVED or (node.kind == "call" and meaning(self.context, name.name)):
                     raise NotUnderstood(f"{name.name} is something else in this book", node.place) from None
                 definition = Definition(node.parts, self.right, self._is_about_given_data(world))
                 self.definitions[name.name, name.index] = definition
