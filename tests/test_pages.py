@@ -32,6 +32,7 @@ MOVED = {
     "swiss_roll": ["forward", "two_peaks", "forward"],
     "ladder": ["rungs"],
     "score": ["paths"],
+    "guidance": ["guided"],
     "training": ["particles", "particles", "reverse"],
     "samplers": ["reverse"],
 }
