@@ -88,7 +88,7 @@ const pair = (...controls) => element("div", { className: "pair" }, ...controls.
 // Controls that few will want: behind a line that says what they are.
 function folded(words, ...controls) {
   const inside = element("div", { className: "controls" }, ...controls.map((control) => control.node ?? control));
-  return element("details", {}, element("summary", { textContent: words }), inside);
+  return element("details", { className: "more" }, element("summary", { textContent: words }), inside);
 }
 
 // A number with so many digits after the point, and a real minus sign.
