@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score signals bench bench-peers bench-samplers bench-speeds clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score signals bench bench-peers bench-conditioning bench-samplers bench-speeds clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -141,6 +141,9 @@ bench: book ## measure: the training, its cost as the work grows, the pages, the
 
 bench-peers: $(READY) $(PEERS)/.ready ## train other projects' models on the same points (hours on one core; it goes on where it was)
 	$(BIN)/python benchmarks/training.py --peers
+
+bench-conditioning: $(READY) ## how near draws given something are to the posterior (half an hour on one core; it goes on where it was)
+	$(BIN)/python benchmarks/conditioning.py
 
 bench-samplers: $(READY) ## how good samples are after how many calls of the network (an hour on one core; it goes on where it was)
 	$(BIN)/python benchmarks/samplers.py

@@ -47,6 +47,8 @@ SEEDS = range(3)
 POINTS = 4000
 STEPS = 100
 CELLS = 100
+MORE = (25, 250)  # steps
+SIZES = (8, 40, 200, 1000)  # particles of a run
 NODES = 256  # of the roll where it is a model; its density is then right to six digits
 MODELS = ["exact", "network"]
 TASKS = {
@@ -191,15 +193,20 @@ def again(resamplings: int) -> Callable[[int], int]:
     return lambda steps: resamplings * (steps - 1) + 1
 
 
+NETWORK = ("network",)
 WAYS = [
     Way("exact score", exact_score, INPAINTING + DENOISING, ("exact",)),
     Way("replacement", replaced()),
     Way("clean replacement", replaced(noised=False)),
-    *[Way(f"RePaint, {r}", replaced(r), calls=again(r)) for r in (2, 5, 10)],
-    *[Way(f"DPS, {zeta}", guided("dps", zeta)) for zeta in (0.02, 0.05, 0.1, 0.3)],
+    *[Way(f"RePaint, {r}", replaced(r), calls=again(r)) for r in (2, 5)],
+    Way("RePaint, 10", replaced(10), FIRST, calls=again(10)),
+    Way("RePaint, 10", replaced(10), INPAINTING[1:], NETWORK, calls=again(10)),
+    Way("DPS, 0.05", guided("dps", 0.05)),
+    *[Way(f"DPS, {zeta}", guided("dps", zeta), models=NETWORK) for zeta in (0.02, 0.1, 0.3)],
     Way("ΠGDM", guided("pigdm"), INPAINTING + DENOISING),
     Way("twisted particles", lambda s: swarm(s, POINTS), INPAINTING + DENOISING),
-    Way("untwisted particles", lambda s: swarm(s, POINTS, twisted=False)),
+    Way("untwisted particles", lambda s: swarm(s, POINTS, twisted=False), FIRST),
+    Way("untwisted particles", lambda s: swarm(s, POINTS, twisted=False), INPAINTING[1:], NETWORK),
     Way("entered", entered, DENOISING),
     Way("entered, without noise", without_noise, DENOISING),
     Way("one call", one_call, DENOISING, calls=lambda steps: 1),
@@ -207,16 +214,13 @@ WAYS = [
     Way("multiplied", lambda s: last(multiplied(s.model, s.xT, s.seen, **s.rest())), DENOISING),
     Way("multiplied, rising", lambda s: last(multiplied(s.model, s.xT, s.seen, "rising", **s.rest())), DENOISING),
     # more of it, for one observation
-    Way("exact score", exact_score, FIRST, ("exact",), (25, 400)),
-    Way("replacement", replaced(), FIRST, ("exact",), (25, 400, 1000)),
-    Way("ΠGDM", guided("pigdm"), FIRST, ("exact",), (25, 400)),
-    Way("twisted particles", lambda s: swarm(s, POINTS), FIRST, ("exact",), (25, 400)),
-    Way("RePaint, 20", replaced(20), FIRST, calls=again(20)),
-    *[Way(f"twisted particles, {size}", lambda s, size=size: swarm(s, size), FIRST) for size in (4, 16, 64, 256, 1000)],
-    *[
-        Way(f"untwisted particles, {size}", lambda s, size=size: swarm(s, size, twisted=False), FIRST)
-        for size in (4, 16, 64, 256, 1000)
-    ],
+    Way("exact score", exact_score, FIRST, ("exact",), MORE),
+    Way("replacement", replaced(), FIRST, ("exact",), MORE),
+    Way("ΠGDM", guided("pigdm"), FIRST, ("exact",), MORE),
+    Way("twisted particles", lambda s: swarm(s, POINTS), FIRST, ("exact",), MORE),
+    Way("RePaint, 20", replaced(20), FIRST, NETWORK, calls=again(20)),
+    *[Way(f"twisted particles, {n}", lambda s, n=n: swarm(s, n), FIRST, NETWORK) for n in SIZES],
+    *[Way(f"untwisted particles, {n}", lambda s, n=n: swarm(s, n, twisted=False), FIRST, NETWORK) for n in SIZES],
 ]
 
 

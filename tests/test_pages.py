@@ -33,6 +33,7 @@ MOVED = {
     "ladder": ["rungs"],
     "score": ["paths"],
     "guidance": ["guided"],
+    "conditioning": ["conditioned"],
     "training": ["particles", "particles", "reverse"],
     "samplers": ["reverse"],
 }
