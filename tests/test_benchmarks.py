@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import math
 import sys
 
 import pytest
@@ -18,6 +19,7 @@ from diffusion_notes.schedule import Schedule
 from diffusion_notes.swiss_roll import SwissRoll
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import conditioning
 import peers
 import recipes
 import samplers
@@ -284,6 +286,62 @@ def test_samplers_are_run_once_each_and_the_package_gets_whole_series_only(monke
     monkeypatch.setattr(sys, "argv", ["samplers.py", "--anew"])
     samplers.main()
     assert json.loads((tmp_path / "samplers.json").read_text())["runs"] == stored["runs"]
+
+
+def test_draws_given_something_are_measured_against_their_posterior(monkeypatch, tmp_path, capsys):
+    """Draws from the posterior itself, which are at the floor, and half of them, which are not."""
+    task = "x1 = 0.3"
+
+    def from_the_posterior(start):
+        return conditioning.posterior(start.task).sample(len(start.xT), start.generator)
+
+    def one_half(start):
+        x = from_the_posterior(start)
+        return torch.where(x[:, 1:] < 0, x, x * torch.tensor([1.0, -1.0])), {"effective": 0.5}
+
+    ways = [
+        conditioning.Way("true", from_the_posterior, (task,), ("exact",)),
+        conditioning.Way("half", one_half, (task,), ("exact", "network"), steps=(3,), calls=lambda steps: 2 * steps),
+    ]
+    for name, value in {"RUNS": tmp_path / "runs", "STORED": tmp_path, "SEEDS": range(2), "WAYS": ways}.items():
+        monkeypatch.setattr(conditioning, name, value)
+    monkeypatch.setattr(sys, "argv", ["conditioning.py", "--models", "exact"])
+    conditioning.main()
+    assert "half, x1 = 0.3, exact, 3" in capsys.readouterr().out
+    assert not (tmp_path / "conditioning.json").exists()
+    monkeypatch.setattr(sys, "argv", ["conditioning.py"])
+    conditioning.main()
+    stored = json.loads((tmp_path / "conditioning.json").read_text())
+    found = [(each["way"], each["model"], each["seed"], each["calls"]) for each in stored["runs"]]
+    networks = [("half", "network", 0, 6), ("half", "network", 1, 6)]
+    assert found == [("true", "exact", 0, 100), ("half", "exact", 0, 6), *networks]
+    true, half = stored["runs"][:2]
+    first = stored["truth"][0]
+    assert abs(true["KL"]) < 4.5 * (2 * 99) ** 0.5 / 8000
+    assert true["strays"] == pytest.approx(0.0027, abs=0.004)
+    assert true["arms"] == pytest.approx(first["arms"], abs=0.035)
+    assert sum(first["arms"]) == pytest.approx(1, abs=1e-6)
+    assert half["KL"] > 0.4
+    assert half["effective"] == 0.5
+    assert first["evidence"] == pytest.approx(-0.5834, abs=1e-3)
+
+
+def test_what_is_no_number_is_far_from_any_posterior():
+    x = torch.full((2000, 2), math.nan)
+    scores = conditioning.measured(x, "x1 = 0.7")
+    assert scores["strays"] == 1
+    assert scores["KL"] > 4
+
+
+EACH_ONCE = {way.name: way for way in conditioning.WAYS if "network" in way.models}
+
+
+@pytest.mark.parametrize("way", EACH_ONCE.values(), ids=EACH_ONCE)
+def test_every_way_to_draw_given_something_is_carried_out(way, monkeypatch):
+    monkeypatch.setattr(conditioning, "POINTS", 16)
+    found = conditioning.run(way, way.tasks[0], "network", 3, 0)
+    assert found["calls"] <= 61
+    assert math.isfinite(found["KL"])
 
 
 def test_between_the_steps_there_are_levels_for_any_number_of_calls():
