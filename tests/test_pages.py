@@ -32,8 +32,8 @@ MOVED = {
     "swiss_roll": ["forward", "two_peaks", "forward"],
     "ladder": ["rungs"],
     "score": ["paths"],
-    "guidance": ["guided"],
     "conditioning": ["conditioned"],
+    "guidance": ["guided"],
     "training": ["particles", "particles", "reverse"],
     "samplers": ["reverse"],
 }
