@@ -46,7 +46,7 @@ WAVES, SPECTRA = 10_000, 4000
 CALLS = (4, 8, 16, 32)
 LEVELS = (5, 10, 20, 50, 100)
 SHORT = Schedule.linear(T=50)
-FRESH, SAMPLES = 20_000, 20_000
+POINTS, STEPS, FRESH, SAMPLES = 50_000, 6000, 20_000, 20_000
 
 
 def network(name: str, seed: int) -> ConditionalDDPM:
@@ -243,11 +243,11 @@ def short(name: str, seed: int) -> dict:
         return perfect(kind)
     generator = Generator().manual_seed(seed)
     net = NoiseMLP(SHORT, data_std=1.0 if kind == "prior" else 0.7, generator=generator)
-    points = ROLL.sample(50_000, generator)
+    points = ROLL.sample(POINTS, generator)
     mu, std = points.mean(0), points.std(0)
     seen = (points - mu) / std if kind == "prior" else points
     model = DDPM(net, SHORT, "beta")
-    states = train(model, seen, steps=6000, batch_size=512, generator=generator, progress=False)
+    states = train(model, seen, steps=STEPS, batch_size=512, generator=generator, progress=False)
     model = DDPM(deque(states, maxlen=1).pop().average.network, SHORT, "beta")
     if kind == "prior":
         chains = {"towards the Gaussian": TowardsPrior(model, mu, std)}

@@ -6,6 +6,7 @@ import doctest
 import json
 import math
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ import peers
 import recipes
 import samplers
 import score
+import signals
 import speeds
 import stopwatch
 import training
@@ -438,3 +440,33 @@ def test_the_score_is_measured_once_for_each_network(monkeypatch, tmp_path, caps
     assert [(each["network"], each["seed"]) for each in stored["networks"]] == [("stored", 0), ("flow", 0), ("flow", 1)]
     assert all(len(each["excess"]) == 3 and len(each["samples"]) == 2 for each in stored["networks"])
     assert stored["divergence of the stored network"] == 0.125
+
+
+def test_signals_are_measured_once_for_each_training(monkeypatch, tmp_path, capsys):
+    small = {"ONE_AHEAD": 60, "CASES": 5, "MEMBERS": 9, "AHEAD": 6, "WAVES": 40, "SPECTRA": 20, "CALLS": (2,)}
+    small |= {"LEVELS": (5,), "POINTS": 50, "STEPS": 2, "FRESH": 30, "SAMPLES": 20, "SEEDS": range(2)}
+    small |= {"FOLDER": tmp_path / "runs", "STORED": tmp_path, "perfect": lambda kind: {"standard": 0.25}}
+    small["RECIPES"] = {name: replace(recipe, steps=2, points=50) for name, recipe in signals.RECIPES.items()}
+    for name, value in small.items():
+        monkeypatch.setattr(signals, name, value)
+    monkeypatch.setattr(sys, "argv", ["signals.py", "--only", "short"])
+    signals.main()
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert not (tmp_path / "signals.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in small["FOLDER"].glob("*.json")}
+    monkeypatch.setattr(sys, "argv", ["signals.py"])
+    signals.main()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    runs = json.loads((tmp_path / "signals.json").read_text())["runs"]
+    found = {(run["what"], run["name"], run["seed"]): run["found"] for run in runs}
+    assert len(found) == 6 + 2 * 5
+    known = found["forecasts", "known", 0]
+    assert known["one ahead"]["exact"]["behind"]["mean"] == 0
+    assert known["one ahead"]["best Gaussian"]["behind"]["mean"] > 0.3
+    assert sum(known["ahead"]["exact"]["ranks"]["step 1"]) == 5
+    assert found["waveforms", "true", 0]["behind"]["prior"]["mean"] > 0.3
+    assert (
+        found["waveforms", "prior, trained", 1]["behind"]["mean"]
+        > found["waveforms", "prior, trained", 0]["behind"]["mean"]
+    )
+    assert set(found["short", "standard, trained", 1]) == {"standard", "better start"}
