@@ -8,7 +8,7 @@ import unicodedata
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "epsilon": "ε", "theta": "θ",
     "lambda": "λ", "mu": "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "psi": "ψ",
-    "chi": "χ", "eta": "η", "kappa": "κ", "omega": "ω", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Gamma": "Γ",
+    "chi": "χ", "eta": "η", "zeta": "ζ", "kappa": "κ", "omega": "ω", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Gamma": "Γ",
     "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Omega": "Ω",
 }  # fmt: skip
 SIGNS = {
