@@ -4,8 +4,8 @@
 
 Three trainings each of the forecaster and of the two vocoders, by the recipes of the stored weights, of which the first
 are the stored ones; and of a diffusion of 50 steps of the roll, towards N(0, I) and towards the Gaussian of the points.
-Beside each stands the exact law. Networks and runs are kept as soon as they are made, so a series that is interrupted
-goes on where it was.
+Beside each stands the exact law, and of the waveforms a perfect network with other noise too: the control. Networks and
+runs are kept as soon as they are made, so a series that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "_build" / "signals"
 SEEDS = range(3)
 CLOCK, NOTES, ROLL = KickedOscillator(), TwoNotes(), SwissRoll()
 ONE_AHEAD, CASES, MEMBERS, AHEAD = 20_000, 1000, 99, 12
+HISTORIES, PATHS = 40, 100_000
 WAVES, SPECTRA = 10_000, 4000
 CALLS = (4, 8, 16, 32)
 LEVELS = (5, 10, 20, 50, 100)
@@ -144,8 +145,40 @@ def ahead(next_value: Callable | None, seed: int) -> dict:
     }
 
 
+def shape(seed: int) -> dict:
+    """What the best Gaussian loses further ahead: of each value by itself, and of the whole path.
+
+    Of a value it is the divergence of its exact law given the history from that of the chain of Gaussians, by
+    histograms of paths (which make it a little too small), on average over histories; beside it that of two sets of
+    exact paths, which is the error. Of a path it is the difference of the log scores, exactly: the sum over its values.
+    """
+    generator = Generator().manual_seed(702)
+    edges = torch.linspace(-5, 5, 201)
+    found = {"value": torch.zeros(HISTORIES, AHEAD), "by chance": torch.zeros(HISTORIES, AHEAD)}
+    for i, history in enumerate(CLOCK.series(HISTORIES, 2, generator)):
+        exact, again, fitted = (
+            forecast(next_value, history.unsqueeze(0), AHEAD, PATHS, generator)[:, 0]
+            for next_value in (exact_next, exact_next, gaussian_next)
+        )
+        for k in range(AHEAD):
+            p, same, q = (torch.histogram(each[:, k].contiguous(), edges).hist + 0.5 for each in (exact, again, fitted))
+            p, same, q = (each / each.sum() for each in (p, same, q))
+            found["value"][i, k] = p @ (p / q).log()
+            found["by chance"][i, k] = p @ (p / same).log()
+    history, y = cases(CASES, AHEAD)
+    rows = torch.cat((history, y), 1)
+    lost = torch.zeros(CASES)
+    for k in range(AHEAD):
+        law = CLOCK.given(rows[:, k : k + 2])
+        value = rows[:, k + 2 : k + 3]
+        lost += law.log_prob(value) - gaussian(*law.moments()).log_prob(value)
+    return {name: [mean(each) for each in value.T] for name, value in found.items()} | {"path": mean(lost)}
+
+
 def forecasts(name: str, seed: int) -> dict:
     """One forecaster."""
+    if name == "shape":
+        return shape(seed)
     if name == "known":
         ways = {"exact": exact_next, "best Gaussian": gaussian_next, "climatology": None}
         return {"one ahead": one_ahead(None, seed), "ahead": {way: ahead(f, seed) for way, f in ways.items()}}
@@ -157,17 +190,30 @@ def forecasts(name: str, seed: int) -> dict:
 # -- waveforms ----------------------------------------------------------------------------------------
 
 
+def noise_std(kind: str, c: Tensor) -> Tensor:
+    """The root of the noise's diagonal covariance, for each spectrum: white, or of bands or of single coefficients."""
+    if kind == "standard":
+        return torch.ones(len(c), NOTES.length)
+    if kind == "prior":
+        return NOTES.band_variance(c).sqrt()
+    if kind == "prior of coefficients":
+        return NOTES.given(c).moments()[1]
+    # one for all data: from waveforms that are not among those that are measured
+    x, others = NOTES.sample(50_000, Generator().manual_seed(712))
+    variance = NOTES.band_variance(others).mean(0) if kind == "one for all" else x.var(0)
+    return variance.sqrt().expand(len(c), -1)
+
+
 def chain_of(model: DDPM, kind: str, c: Tensor) -> DDPM | TowardsPrior:
     """The chain of the waveforms, whatever its network sees."""
-    std = NOTES.band_variance(c).sqrt()
-    return TowardsPrior(model, torch.zeros_like(std), std) if kind == "prior" else model
+    std = noise_std(kind, c)
+    return model if kind == "standard" else TowardsPrior(model, torch.zeros_like(std), std)
 
 
 def law_seen(kind: str, c: Tensor) -> ConditionalMixture:
     """The exact law of what the network sees."""
     law = NOTES.given(c)
-    std = NOTES.band_variance(c).sqrt().unsqueeze(1)
-    return ConditionalMixture(law.log_weight, law.mean, law.variance / std.square()) if kind == "prior" else law
+    return ConditionalMixture(law.log_weight, law.mean, law.variance / noise_std(kind, c).square().unsqueeze(1))
 
 
 def behind(model: DDPM, kind: str, x: Tensor, c: Tensor, seed: int) -> dict:
@@ -181,8 +227,7 @@ def sound(model: DDPM, kind: str, c: Tensor, calls: int, seed: int) -> dict:
     law = NOTES.given(c)
     z = torch.randn(len(c), NOTES.length, generator=Generator().manual_seed(900 + seed))
     z = sample(model, z, "dpmpp_2m", calls, levels="log_snr")
-    std = NOTES.band_variance(c).sqrt()
-    return judged(z * std if kind == "prior" else z, law, std)
+    return judged(z * noise_std(kind, c), law, NOTES.band_variance(c).sqrt())
 
 
 def judged(x: Tensor, law: ConditionalMixture, std: Tensor) -> dict:
@@ -310,8 +355,10 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = Runs(FOLDER)
     kinds = ("standard", "prior")
-    plan: list[tuple[Callable, str, int]] = [(forecasts, "known", 0), (waveforms, "true", 0)]
+    others = ("one for all", "one for all coefficients", "prior of coefficients")
+    plan: list[tuple[Callable, str, int]] = [(forecasts, "known", 0), (forecasts, "shape", 0), (waveforms, "true", 0)]
     plan += [(run, f"{kind}, exact", 0) for run in (waveforms, short) for kind in kinds]
+    plan += [(waveforms, f"{kind}, exact", 0) for kind in others]
     for seed in SEEDS:
         plan += [(forecasts, "diffusion", seed)]
         plan += [(waveforms, f"{kind}, trained", seed) for kind in kinds]
@@ -324,8 +371,8 @@ def main() -> None:
             print(key, runs[key], flush=True)
     if all(key in runs for key in keys):
         sizes = {
-            "one ahead": ONE_AHEAD, "cases": CASES, "members": MEMBERS, "ahead": AHEAD, "waves": WAVES,
-            "spectra": SPECTRA, "fresh": FRESH, "samples": SAMPLES,
+            "one ahead": ONE_AHEAD, "cases": CASES, "members": MEMBERS, "ahead": AHEAD, "histories": HISTORIES,
+            "paths": PATHS, "waves": WAVES, "spectra": SPECTRA, "fresh": FRESH, "samples": SAMPLES,
         }  # fmt: skip
         stored = {
             "provenance": provenance("make signals"),

@@ -444,7 +444,16 @@ def test_the_score_is_measured_once_for_each_network(monkeypatch, tmp_path, caps
 
 def test_signals_are_measured_once_for_each_training(monkeypatch, tmp_path, capsys):
     small = {"ONE_AHEAD": 60, "CASES": 5, "MEMBERS": 9, "AHEAD": 6, "WAVES": 40, "SPECTRA": 20, "CALLS": (2,)}
-    small |= {"LEVELS": (5,), "POINTS": 50, "STEPS": 2, "FRESH": 30, "SAMPLES": 20, "SEEDS": range(2)}
+    small |= {
+        "HISTORIES": 2,
+        "PATHS": 200,
+        "LEVELS": (5,),
+        "POINTS": 50,
+        "STEPS": 2,
+        "FRESH": 30,
+        "SAMPLES": 20,
+        "SEEDS": range(2),
+    }
     small |= {"FOLDER": tmp_path / "runs", "STORED": tmp_path, "perfect": lambda kind: {"standard": 0.25}}
     small["RECIPES"] = {name: replace(recipe, steps=2, points=50) for name, recipe in signals.RECIPES.items()}
     for name, value in small.items():
@@ -459,7 +468,14 @@ def test_signals_are_measured_once_for_each_training(monkeypatch, tmp_path, caps
     assert {path: path.stat().st_mtime_ns for path in before} == before
     runs = json.loads((tmp_path / "signals.json").read_text())["runs"]
     found = {(run["what"], run["name"], run["seed"]): run["found"] for run in runs}
-    assert len(found) == 6 + 2 * 5
+    assert len(found) == 6 + 4 + 2 * 5
+    shape = found["forecasts", "shape", 0]
+    assert len(shape["value"]) == len(shape["by chance"]) == 6
+    assert shape["path"]["mean"] > 1
+    assert shape["value"][0]["mean"] > shape["by chance"][0]["mean"]
+    noise = ("standard", "one for all", "prior", "prior of coefficients")
+    lost = [found["waveforms", f"{kind}, exact", 0]["behind"]["5"]["mean"] for kind in noise]
+    assert lost == sorted(lost, reverse=True)
     known = found["forecasts", "known", 0]
     assert known["one ahead"]["exact"]["behind"]["mean"] == 0
     assert known["one ahead"]["best Gaussian"]["behind"]["mean"] > 0.3
