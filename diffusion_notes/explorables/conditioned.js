@@ -1,8 +1,8 @@
 // Something is known of a point of the roll: its exact posterior, and what each method draws in its place.
-const COUNT = 500; // of particles
+const COUNT = 1000; // of particles
 const PIECES = 6; // of the roll: quarter turns, the arms
 const NODES = 40; // for each of them
-const ALONG = { x1: 20, x2: 20, point: 5 }; // cells along each free axis
+const ALONG = { x1: 100, x2: 100, point: 10 }; // cells along each free axis
 const ROW = 24; // pixels
 const [WIDE, HIGH] = [1.9, 1.6]; // the coordinates at the border of the picture
 const NAMES = {
@@ -21,6 +21,7 @@ const OFFERED = {
   x2: ["draws", "exact", "replacement", "repaint", "multiplied", "dps", "pigdm", "particles"],
   point: ["draws", "enter", "multiplied", "dps", "pigdm", "particles"],
 };
+const AXES = ["first", "second"];
 const STEP_SIZE = 0.1; // of DPS, where a coordinate is known exactly
 
 const SCHEDULE = Schedule.linear(1000);
@@ -118,7 +119,7 @@ function render({ model, el }) {
     const line = given.value !== "point";
     places.forEach((control, d) => {
       control.node.hidden = line && axis() !== d;
-      control.node.firstChild.textContent = line ? `Known x${"₁₂"[d]}` : `Noisy y${"₁₂"[d]}`;
+      control.node.firstChild.textContent = line ? `The ${AXES[d]} coordinate` : `Noisy y${"₁₂"[d]}`;
     });
     noise.node.hidden = line;
     for (const option of method.input.options) option.hidden = option.disabled = !offered().includes(option.value);
@@ -167,7 +168,7 @@ function render({ model, el }) {
     const cells = ALONG[given.value] ** posterior.free.length;
     const floor = (2 * Math.sqrt((cells - 1) / 2)) / COUNT;
     const point = `y = (${place.map((value) => digits(value)).join(", ")}) with noise ${digits(noise.value)}`;
-    const what = line ? `${["x₁", "x₂"][axis()]} = ${digits(place[axis()])}` : point;
+    const what = line ? `that the ${AXES[axis()]} coordinate is ${digits(place[axis()])}` : point;
     const listed = (shares) => Array.from(shares, (share) => digits(share)).filter((_, k) => exact[k] > 0.005).join(", ");
     const it = found[method.value];
     says.textContent =
@@ -308,10 +309,10 @@ function render({ model, el }) {
     drawRows,
   );
   const player = new Player({ seconds: 4, last: () => (shown ? shown.states.length - 1 : 0), again: "Play", show });
-  const given = choice("Known", { x1: "x₁, exactly", x2: "x₂, exactly", point: "x₀ and noise" }, model.get("given"), begin);
+  const given = choice("Known", { x1: "first coordinate", x2: "second coordinate", point: "noisy point" }, model.get("given"), begin);
   const method = choice("Method", NAMES, model.get("method"), choose);
   const coordinate = (d) =>
-    slider(`Known x${"₁₂"[d]}`, { min: -1.4, max: 1.4, step: 0.02, value: place[d], format: digits }, (value) => {
+    slider(`The ${AXES[d]} coordinate`, { min: -1.4, max: 1.4, step: 0.02, value: place[d], format: digits }, (value) => {
       place[d] = value;
       begin();
     });

@@ -34,11 +34,11 @@ class Conditioned(Explorable):
     :meth:`~diffusion_notes.swiss_roll.SwissRoll.mixture`, of 40 nodes for each quarter turn, so the posterior is a
     mixture too, and every method has the exact prediction: what is off is the method's doing alone, and its steps'.
     They are ancestral, with the small variance, at levels that are even in log SNR, of the linear schedule with
-    T = 1000. Five hundred points are drawn by each method, in a worker, so that the page stays free. The divergence
-    is :func:`~diffusion_notes.metrics.plug_in_kl` in cells of equal probability, 20 along a line or 25 in the plane.
+    T = 1000. A thousand points are drawn by each method, in a worker, so that the page stays free. The divergence
+    is :func:`~diffusion_notes.metrics.plug_in_kl` in a hundred cells of equal probability, along a line or ten by ten.
 
     Arguments:
-        given: ``"x1"`` or ``"x2"``, a coordinate that is known exactly, or ``"point"``,
+        given: ``"x1"`` or ``"x2"``, the first or second coordinate is known exactly, or ``"point"``,
             :math:`y = x_0 + k\,n`.
         place: the known coordinate's value, of two, or y; each from -1.4 to 1.4.
         noise: k, from 0.05 to 1; of ``"point"`` alone.
@@ -81,7 +81,7 @@ class Conditioned(Explorable):
         place: Sequence[float] = (0.4, 0.3),
         noise: float = 0.3,
         method: Conditional = "replacement",
-        steps: int = 50,
+        steps: int = 100,
         resamplings: int = 10,
     ) -> None:
         check_choice("given", given, get_args(Given))
