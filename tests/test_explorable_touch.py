@@ -15,7 +15,7 @@ POINTS = {
     "reverse": ((0.6, 0.6), "start, x"),
 }
 SIDEWAYS = {"forward": "Steps", "bound_bars": "t", "two_peaks": "xₜ", "paths": "Start, x", "guided": "Weight, w",
-            "conditioned": "The first coordinate"}  # fmt: skip
+            "conditioned": "First value"}  # fmt: skip
 NARROW = 292  # here it has as much room as on a page of the book that is 320 pixels wide
 
 # Remembers each text that a canvas draws, and the box that it takes.

@@ -22,6 +22,7 @@ const OFFERED = {
   point: ["draws", "enter", "multiplied", "dps", "pigdm", "particles"],
 };
 const AXES = ["first", "second"];
+const LABELS = ["First value", "Second value"];
 const STEP_SIZE = 0.1; // of DPS, where a coordinate is known exactly
 
 const SCHEDULE = Schedule.linear(1000);
@@ -119,7 +120,7 @@ function render({ model, el }) {
     const line = given.value !== "point";
     places.forEach((control, d) => {
       control.node.hidden = line && axis() !== d;
-      control.node.firstChild.textContent = line ? `The ${AXES[d]} coordinate` : `Noisy y${"₁₂"[d]}`;
+      control.node.firstChild.textContent = line ? LABELS[d] : `Noisy y${"₁₂"[d]}`;
     });
     noise.node.hidden = line;
     for (const option of method.input.options) option.hidden = option.disabled = !offered().includes(option.value);
@@ -309,10 +310,10 @@ function render({ model, el }) {
     drawRows,
   );
   const player = new Player({ seconds: 4, last: () => (shown ? shown.states.length - 1 : 0), again: "Play", show });
-  const given = choice("Known", { x1: "first coordinate", x2: "second coordinate", point: "noisy point" }, model.get("given"), begin);
+  const given = choice("Known", { x1: "the first", x2: "the second", point: "noisy point" }, model.get("given"), begin);
   const method = choice("Method", NAMES, model.get("method"), choose);
   const coordinate = (d) =>
-    slider(`The ${AXES[d]} coordinate`, { min: -1.4, max: 1.4, step: 0.02, value: place[d], format: digits }, (value) => {
+    slider(LABELS[d], { min: -1.4, max: 1.4, step: 0.02, value: place[d], format: digits }, (value) => {
       place[d] = value;
       begin();
     });
