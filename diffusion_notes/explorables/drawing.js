@@ -107,9 +107,9 @@ function significant(value, count = 3) {
 // What the colours of a picture mean, as { words, colour } of each.
 function legend(items) {
   const node = element("p", { className: "legend" });
-  for (const { words, colour } of items) {
+  for (const { words, colour, opacity = 1 } of items) {
     const mark = element("span", { ariaHidden: "true", textContent: "▬ " });
-    mark.style.color = colour;
+    Object.assign(mark.style, { color: colour, opacity });
     node.append(element("span", {}, mark, words));
   }
   return node;

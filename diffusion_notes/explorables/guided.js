@@ -5,6 +5,7 @@ const KAPPA = [...LEVELS].reverse().map((t) => Math.sqrt(SCHEDULE.noise[t] / SCH
 const START = 1 / Math.sqrt(SCHEDULE.alphaBar[1000]); // the width of y = x_T/√ᾱ_T, if x_T is from N(0, 1)
 const MOST = 8; // of w
 const PARTS = 32; // of the curve over w
+const TILTED = 0.35; // the opacity of the tilted density, on the picture and in the legend
 // q(x_0): parts that are equally likely and as wide; q(x_0 | c): one Gaussian.
 const DATA_SETS = {
   overlap: { words: "overlapping", means: [-1, 1], width: 0.5, given: { mean: 1, width: 0.5 } },
@@ -204,7 +205,7 @@ function render({ model, el }) {
     picture.clip();
     picture.line(xs, all, { colour: DATA, width: 1, fill: faint(DATA, 0.2) });
     picture.line(xs, given, { colour: POSTERIOR, width: 2, dash: [7, 5] });
-    picture.context.globalAlpha = 0.35;
+    picture.context.globalAlpha = TILTED;
     picture.line(xs, tilted, { width: 6 });
     picture.context.globalAlpha = 1;
     picture.line(now.xs, drawn, { colour: MODEL, width: 2.5 });
@@ -261,14 +262,14 @@ function render({ model, el }) {
   );
   const says = saying();
   const hint =
-    "Try: drag w from 1 to 4, and see the orange curve leave the grey one, which it should follow. " +
+    "Try: drag w from 1 to 4, and see the orange curve leave the wide grey one, which it should follow. " +
     "Is it nearer with the steps of the SDE, or where the peaks are apart?";
   const controls = [w, pair(sampler, data)];
   const stop = assemble(el, "guided", { hint, pictures: [picture, below], controls, says });
   picture.canvas.after(
     legend([
       { words: "drawn with guidance", colour: MODEL },
-      { words: "tilted: q(x₀) p(c | x₀)ʷ", colour: "inherit" },
+      { words: "tilted: q(x₀) p(c | x₀)ʷ", colour: "inherit", opacity: TILTED },
       { words: "q(x₀ | c)", colour: POSTERIOR },
       { words: "q(x₀)", colour: DATA },
     ]),
