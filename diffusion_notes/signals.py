@@ -145,6 +145,8 @@ class TowardsPrior:
     Raises:
         TypeError, ValueError: ``model`` is no DDPM, or as of :class:`PriorProcess`.
 
+    Values of points are not checked, because this is called inside loops.
+
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> elbo(TowardsPrior(silent, torch.zeros(2), torch.tensor([0.1, 1.0])), torch.zeros(5, 2)).terms.shape
     torch.Size([11, 5])
@@ -199,6 +201,8 @@ class WithPrior:
 
     Raises:
         TypeError, ValueError: ``model`` is no DDPM, or as of :class:`PriorProcess`.
+
+    Values of points are not checked, because this is called inside loops.
 
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> WithPrior(silent, torch.zeros(2), torch.tensor([0.9, 1.0])).prior(torch.zeros(5, 2)).stddev[0]
@@ -335,6 +339,8 @@ def one_after_the_other(series: Tensor, order: int) -> Tensor:
         TypeError: ``series`` is not a floating-point tensor, or ``order`` no integer.
         ValueError: ``series`` is of another shape, or ``order`` is not between 1 and K - 1.
 
+    Values are not checked, because this is called inside loops.
+
     >>> one_after_the_other(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), order=2)
     tensor([[3., 1., 2.],
             [4., 2., 3.]])
@@ -358,10 +364,10 @@ def series_bound(model: ConditionalDDPM, series: Tensor, generator: Generator | 
         generator: draws the paths, on the device of ``series``.
 
     Raises:
-        TypeError, ValueError: an argument is not as said.
+        TypeError, ValueError: an argument is not as said, or a value not finite.
     """
     check_kind("model", model, ConditionalDDPM)
-    check_points("series", series)
+    check_points("series", series, least=1, finite=True)
     if series.shape[1] <= model.condition:
         raise ValueError(f"series must have more than {model.condition} values, got shape {tuple(series.shape)}")
     rows = one_after_the_other(series, model.condition)

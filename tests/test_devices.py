@@ -470,7 +470,7 @@ CALLS = {
     "data.TwoNotes.sample": lambda x, t: data.TwoNotes().sample(3, device=x.device),
     "data.TwoNotes.spectra": lambda x, t: data.TwoNotes().spectra(3, device=x.device),
     "metrics.crps": lambda x, t: metrics.crps(x, x[0]),
-    "metrics.energy_score": lambda x, t: metrics.energy_score(x.unflatten(0, (2, -1)), x[len(x) // 2 :]),
+    "metrics.energy_score": lambda x, t: metrics.energy_score(torch.stack((x, x.flip(0))), x),
     "metrics.ranks": lambda x, t: metrics.ranks(x, x[0]),
     "data.Peaks.diffuse": lambda x, t: data.Peaks().diffuse(0.5).log_prob(x[:, :1]),
     "data.Peaks.log_prob": lambda x, t: data.Peaks().log_prob(x[:, :1]),

@@ -36,7 +36,7 @@ class TwoNotes:
     """Waveforms of 32 samples on one of two notes, and the logarithms of the powers of their four bands.
 
     Points are the 32 coefficients of :meth:`to_time`, in the order of their frequencies: 0, 1, 1, 2, 2, ..., 15, 15,
-    16, a cosine before a sine.
+    16, a cosine before a sine. Values are not checked, because this is called inside loops.
 
     >>> notes = TwoNotes()
     >>> x, c = notes.sample(5, torch.Generator().manual_seed(0))
