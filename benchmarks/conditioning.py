@@ -25,7 +25,6 @@ from torch import Generator, Tensor
 from diffusion_notes.conditioning import (
     denoised,
     enter,
-    entry_level,
     gradient_guidance,
     multiplied,
     particles,
@@ -102,7 +101,7 @@ class Start:
 
     def levels(self, noisy: bool = False) -> list[int]:
         """Those to visit, evenly spaced in log SNR, from the top or from where a noisy point is."""
-        highest = entry_level(SCHEDULE, self.noise) if noisy else SCHEDULE.T
+        highest = SCHEDULE.nearest(self.noise) if noisy else SCHEDULE.T
         return choose_levels(SCHEDULE, min(self.steps, highest), "log_snr", highest=highest)
 
     def rest(self) -> dict:

@@ -58,13 +58,11 @@ from diffusion_notes._arguments.values import (
 from diffusion_notes.data import Seen
 from diffusion_notes.ddpm import DDPM
 from diffusion_notes.distributions import randn_like
-from diffusion_notes.schedule import Schedule
 
 __all__ = [
     "Particles",
     "denoised",
     "enter",
-    "entry_level",
     "gradient_guidance",
     "multiplied",
     "particles",
@@ -238,6 +236,7 @@ def replacement(
         ValueError: ``xT`` is not of shape ``(N, D)`` and finite, the observation has another D or a noise that is
             neither 0 nor infinite, ``resamplings`` < 1, or ``levels`` do not rise within 1, ..., T.
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> [t for t, x in replacement(silent, torch.zeros(1, 2), Seen((0.5, 0), (0, math.inf)), levels=[1, 5, 10])]
     [10, 5, 1, 0]
@@ -298,6 +297,7 @@ def multiplied(
         TypeError, ValueError: as of :func:`replacement`, but for the noise of the observation; there is no such
             ``power``; or ``factor`` returns another shape.
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> [t for t, x in multiplied(silent, torch.zeros(1, 2), lambda x: -x.square().sum(-1), levels=[1, 10])]
     [10, 1, 0]
@@ -342,21 +342,6 @@ def _gradient(log_r: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 # -- denoising --------------------------------------------------------------------------------------
 
 
-def entry_level(schedule: Schedule, noise: float) -> int:
-    r"""The step t whose :math:`\kappa_t` is the nearest to that noise, by its logarithm.
-
-    Raises:
-        TypeError: ``schedule`` is no Schedule, or ``noise`` no number.
-        ValueError: ``noise`` is not positive and finite.
-
-    >>> entry_level(Schedule.linear(T=1000), 1.0)
-    259
-    """
-    check_kind("schedule", schedule, Schedule)
-    noise = check_positive("noise", noise)
-    return 1 + int((schedule.log_snr[1:] / 2 + math.log(noise)).abs().argmin())
-
-
 @torch.no_grad()
 def enter(
     model: DDPM,
@@ -378,8 +363,8 @@ def enter(
     Arguments:
         model: whose network is asked.
         y: noisy points, of shape ``(N, D)``, each with its own answer; repeat one for many draws.
-        noise: k. The chain is entered at :func:`entry_level`; with
-            :func:`~diffusion_notes.samplers.on_levels` a model can have a level that is exactly k.
+        noise: k. The chain is entered at its :meth:`~diffusion_notes.schedule.Schedule.nearest` level; with
+            :func:`~diffusion_notes.samplers.on_levels` a model can have one that is exactly k.
         levels: the t to visit, rising, all not above that one, which is the last; all of them, if it is not said.
         generator: draws the noise, on the device of ``y``.
 
@@ -388,12 +373,13 @@ def enter(
         ValueError: ``y`` is not of shape ``(N, D)`` and finite, ``noise`` not positive, or ``levels`` do not rise from
             1 on to the level that is entered.
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> [t for t, x in enter(silent, torch.zeros(1, 2), noise=0.05)]
     [2, 1, 0]
     """
     check_kind("model", model, DDPM)
-    t = entry_level(model.schedule, noise)
+    t = model.schedule.nearest(check_positive("noise", noise))
     steps = _steps(model, levels, highest=t)
     if steps[0].t != t:
         raise ValueError(f"levels must end at the one that is entered, {t}, got {describe(levels)}")
@@ -414,12 +400,13 @@ def denoised(model: DDPM, y: Tensor, noise: float) -> Tensor:
     The best single answer in mean square, and for a posterior in several pieces no likely one. Arguments and errors as
     of :func:`enter`; of the shape of ``y``.
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> denoised(silent, torch.ones(1, 2), noise=0.05)
     tensor([[1., 1.]])
     """
     check_kind("model", model, DDPM)
-    t = entry_level(model.schedule, noise)
+    t = model.schedule.nearest(check_positive("noise", noise))
     check_points("y", y)
     check_finite("y", y)
     kappa = model.schedule.kappa[t].item()
@@ -483,6 +470,7 @@ def gradient_guidance(
             ``guess``; ``step_size`` is not positive, or given with ``"pigdm"``; or a coordinate is known exactly, and
             the guess is DPS without a step size: its likelihood would be infinite.
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> [t for t, x in gradient_guidance(silent, torch.zeros(1, 1), Seen([1.0], [0.5]), levels=[1, 10])]
     [10, 1, 0]
@@ -583,6 +571,7 @@ def particles(
         TypeError, ValueError: as of :func:`replacement`, but for the noise of the observation; there is no particle; or
             ``resample_below`` lies outside [0, 1].
 
+    >>> from diffusion_notes.schedule import Schedule
     >>> silent = DDPM(lambda xt, t: torch.zeros_like(xt), Schedule.linear(T=10))
     >>> [each.t for each in particles(silent, torch.randn(8, 1), Seen([1.0], [0.5]), levels=[1, 5, 10])]
     [10, 5, 1, 0]

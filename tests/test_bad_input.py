@@ -45,7 +45,6 @@ from torch import nn
 
 from diffusion_notes import (
     chains,
-    conditioning,
     data,
     ddpm,
     diffusion,
@@ -170,7 +169,6 @@ MORE = {
     "schedule.Schedule.nearest": lambda x, t: Schedule_10.nearest(0.5),
     "schedule.Schedule.through": lambda x, t: schedule.Schedule.through(LEVELS),
     "networks.NoiseMLP.on": lambda x, t: FLAT.on(Schedule_10),
-    "conditioning.entry_level": lambda x, t: conditioning.entry_level(Schedule_10, 0.05),
     "samplers.DDIM": lambda x, t: samplers.DDIM(ddpm.DDPM(FLAT, Schedule_10), 0.5),
     "samplers.DDIMProcess": lambda x, t: samplers.DDIMProcess(Schedule_10, 0.5),
     "samplers.ExactNoise.on": lambda x, t: samplers.ExactNoise(data.Clusters(), Schedule_10).on(Schedule_10),

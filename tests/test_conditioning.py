@@ -15,7 +15,6 @@ from torch.testing import assert_close
 from diffusion_notes.conditioning import (
     denoised,
     enter,
-    entry_level,
     gradient_guidance,
     multiplied,
     particles,
@@ -222,9 +221,9 @@ def test_a_step_of_dps_at_the_observation_itself_is_none():
 
 def test_the_chain_is_entered_where_it_is_as_noisy():
     noise = LONG.kappa[300].item()
-    assert entry_level(LONG, noise) == 300
-    assert entry_level(LONG, 1e-9) == 1
-    assert entry_level(LONG, 1e9) == 1000
+    assert LONG.nearest(noise) == 300
+    assert LONG.nearest(1e-9) == 1
+    assert LONG.nearest(1e9) == 1000
     y = torch.tensor([[0.5, 0.1]])
     states = list(enter(perfect(LONG), y, noise, generator=seeded()))
     assert [t for t, _ in states] == list(range(300, -1, -1))
@@ -233,7 +232,7 @@ def test_the_chain_is_entered_where_it_is_as_noisy():
 
 def test_a_denoised_point_is_a_draw_from_the_posterior_of_a_gaussian():
     k = 0.7
-    t = entry_level(LONG, k)
+    t = LONG.nearest(k)
     k = LONG.kappa[t].item()
     y = np.array([1.0, 0.2])
     gain = COVARIANCE @ np.linalg.inv(COVARIANCE + k**2 * np.eye(2))

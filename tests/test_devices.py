@@ -546,7 +546,7 @@ TAKE_NO_TENSOR = {
     "diffusion.FixedVarianceChain", "measured.REFERENCES",
     "chains.TopDownChain", "chains.TopDownChain.generate", "chains.TopDownChain.infer_below",
     "chains.TopDownChain.infer_last", "chains.TopDownChain.prior",
-    "conditioning.Particles", "conditioning.entry_level",
+    "conditioning.Particles",
     "samplers.DDIM", "samplers.DDIMProcess", "samplers.ExactNoise.on", "networks.NoiseMLP.on",
     "guidance.ConditionalDDPM", "guidance.GaussianExample", "guidance.GaussianExample.guided",
     "guidance.GaussianExample.tilted", "guidance.NoisyClassifier", "guidance.NoisyClassifier.on", "guidance.arms",

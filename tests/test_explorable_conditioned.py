@@ -103,7 +103,7 @@ def test_shares_and_divergence_of_points_are_the_packages(given):
 def test_the_level_that_is_entered_is_the_packages():
     widths = [0.05, 0.1, 0.31, 0.62, 1.0]
     found = run("return widths.map(entryLevel)", *SCRIPTS, widths=widths)
-    assert found == [conditioning.entry_level(SCHEDULE, width) for width in widths]
+    assert found == [SCHEDULE.nearest(width) for width in widths]
 
 
 METHODS = {
@@ -177,7 +177,7 @@ def test_every_method_with_the_same_draws_is_the_packages(monkeypatch, given, me
 
 
 def test_entering_the_chain_with_the_same_draws_is_the_packages(monkeypatch):
-    t = conditioning.entry_level(SCHEDULE, NOISE)
+    t = SCHEDULE.nearest(NOISE)
     code = WALKED.replace("METHOD", "ancestral(roll, x, steps, random)")
     levels = choose_levels(SCHEDULE, 12, "log_snr", highest=t)
     found = run(code, *SCRIPTS, given="point", place=PLACE, width=NOISE, levels=levels)

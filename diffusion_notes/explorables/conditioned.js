@@ -31,7 +31,7 @@ const seenOf = ({ given, place, noise }) => {
   return { value: place, noise: noises[given] };
 };
 
-// The level whose κ is nearest to that noise: conditioning.entry_level.
+// The level whose κ is nearest to that noise: Schedule.nearest.
 function entryLevel(noise) {
   const far = (t) => Math.abs(Math.log(SCHEDULE.noise[t] / SCHEDULE.alphaBar[t]) / 2 - Math.log(noise));
   let best = 1;
