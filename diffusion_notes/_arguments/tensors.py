@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Size, Tensor
 from torch.distributions import Distribution
 
-from diffusion_notes._arguments.values import check_kind, describe
+from diffusion_notes._arguments.values import check_integer, check_kind, describe
 
 
 def all_hold(condition: Tensor) -> bool:
@@ -215,6 +215,20 @@ def check_generator(name: str, value: Generator | None, device: torch.device | N
     check_kind(name, value, (Generator, type(None)), "a torch.Generator or None")
     if value is not None and device is not None and value.device.type != device.type:
         raise ValueError(f"{name} must be on {device.type}, got one on {value.device.type}")
+
+
+def checked_draws(
+    n: int, generator: Generator | None, device: torch.device | str | None, dtype: torch.dtype | None
+) -> tuple[int, torch.device | None]:
+    """How many are drawn and where: on ``device``, or where the generator is; or raise.
+
+    >>> checked_draws(5, None, "cpu", None)
+    (5, device(type='cpu'))
+    """
+    n = check_integer("n", n, least=0)
+    place = checked_device(device, dtype)
+    check_generator("generator", generator, place)
+    return n, place or (generator.device if generator is not None else None)
 
 
 def checked_device(device: torch.device | str | None, dtype: torch.dtype | None = None) -> torch.device | None:

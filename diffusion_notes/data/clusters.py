@@ -17,8 +17,12 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes._arguments.tensors import check_generator, check_last_axis, check_samples, checked_device
-from diffusion_notes._arguments.values import check_inside, check_integer, check_number
+from diffusion_notes._arguments.tensors import (
+    check_last_axis,
+    check_samples,
+    checked_draws,
+)
+from diffusion_notes._arguments.values import check_inside, check_number
 from diffusion_notes.data.mixtures import GaussianMixture
 from diffusion_notes.data.quadrature import integrate_plane, log_sum_exp
 
@@ -73,10 +77,7 @@ class Clusters:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """``n`` independent points, of shape ``(n, 2)``; arguments and errors as in ``SwissRoll.sample``."""
-        n = check_integer("n", n, least=0)
-        device = checked_device(device, dtype)
-        check_generator("generator", generator, device)
-        device = device or (generator.device if generator is not None else None)
+        n, device = checked_draws(n, generator, device, dtype)
         k = torch.randint(_COUNT, (n,), generator=generator, device=device)
         normal = torch.randn(n, 2, generator=generator, device=device, dtype=dtype)
         return self._centres(normal)[k] + self._variance**0.5 * normal

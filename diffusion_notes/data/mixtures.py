@@ -24,13 +24,12 @@ from torch import Generator, Tensor
 
 from diffusion_notes._arguments.tensors import (
     check_finite,
-    check_generator,
     check_has_values,
     check_last_axis,
     check_returned,
     check_samples,
     check_tensor,
-    checked_device,
+    checked_draws,
 )
 from diffusion_notes._arguments.values import check_integer, check_kind, check_number, describe
 from diffusion_notes.data.quadrature import log_sum_exp
@@ -289,10 +288,7 @@ class GaussianMixture:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """``n`` independent points, of shape ``(n, D)``; arguments and errors as in ``SwissRoll.sample``."""
-        n = check_integer("n", n, least=0)
-        device = checked_device(device, dtype)
-        check_generator("generator", generator, device)
-        device = device or (generator.device if generator is not None else None)
+        n, device = checked_draws(n, generator, device, dtype)
         u = torch.rand(n, generator=generator, device=device, dtype=dtype)
         normal = torch.randn(n, self.dim, generator=generator, device=device, dtype=dtype)
         log_weight, mean = self._tables(normal)

@@ -19,8 +19,11 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from diffusion_notes._arguments.tensors import check_generator, check_last_axis, check_points, checked_device
-from diffusion_notes._arguments.values import check_integer
+from diffusion_notes._arguments.tensors import (
+    check_last_axis,
+    check_points,
+    checked_draws,
+)
 from diffusion_notes.data.conditional import ConditionalMixture
 
 __all__ = ["TwoNotes"]
@@ -69,10 +72,7 @@ class TwoNotes:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """``n`` coarse spectra, log powers, ``(n, 4)``; arguments and errors as in ``SwissRoll.sample``."""
-        n = check_integer("n", n, least=0)
-        device = checked_device(device, dtype)
-        check_generator("generator", generator, device)
-        device = device or (generator.device if generator is not None else None)
+        n, device = checked_draws(n, generator, device, dtype)
         normal = torch.randn(n, _BANDS, generator=generator, device=device, dtype=dtype)
         return normal.new_tensor(_MEAN) + _SPREAD * normal
 
