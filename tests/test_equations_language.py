@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diffusion_notes.equations import contains
+from diffusion_notes.equations import Page, contains
+from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
 
@@ -46,3 +47,38 @@ def test_what_no_page_could_show_is_not_understood(part):
 
 def test_the_longest_that_is_read_is_read():
     assert contains("a = " + "b" * 298, "b")
+
+
+# What is not read stays in its place
+
+
+def judged(latex: str) -> list[str]:
+    return [verdict.kind for verdict in Page("ddpm").judge(latex)]
+
+
+def test_what_is_not_read_does_not_stop_the_others():
+    assert judged(r"\beta_t = 1 - \alpha_t p, \quad \alpha_t = 1 - \beta_t") == ["not understood", "proved"]
+    assert judged(r"\beta_t = 1 - \alpha_t, \quad \log \quad x_0") == ["proved", "not understood"]
+    assert judged(r"\beta_t = 1 + \alpha_t, \quad \log \quad x_0") == ["fails", "not understood"]
+
+
+def test_a_side_that_is_not_read_says_why_and_where():
+    latex = r"\beta_t = 1 - \alpha_t = 1 - \alpha_t p = \beta_t"
+    (statement,) = read(latex).statements
+    assert [side.kind for side in statement.sides] == ["symbol", "sub", "unread", "symbol"]
+    assert latex[slice(*statement.sides[2].place)].strip() == r"1 - \alpha_t p"
+    assert latex[slice(*statement.sides[2].value.place)] == "p"
+
+
+def test_under_a_brace_the_place_is_that_of_the_display():
+    latex = r"\beta_t = 1 - \underbrace{\alpha_t}_{\text{a name} p}"
+    (named,) = read(latex).named
+    assert latex[slice(*named.sides[0].value.place)] == "p"
+
+
+def test_nothing_goes_on_from_what_was_not_read():
+    page = Page("ddpm")
+    for unread in (r"\log \quad x_0", r"\beta_t = \log \quad x_0", r"\beta_t = (1 - \alpha_t"):
+        page.judge(r"\beta_t = 1 - \alpha_t")
+        page.judge(unread)
+        assert [verdict.kind for verdict in page.judge(r"= 1 - \alpha_t")] == ["not understood"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.parser import read_whole
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Range, Symbol, split_constants
 from diffusion_notes.equations.pages import chapter, displays
 from diffusion_notes.equations.verdicts.judge import Page
@@ -205,8 +205,8 @@ def trial(latex: str, page: Page, after: Sequence[str] = ()) -> list[tuple[Mutan
 
 def _says_the_same(latex: str, changed: str, page: Page) -> bool:
     """Whether a display and a changed one are made of the same relations between equivalent expressions."""
-    before = read(latex)
-    after = read(changed)
+    before = read_whole(latex)
+    after = read_whole(changed)
     if [s.relations for s in before.statements] != [s.relations for s in after.statements]:
         return False
     exact = any(choice.kind == "exact" for choice in side_conditions(before)[1].chosen)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from diffusion_notes._arguments.values import check_choice, check_kind
-from diffusion_notes.equations.language.parser import read, read_expression
+from diffusion_notes.equations.language.parser import read_expression, read_whole
 from diffusion_notes.equations.language.syntax_tree import Node
 from diffusion_notes.equations.verdicts.judge import Page, Verdict
 from diffusion_notes.equations.worlds.world import CHAINS
@@ -100,7 +100,7 @@ def contains(latex: str, part: str) -> bool:
     check_kind("latex", latex, str, "a string")
     check_kind("part", part, str, "a string")
     wanted = _without_labels(read_expression(part))
-    first, *others = read(latex).statements
+    first, *others = read_whole(latex).statements
     sides = [side for side in first.sides[1:] if side is not None]
     sides += [side for statement in others for side in statement.expressions]
     found = (node for side in sides for node in _without_labels(side).walk())

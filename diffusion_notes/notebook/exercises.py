@@ -23,7 +23,7 @@ from torch import Tensor
 from diffusion_notes import equations
 from diffusion_notes._arguments.tensors import check_finite, check_has_values, check_tensor
 from diffusion_notes._arguments.values import check_choice, check_kind, check_list, check_number, check_positive
-from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.parser import read_whole
 from diffusion_notes.equations.language.syntax_tree import Node
 from diffusion_notes.equations.mutants import CHANGES
 from diffusion_notes.equations.worlds.world import CHAINS
@@ -347,13 +347,13 @@ def _occurs(part: str, latex: str) -> bool:
 
 
 def _right_sides(latex: str) -> list[Node]:
-    first, *others = read(latex).statements
+    first, *others = read_whole(latex).statements
     return first.expressions[1:] + [side for statement in others for side in statement.expressions]
 
 
 def _is_rearranged(latex: str) -> bool:
     """Whether both sides are made of the same things, but for the algebra that joins them."""
-    left, *right = read(latex).statements[0].expressions
+    left, *right = read_whole(latex).statements[0].expressions
     return any(_ingredients(left) == _ingredients(side) for side in right)
 
 

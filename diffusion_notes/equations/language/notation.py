@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.parser import read_whole
 from diffusion_notes.equations.language.syntax_tree import Node, Symbol
 
 __all__ = ["STEPPED", "is_index_letter", "meaning"]
@@ -95,7 +95,7 @@ def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
         return None
     if averaged:
         latex = rf"\mathbb{{E}}_{{q({DATA.get(context, 'x_0')})}}\bigl[ {latex} \bigr]"
-    return read(f"1 = {latex}").statements[0].sides[1]
+    return read_whole(f"1 = {latex}").statements[0].sides[1]
 
 
 def is_index_letter(symbol: Symbol) -> bool:

@@ -2,14 +2,14 @@
 
 A display holds one statement or several: relations (a chain `a = b ≥ c`), conditions (`t = 2, …, T`) and draws
 (`ε ~ N(0, I)`). Statements are told apart here, expressions are read by `grammar.lark`. Nothing is skipped on the way:
-what is not known raises `NotUnderstood`.
+what is not known stays in its place, as a statement or as a side that says why it is not understood.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from diffusion_notes.equations.language.normalisation import (
 )
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Symbol
 
-__all__ = ["Display", "Statement", "read", "read_expression"]
+__all__ = ["Display", "Statement", "read", "read_expression", "read_whole"]
 
 
 @dataclass
@@ -40,9 +40,11 @@ class Statement:
     Args:
         sides: The expressions, from left to right; the first is `None` if the statement goes on from before.
         relations: What stands between them.
-        kind: `relation`, `draw` (`x ~ q(x)`), `range` (`t = 1, …, T`) or `limit` (`κ_t → 0`).
+        kind: `relation`, `draw` (`x ~ q(x)`), `range` (`t = 1, …, T`), `limit` (`κ_t → 0`), or `unread`. A side of a
+            relation that could not be read is a node of that kind, with the reason for its value.
         latex: The statement as it was written, without the spacing around it.
         place: Where it stands in the display.
+        why: What of an unread statement is not understood.
     """
 
     sides: list[Node | None]
@@ -50,11 +52,18 @@ class Statement:
     kind: str
     latex: str
     place: Place
+    why: NotUnderstood | None = None
 
     @property
     def expressions(self) -> list[Node]:
         """The sides that are written out."""
         return [side for side in self.sides if side is not None]
+
+    @property
+    def doubts(self) -> list[NotUnderstood]:
+        """What is not understood in it."""
+        unread = [side.value for side in self.expressions if side.kind == "unread"]
+        return [self.why, *unread] if self.why else unread
 
 
 @dataclass
@@ -73,24 +82,33 @@ def read(latex: str) -> Display:
         latex: What stands between the dollars.
 
     Returns:
-        Its statements, in order.
+        Its statements, in order. What cannot be read is among them, as a statement or a side of the kind `unread`.
+
+    Raises:
+        NotUnderstood: If its statements cannot be told apart.
+    """
+    found, tag, named = tokenise(latex)
+    statements = [_read(tokens, latex) for tokens in _Splitter(pair_brackets(found)).statements()]
+    if not statements:
+        raise NotUnderstood("an empty display")
+    labels = [_named(latex, name, what) for name, what in named if not COMMENT.fullmatch(latex[slice(*name)])]
+    return Display(statements, tag, labels)
+
+
+def read_whole(latex: str) -> Display:
+    """Read a displayed equation of which all has to be read.
+
+    Args:
+        latex: What stands between the dollars.
 
     Raises:
         NotUnderstood: If any part of it is not in the book's notation.
     """
-    found, tag, named = tokenise(latex)
-    statements = [_statement(tokens, latex) for tokens in _Splitter(pair_brackets(found)).statements()]
-    if not statements:
-        raise NotUnderstood("an empty display")
-    labels = []
-    for name, what in named:
-        label = latex[slice(*name)]
-        if re.fullmatch(r"\s*\\text\{[^{}=<>$\\]*\}\s*", label):
-            continue  # a comment, not a name
-        inner = latex[slice(*what)]
-        sides: list[Node | None] = [_parse(tokenise(label)[0]), read_expression(inner)]
-        labels.append(Statement(sides, ["="], "relation", f"{label} = {inner}", what))
-    return Display(statements, tag, labels)
+    display = read(latex)
+    for statement in (*display.statements, *display.named):
+        for why in statement.doubts:
+            raise why
+    return display
 
 
 def read_expression(latex: str) -> Node:
@@ -103,6 +121,38 @@ def read_expression(latex: str) -> Node:
         NotUnderstood: If any part of it is not in the book's notation.
     """
     return _parse(pair_brackets(tokenise(latex)[0]))
+
+
+COMMENT = re.compile(r"\s*\\text\{[^{}=<>$\\]*\}\s*")
+"""What stands under a brace and names nothing."""
+
+
+def _named(latex: str, name: Place, what: Place) -> Statement:
+    """What a brace says: that its name is what it holds."""
+    label, inner = (latex[slice(*place)] for place in (name, what))
+    sides: list[Node | None] = [_side(_tokens_of(latex, place), place) for place in (name, what)]
+    return Statement(sides, ["="], "relation", f"{label} = {inner}", what)
+
+
+def _tokens_of(latex: str, place: Place) -> list[Token]:
+    """The tokens of a part of a display, with their places in the display."""
+    start = place[0]
+    try:
+        found = pair_brackets(tokenise(latex[slice(*place)])[0])
+    except NotUnderstood as why:
+        return [Token("UNREAD", _moved(why, start, place), place)]
+    return [_token_moved(token, start) for token in found]
+
+
+def _token_moved(token: Token, by: int) -> Token:
+    place = (token.place[0] + by, token.place[1] + by)
+    value = _moved(token.value, by, place) if isinstance(token.value, NotUnderstood) else token.value
+    return replace(token, value=value, place=place)
+
+
+def _moved(why: NotUnderstood, by: int, otherwise: Place) -> NotUnderstood:
+    """The same doubt about what stands further on."""
+    return NotUnderstood(why.why, (why.place[0] + by, why.place[1] + by) if why.place else otherwise)
 
 
 # Where a statement ends
@@ -152,16 +202,21 @@ class _Splitter:
         """A token within brackets."""
         before, after = (self.tokens[at + i].kind for i in (-1, 1))
         if token.kind == "QUAD" and before not in ("COMMA", "SEMI") and (before, after) not in INDENTED:
-            raise NotUnderstood("a wide space between two things: is it a product?", token.place)
+            self._doubt("a wide space between two things: is it a product?", token)
         if token.kind == "STOP":
-            raise NotUnderstood("a full stop inside brackets", token.place)
-        if token.kind not in ("QUAD", "NEWLINE"):
+            self._doubt("a full stop inside brackets", token)
+        elif token.kind not in ("QUAD", "NEWLINE"):
             self.current.append(token)
+
+    def _doubt(self, why: str, token: Token) -> None:
+        """What is not understood here makes the statement around it one that is not read."""
+        self.current.append(Token("UNREAD", NotUnderstood(why, token.place), token.place))
 
     def _end(self, at: int, token: Token) -> None:
         following = self.tokens[at + 1 : at + 2]
         if token.kind == "STOP" and following and following[0].kind not in ("NEWLINE", "QUAD"):
-            raise NotUnderstood("a full stop in the middle", token.place)
+            self._doubt("a full stop in the middle", token)
+            return
         self._close()
         self.ended = True
 
@@ -172,7 +227,7 @@ class _Splitter:
             return
         shown = bool(after) and self.tokens[at + 1].kind not in ("NEWLINE", "COMMA", "STOP")
         if self.current and shown and not self._goes_on(at):
-            raise NotUnderstood("a wide space between two things: is it a product?", token.place)
+            self._doubt("a wide space between two things: is it a product?", token)
 
     def _close(self) -> None:
         if self.current:
@@ -214,10 +269,17 @@ def _without_brackets(tokens: list[Token]) -> list[Token]:
 # What a statement says
 
 
-def _statement(tokens: list[Token], latex: str) -> Statement:
+def _read(tokens: list[Token], latex: str) -> Statement:
+    """What some tokens say, or that it is not understood."""
     place = (tokens[0].place[0], tokens[-1].place[1])
     text = latex[slice(*place)].strip()
-    tokens = expand_ellipses(tokens)
+    try:
+        return _statement(tokens, text, place)
+    except NotUnderstood as why:
+        return Statement([], [], "unread", text, place, why if why.place else NotUnderstood(why.why, place))
+
+
+def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
     depths = bracket_depths(tokens)
     outside = [token.kind if depth == 0 else "" for token, depth in zip(tokens, depths, strict=True)]
     cuts = [i for i, kind in enumerate(outside) if kind == "REL"]
@@ -232,13 +294,32 @@ def _statement(tokens: list[Token], latex: str) -> Statement:
         return _draw(tokens, outside.index("SIM"), text, place)
     if "TO" in outside and not cuts:
         return _limit(tokens, outside.index("TO"), text, place)
-    if "DOTS" in outside:
+    if _is_listed(outside):
         return _range(tokens, cuts, text, place)
     if not cuts:
+        _check_read(tokens)
         raise NotUnderstood("no relation in it: nothing is said", place)
     pieces = [tokens[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(tokens)], strict=True)]
-    sides = [_parse(piece) if piece or i else None for i, piece in enumerate(pieces)]
+    beside = [tokens[i].place for i in (cuts[0], *cuts)]
+    sides = [
+        _side(piece, there) if piece or i else None for i, (piece, there) in enumerate(zip(pieces, beside, strict=True))
+    ]
     return Statement(sides, [tokens[i].value for i in cuts], "relation", text, place)
+
+
+def _side(tokens: list[Token], otherwise: Place) -> Node:
+    """The tree of one side of a relation, or a node that says why there is none; without tokens it is `otherwise`."""
+    place = (tokens[0].place[0], tokens[-1].place[1]) if tokens else otherwise
+    try:
+        return _parse(expand_ellipses(tokens))
+    except NotUnderstood as why:
+        return Node("unread", (), why if why.place else NotUnderstood(why.why, place), place)
+
+
+def _is_listed(kinds: list[str]) -> bool:
+    """Whether dots stand in a list: t = 1, …, T."""
+    beside = [{*kinds[max(at - 1, 0) : at], *kinds[at + 1 : at + 2]} for at, kind in enumerate(kinds) if kind == "DOTS"]
+    return any("COMMA" in kinds for kinds in beside)
 
 
 def _limit(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
@@ -330,6 +411,7 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
     """
     if not tokens:
         raise NotUnderstood("one side is empty")
+    _check_read(tokens)
     tokens = classified(tokens)
     try:
         return _TreeBuilder().transform(_grammar().parse(tokens, start))  # type: ignore[arg-type] # tokens for text
@@ -340,6 +422,13 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
         raise NotUnderstood("this does not belong here", (token.start_pos, token.end_pos)) from None
     except VisitError as error:
         raise error.orig_exc from None
+
+
+def _check_read(tokens: list[Token]) -> None:
+    """Nothing is made of what is not understood."""
+    for token in tokens:
+        if token.kind == "UNREAD":
+            raise token.value
 
 
 @cache

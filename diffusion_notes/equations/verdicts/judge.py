@@ -89,6 +89,7 @@ class Page:
         try:
             display = read(latex)
         except NotUnderstood as why:
+            self.last = None
             return [Verdict("not understood", text, why.why, "", why.place)]
         try:
             conditions, said = side_conditions(display)
@@ -110,13 +111,16 @@ class Page:
     def _judge_statement(self, statement: Statement, said: SideConditions, tag: str) -> Verdict:
         """The verdict on a chain of relations: the weakest of its steps."""
         text = " ".join(statement.latex.replace("&", " ").split())
+        if statement.why:
+            self.last = None
+            return Verdict("not understood", text, statement.why.why, tag, statement.why.place)
         sides = statement.expressions
         if statement.sides[0] is None:
             if self.last is None:
                 why = "it goes on from something, and there is nothing before it"
                 return Verdict("not understood", text, why, tag)
             sides = [self.last, *sides]
-        self.last = sides[-1]
+        self.last = None if sides[-1].kind == "unread" else sides[-1]
         kinds = []
         details = []
         for i, relation in enumerate(statement.relations):
@@ -133,6 +137,9 @@ class Page:
         return Verdict(weakest, text, "; ".join(dict.fromkeys(details)), tag)
 
     def _relation(self, left: Node, relation: str, right: Node, said: SideConditions) -> Relation:
+        for side in (left, right):
+            if side.kind == "unread":
+                raise NotUnderstood(side.value.why, side.value.place)
         if relation == "=:":
             return Relation(self.context, self.definitions, right, ":=", left, said)
         return Relation(self.context, self.definitions, left, relation, right, said)

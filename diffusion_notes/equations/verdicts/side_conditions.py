@@ -75,7 +75,7 @@ def side_conditions(display: Display) -> tuple[list[Statement], SideConditions]:
     Raises:
         NotUnderstood: If a condition is not understood.
     """
-    conditions = [s for s in display.statements if s.kind != "relation" or _is_about_steps(s)]
+    conditions = [s for s in display.statements if s.kind not in ("relation", "unread") or _is_about_steps(s)]
     earlier = [pair for s in conditions if (pair := _earlier(s))]
     if len(earlier) > 1:
         raise NotUnderstood("two conditions on the earlier step")
