@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from diffusion_notes.equations import Page, contains
+from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
@@ -46,7 +49,7 @@ def test_what_no_page_could_show_is_not_understood(part):
 
 
 def test_the_longest_that_is_read_is_read():
-    assert contains("a = " + "b" * 298, "b")
+    assert contains("a = " + "b" * 300, "b")
 
 
 # What is not read stays in its place
@@ -82,3 +85,29 @@ def test_nothing_goes_on_from_what_was_not_read():
         page.judge(r"\beta_t = 1 - \alpha_t")
         page.judge(unread)
         assert [verdict.kind for verdict in page.judge(r"= 1 - \alpha_t")] == ["not understood"]
+
+
+@pytest.mark.parametrize(
+    ("latex", "unread"),
+    [
+        (r"a = \foo{b = c, d}_t + e", r"\foo{b = c, d}"),
+        (r"\frac{\foo[1]{b}}{2} = a", r"\foo[1]{b}"),
+        (r"a = \bm{x + \foo}, b = c", r"\bm{x + \foo}"),
+        (r"a = x_{b!}, b = c", "x_{b!}"),
+        (r"a = b_", "b_"),
+        (r"a & = b", "&"),
+    ],
+)
+def test_what_is_unread_leaves_the_rest_readable(latex, unread):
+    (token,) = [token for token in tokenise(latex)[0] if token.kind == "UNREAD"]
+    assert latex[slice(*token.place)] == unread
+    assert isinstance(token.value, NotUnderstood)
+    assert [token.value for token in tokenise(latex)[0] if token.kind == "REL"][:1] == ["="]
+    with pytest.raises(NotUnderstood, match=re.escape(token.value.why)):
+        contains(latex, "e")
+
+
+@pytest.mark.parametrize("latex", [r"a = \frac{b}{c", "a = b}", r"\begin{aligned} a = b", r"\left( a = b"])
+def test_what_cannot_be_told_apart_is_refused(latex):
+    with pytest.raises(NotUnderstood):
+        tokenise(latex)

@@ -1,7 +1,7 @@
 r"""The lexer: from LaTeX to tokens. Spacing is dropped, a letter and what hangs on it become one token.
 
 What is invisible in print is invisible here: a pair of braces groups nothing, and neither does an underbrace. What is
-not known is not skipped: it is `NotUnderstood`.
+not known is not skipped: an `UNREAD` token with the reason stands in its place, so that the rest can still be read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Place, Range, Symbol
 
-__all__ = ["Named", "Token", "tokenise"]
+__all__ = ["MOST", "Named", "Token", "tokenise"]
 
-MOST = 300  # tokens, or braces within braces: far more than any equation has; what is read recursively has an end
+MOST = 300
+"""How many tokens an expression, and how many braces within braces: what is read recursively has an end."""
 TOO_DEEP = "groups within groups, too deep to follow"
 
 # The pieces of LaTeX that the book uses, and what each of them is
@@ -68,6 +69,9 @@ TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r
           r"\mathcal", r"\overline")  # fmt: skip
 PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)
 
+ARGUMENT = re.compile(r"\s*(?:\{|\[[^\[\]{}]*\](?=\s*\{))")
+"""How the argument of a command begins whose number of arguments nobody knows."""
+
 FOLLOWING = re.compile(
     r"\s*(?:\\[,;! ]\s*)*(?:[xyzutswh](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
     r"|\\bar\s*\{?\s*w(?![a-zA-Z])"
@@ -86,7 +90,8 @@ r"""After what `\limits` may stand."""
 class Token:
     """A token of a formula: its kind, what it stands for, and where it was read.
 
-    The value is a `Symbol` for a letter, the digits of a number, the sign of a relation, and nothing for most others.
+    The value is a `Symbol` for a letter, the digits of a number, the sign of a relation, the reason (`NotUnderstood`)
+    of what is `UNREAD`, and nothing for most others.
     """
 
     kind: str
@@ -115,13 +120,17 @@ class _Scanner:
 
     def skip(self) -> None:
         """Pass over spacing, and over what belongs where it stands."""
-        while found := DROPPED.match(self.latex, self.at):
-            before = self.latex[: self.at]
-            if found.group() == "&" and not _in_columns(before):
-                raise self.fail("& stands between the columns of an environment", self.at)
-            if found.group() == r"\limits" and not LIMITED.search(before):
-                raise self.fail(r"\limits stands after a sum, a product or an integral", self.at)
+        while (found := DROPPED.match(self.latex, self.at)) and not self.misplaced(found.group(), self.at):
             self.at = found.end()
+
+    def misplaced(self, piece: str, at: int) -> str:
+        """Why a piece that is dropped elsewhere may not stand here, if it may not."""
+        before = self.latex[:at]
+        if piece == "&" and not _in_columns(before):
+            return "& stands between the columns of an environment"
+        if piece == r"\limits" and not LIMITED.search(before):
+            return r"\limits stands after a sum, a product or an integral"
+        return ""
 
     def peek(self) -> str:
         """The piece that comes."""
@@ -134,6 +143,18 @@ class _Scanner:
         piece = self.peek()
         self.at += len(piece)
         return piece
+
+    def pass_command(self, start: int) -> None:
+        """Pass over what began at `start`, and if it is a command, over the arguments that nobody has passed yet."""
+        found = PIECE.match(self.latex, start)
+        end = found.end() if found else start
+        if self.at > end:
+            return
+        self.at = end
+        while self.latex[start] == "\\" and (found := ARGUMENT.match(self.latex, self.at)):
+            self.at = found.end()
+            if found.group().endswith("{"):
+                self._in_braces(start)
 
     def argument(self) -> Place:
         """Where the argument that comes stands, and pass over it: what is in the braces, or the one piece without."""
@@ -189,8 +210,17 @@ class _Lexer:
         found: list[Token] = []
         while self.scanner.peek():
             start = self.scanner.at
-            found += self.piece(self.scanner.take(), start)
+            try:
+                found += self.piece(self.scanner.take(), start)
+            except NotUnderstood as why:
+                found.append(self._unread(why, start))
         return found
+
+    def _unread(self, why: NotUnderstood, start: int) -> Token:
+        """What stands in the place of what was not understood; it is passed, with the arguments of a command."""
+        self.scanner.pass_command(start)
+        place = (start, self.scanner.at)
+        return Token("UNREAD", NotUnderstood(why.why, why.place or place), place)
 
     def piece(self, piece: str, start: int) -> list[Token]:
         """The tokens of a piece and of its arguments; it began at `start` and has been passed."""
@@ -206,7 +236,8 @@ class _Lexer:
             return [self._token("SYMBOL", start, Symbol(NAMED_SIGNS[piece]))]
         if piece in SIGNS:
             return [self._token(SIGNS[piece], start, piece if piece == r"\cdot" else None)]
-        raise self.scanner.fail(f"{piece!r} is not in this book's notation", start)
+        why = self.scanner.misplaced(piece, start)
+        raise self.scanner.fail(why or f"{piece!r} is not in this book's notation", start)
 
     def _token(self, kind: str, start: int, value: object = None) -> Token:
         return Token(kind, value, (start, self.scanner.at))
@@ -296,16 +327,26 @@ class _Lexer:
         inner = self.scanner.text(place).strip()
         if inner.isdigit():
             return [self._token("NUMBER", start, inner)]
-        found = self._inside(place)
-        if len(found) != 1 or found[0].kind != "SYMBOL" or found[0].value != Symbol(found[0].value.base):
+        under = self._one_letter(place, "bold type belongs on one letter", start)
+        if under != Symbol(under.base):
             raise self.scanner.fail("bold type belongs on one letter", start)
-        return self._scripted(found[0].value.base, "", start)
+        return self._scripted(under.base, "", start)
+
+    def _one_letter(self, place: Place, why: str, start: int) -> Symbol:
+        """The letter that stands in a place, if nothing else does."""
+        found = self._inside(place)
+        for token in found:
+            if token.kind == "UNREAD":
+                raise token.value
+        if len(found) != 1 or found[0].kind != "SYMBOL":
+            raise self.scanner.fail(why, start)
+        letter: Symbol = found[0].value
+        return letter
 
     def _accented(self, piece: str, start: int) -> list[Token]:
-        found = self._inside(self.scanner.argument())
-        if len(found) != 1 or found[0].kind != "SYMBOL" or found[0].value.accent:
+        under = self._one_letter(self.scanner.argument(), "an accent belongs on one letter", start)
+        if under.accent:
             raise self.scanner.fail("an accent belongs on one letter", start)
-        under: Symbol = found[0].value
         if under != Symbol(under.base):  # the bar over a letter and its index
             return [self._token("SYMBOL", start, replace(under, accent=ACCENTS[piece]))]
         return self._scripted(under.base, ACCENTS[piece], start)
@@ -317,7 +358,7 @@ class _Lexer:
             raise scanner.fail(f"{piece!r} is not a letter", start)
         if name == "d" and FOLLOWING.match(scanner.latex, scanner.at):
             over, *more = self.piece(scanner.take(), start)
-            if more:
+            if more or over.kind != "SYMBOL":
                 raise scanner.fail("something on a differential: put brackets", start)
             return [self._token("DIFFERENTIAL", start, over.value)]
         if name == "K" and re.match(r"L\s*(?:\\left|\\[bB]igg?l?)?\s*[(\[]", scanner.latex[scanner.at :]):
@@ -471,14 +512,21 @@ def _check_pairs(latex: str) -> None:
         raise NotUnderstood(f"\\begin{{{stack[-1]}}} is never closed")
 
 
-def _brace_depth(latex: str) -> int:
-    """How many braces are open at once, at most."""
-    depth = 0
-    deepest = 0
-    for brace in re.findall(r"\\.|[{}]", latex, re.S):
-        depth += {"{": 1, "}": -1}.get(brace, 0)
-        deepest = max(deepest, depth)
-    return deepest
+def _check_braces(latex: str) -> None:
+    """Braces come in pairs, and are not too many within one another."""
+    opened: list[int] = []
+    for found in re.finditer(r"\\.|[{}]", latex, re.S):
+        place = found.span()
+        if found.group() == "{":
+            opened.append(found.start())
+        elif found.group() == "}":
+            if not opened:
+                raise NotUnderstood("a brace is closed that was not opened", place)
+            opened.pop()
+        if len(opened) > MOST:  # told before all of it is read again at each depth
+            raise NotUnderstood(TOO_DEEP, place)
+    if opened:
+        raise NotUnderstood("a brace is never closed", (opened[-1], opened[-1] + 1))
 
 
 def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
@@ -488,19 +536,17 @@ def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
         latex: A displayed equation without its dollars.
 
     Returns:
-        The tokens, the tag, and for each brace the places of its name and of what it names.
+        The tokens, the tag, and for each brace the places of its name and of what it names. What is not in the book's
+        notation is a token `UNREAD`, whose value says why.
 
     Raises:
-        NotUnderstood: If a piece is not in the book's notation.
+        NotUnderstood: If braces or environments do not come in pairs: nothing can be told apart then.
     """
     _check_pairs(latex)
-    if _brace_depth(latex) > MOST:  # told before all of it is read again at each depth
-        raise NotUnderstood(TOO_DEEP)
+    _check_braces(latex)
     lexer = _Lexer(latex)
     try:
         found = lexer.tokens()
     except RecursionError:
         raise NotUnderstood(TOO_DEEP) from None
-    if len(found) > MOST:
-        raise NotUnderstood(f"{len(found)} letters and signs, of which no more than {MOST} are read")
     return found, lexer.tag, lexer.named

@@ -21,7 +21,7 @@ from lark.lexer import Lexer
 from lark.tree import Meta
 
 from diffusion_notes.equations.language.ellipses import expand_ellipses
-from diffusion_notes.equations.language.lexer import Token, tokenise
+from diffusion_notes.equations.language.lexer import MOST, Token, tokenise
 from diffusion_notes.equations.language.normalisation import (
     OPERATORS,
     bracket_depths,
@@ -412,6 +412,9 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
     if not tokens:
         raise NotUnderstood("one side is empty")
     _check_read(tokens)
+    if len(tokens) > MOST:
+        place = (tokens[0].place[0], tokens[-1].place[1])
+        raise NotUnderstood(f"{len(tokens)} letters and signs, of which no more than {MOST} are read", place)
     tokens = classified(tokens)
     try:
         return _TreeBuilder().transform(_grammar().parse(tokens, start))  # type: ignore[arg-type] # tokens for text
