@@ -1,12 +1,15 @@
-"""The displayed equations of a page, Markdown or notebook, and which chapter it belongs to."""
+"""The verdicts on the displayed equations of a page, and which chapter it belongs to."""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+from diffusion_notes.equations.language.macros import expand, without_comments
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood
+from diffusion_notes.equations.sources.equation import Equation
+from diffusion_notes.equations.sources.files import displays, heading_text
 from diffusion_notes.equations.verdicts.judge import Page, Verdict
 
 __all__ = ["Equation", "chapter", "displays", "judge_page"]
@@ -30,48 +33,6 @@ TITLES = {
 }
 """The words of a heading that tell the chapter; the first that fits."""
 
-DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|^```+\s*\{math\}[^\n]*\n(.+?)^```+\s*$", re.S | re.M)
-CODE = re.compile(r"^(```+|~~~+)(?!\s*\{math\})[^\n]*\n.*?^\1\s*$|(?<!`)(`+)(?!`).*?(?<!`)\2(?!`)", re.S | re.M)
-ANCHOR = re.compile(r'<a id="(eq-[^"]+)"></a>\s*$')
-
-
-@dataclass(frozen=True)
-class Equation:
-    """A displayed equation of a page.
-
-    Args:
-        latex: What stands between the dollars.
-        anchor: The id before it, for a link; or nothing.
-        verdicts: What was found out about its relations.
-    """
-
-    latex: str
-    anchor: str
-    verdicts: tuple[Verdict, ...] = ()
-
-
-def _texts(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
-        return [text]
-    cells = json.loads(text)["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-
-
-def displays(path: Path) -> list[Equation]:
-    """All displayed equations of a page, in order.
-
-    Args:
-        path: A Markdown file or a notebook.
-    """
-    found = []
-    for text in _texts(path):
-        text = CODE.sub(lambda code: " " * len(code.group()), text)
-        for match in DISPLAY.finditer(text):
-            anchor = ANCHOR.search(text, 0, match.start())
-            found.append(Equation(next(filter(None, match.groups())).strip(), anchor[1] if anchor else ""))
-    return found
-
 
 def chapter(path: Path) -> str:
     """The chapter whose notation a page uses: by its front matter, its name, or its first heading.
@@ -85,7 +46,7 @@ def chapter(path: Path) -> str:
     Raises:
         ValueError: If nothing tells.
     """
-    text = "\n".join(_texts(path))
+    text = heading_text(path)
     front = re.match(r"---\n(.*?)\n---", text, re.S)
     said = re.search(r"^(?:chapter|context|equations):\s*[\"']?(\w+)", front[1], re.M) if front else None
     if said and said[1] in STEMS | {"hvae": ""}:
@@ -106,7 +67,19 @@ def judge_page(path: Path) -> list[Equation]:
     """All displayed equations of a page with their verdicts; what it defines holds from there on.
 
     Args:
-        path: A Markdown file or a notebook.
+        path: Markdown, a notebook, or a LaTeX source.
     """
     page = Page(chapter(path))
-    return [Equation(e.latex, e.anchor, tuple(page.judge(e.latex))) for e in displays(path)]
+    return [replace(equation, verdicts=tuple(_judged(equation, page))) for equation in displays(path)]
+
+
+def _judged(equation: Equation, page: Page) -> list[Verdict]:
+    """The verdicts on an equation, which point at what its author typed."""
+    if equation.trouble:
+        return [Verdict("not understood", " ".join(equation.latex.split()), equation.trouble)]
+    try:
+        latex, origins = expand(without_comments(equation.latex), equation.macros)
+    except NotUnderstood as why:
+        return [Verdict("not understood", " ".join(equation.latex.split()), why.why, "", why.place)]
+    verdicts = page.judge(latex)
+    return [replace(v, place=origins.place(v.place)) if v.place else v for v in verdicts]
