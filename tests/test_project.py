@@ -71,7 +71,7 @@ def test_every_chapter_has_its_module_and_its_test():
 
 
 def test_every_module_has_its_test_and_its_reference():
-    api = (ROOT / "book" / "api.md").read_text()
+    api = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("api_*.md"))
     for path in PACKAGE.glob("*.py"):
         if path.stem != "__init__":
             named = f"test_{path.stem}.py", f"test_{path.stem}_*.py"  # one file, or several by what they are about

@@ -37,7 +37,7 @@ def test_the_skip_link_comes_first_and_skips(visit):
     assert focused(page)["inMain"]
 
 
-@pytest.mark.parametrize("name", ["vae", "api", "search"])
+@pytest.mark.parametrize("name", ["vae", "api_shared", "search"])
 @each_scheme
 def test_focus_goes_through_the_page_in_order_and_is_seen(visit, name, scheme):
     page = visit(name, color_scheme=scheme)
