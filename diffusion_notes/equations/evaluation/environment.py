@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffusion_notes.equations.language.notation import STEPPED, is_index_letter, meaning
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import ELLIPSIS, ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.line_world import DRAWN, NUMBER, PLACE, LineWorld
@@ -141,7 +141,7 @@ class Environment(ABC):
             raise NotUnderstood("sums count with t, s, i, j or k", node.place)
         low = self.integer(node.parts[0], point)
         if len(node.parts) == 3:
-            if relation != "=":
+            if relation not in ("=", ELLIPSIS):
                 raise NotUnderstood("a sum over t = 2, …, T, or over t > 1, not a mixture", node.place)
             last = self.integer(node.parts[1].parts[0], point)
         else:
@@ -149,6 +149,8 @@ class Environment(ABC):
                 raise NotUnderstood("the sum has no upper end", node.place)
             low += relation == r"\gt"
             last = self.world.T
+        if last < low - (relation != ELLIPSIS):
+            raise Undefined("a row whose end comes before its beginning")
         for i in range(low, last + 1):
             yield self.remade(point.at(**{letter.base: i}), letter.base)
 

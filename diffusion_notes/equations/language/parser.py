@@ -120,7 +120,7 @@ def read_expression(latex: str) -> Node:
     Raises:
         NotUnderstood: If any part of it is not in the book's notation.
     """
-    return _parse(pair_brackets(tokenise(latex)[0]))
+    return _parse(expand_ellipses(pair_brackets(tokenise(latex)[0])))
 
 
 COMMENT = re.compile(r"\s*\\text\{[^{}=<>$\\]*\}\s*")
@@ -317,9 +317,9 @@ def _side(tokens: list[Token], otherwise: Place) -> Node:
 
 
 def _is_listed(kinds: list[str]) -> bool:
-    """Whether dots stand in a list: t = 1, …, T."""
-    beside = [{*kinds[max(at - 1, 0) : at], *kinds[at + 1 : at + 2]} for at, kind in enumerate(kinds) if kind == "DOTS"]
-    return any("COMMA" in kinds for kinds in beside)
+    """Whether dots stand in a list of numbers: t = 1, …, T."""
+    beside = [kinds[max(at - 2, 0) : at + 2] for at, kind in enumerate(kinds) if kind == "DOTS"]
+    return any("COMMA" in around and "DIFFERENTIAL" not in around for around in beside)
 
 
 def _limit(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
@@ -357,8 +357,8 @@ def _factor(tokens: list[Token]) -> Node:
 
 def _draw(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
     """What is drawn from a law, as in ε ~ N(0, I); the law of one variable given another is a relation."""
-    drawn = _parse(tokens[:at], "drawn_or_expr")
-    law = _parse(tokens[at + 1 :], "law")
+    drawn = _parse(expand_ellipses(tokens[:at]), "drawn_or_expr")
+    law = _parse(expand_ellipses(tokens[at + 1 :]), "law")
     if drawn.kind == "conditional":
         return Statement([_conditional_density(drawn), law], ["="], "relation", text, place)
     return Statement([drawn, law], ["~"], "draw", text, place)
@@ -490,6 +490,8 @@ class _TreeBuilder(Transformer):
     def total(self, meta: Meta, children: Children) -> Node:
         kind, _, _, letter, relation, *rest = children
         parts = _nodes(rest)
+        if relation.value == "=" and _runs_down(parts):
+            parts = (*parts[1].parts, replace(parts[1], parts=parts[:1]), parts[2])
         if any(isinstance(part, lark.Token) and part.type == "MINUS" for part in rest):
             if kind.type == "PROD":
                 raise NotUnderstood("a product of negatives: put brackets", _place(meta))
@@ -554,6 +556,14 @@ def _place(meta: Meta) -> Place:
 
 def _nodes(children: Children) -> tuple[Node, ...]:
     return tuple(child for child in children if isinstance(child, Node))
+
+
+def _runs_down(parts: tuple[Node, ...]) -> bool:
+    """Whether a sum or a product begins with its highest member, as a product over t from T down to 1."""
+    if len(parts) != 3 or parts[1].kind != "raised":
+        return False
+    first, last = (parts[0], parts[1].parts[0])
+    return last.kind == "number" and any(node.kind == "symbol" for node in first.walk())
 
 
 def _factors(node: Node) -> list[Node]:

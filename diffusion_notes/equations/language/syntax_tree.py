@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
+    "ELLIPSIS",
     "ESTIMATE",
     "Index",
     "Node",
@@ -116,6 +117,9 @@ def _symbols(value: object) -> list[Symbol]:
         return [symbol for part in value for symbol in _symbols(part)]
     return [value] if isinstance(value, Symbol) else []
 
+
+ELLIPSIS = "…"
+"""The relation below a sum or a product that was written with dots: it has at least one member."""
 
 # Queries
 
