@@ -13,7 +13,7 @@ SOURCES := _config.yml _toc.yml $(shell find book diffusion_notes -type f -not -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants mutants-code lock ladder score signals bench bench-peers bench-conditioning bench-samplers bench-speeds clean
+.PHONY: writable help setup book pdf serve test quick test-nightly test-colab test-stability lint format notebooks repository weights equations mutants corpus mutants-code lock ladder score signals bench bench-peers bench-conditioning bench-samplers bench-speeds clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -105,6 +105,9 @@ equations: $(READY) ## check every displayed equation of the book
 
 mutants: $(READY) ## change every displayed equation by one symbol and see it refused
 	$(BIN)/python -m diffusion_notes.equations.mutants $(NOTEBOOKS)
+
+corpus: $(READY) ## judge pages in the manner of other authors, and keep the checker's score
+	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(BIN)/python tests/corpus_score.py --all
 
 mutants-code: $(READY) ## change the code by one operator or number and see its tests fail: MODULE=schedule, or all (an hour; it goes on)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants_code.py $(MODULE)
