@@ -300,15 +300,15 @@ class Environment(ABC):
             return meaning(context, "z")
         if self.is_coordinate(symbol):
             return meaning(context, "y" if symbol.base == "y" else "x tau")
-        if symbol.accent or (symbol.label and symbol.label != "simple"):
-            return None
-        if name in ("calL", "L"):
+        if symbol.base in ("calL", "L") and not symbol.accent:
             return self._known_bound(symbol, point)
+        if symbol.accent or symbol.label:
+            return None
         if name == "v":
             return meaning(context, name) if symbol.index in (None, Index("t")) else None
         if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
             return meaning(context, "C first")  # the first step has no posterior: its constant is that of a density
-        return meaning(context, name) if name == "L_simple" or name in STEPPED else None
+        return meaning(context, name) if name in STEPPED else None
 
     def is_of_family(self, symbol: Symbol) -> bool:
         """Whether the page has defined the letter for every step t, and here it has another step for its index."""
@@ -316,12 +316,18 @@ class Environment(ABC):
         return stepped and (symbol.name, symbol.index) not in self.definitions
 
     def _known_bound(self, symbol: Symbol, point: Point) -> Node | None:
-        """The bound 𝓛, that of K samples, the loss L, or a term of it."""
+        """The bound 𝓛, that of K samples, the loss L or another loss, or a term of it."""
         context = self.world.context
+        if symbol.index is None and symbol.name == "L_simple":
+            return meaning(context, symbol.name)
         if symbol.index is None:
             return meaning(context, symbol.name, not self.given)
-        if symbol.name == "calL":
+        if symbol.name == "L_simple":
+            return meaning(context, "L_simple step")
+        if symbol.name == "calL" and not self.world.diffusing:
             return meaning(context, "calL K")
+        if symbol.name not in ("calL", "L", "L_vlb"):
+            return None
         step = self.count(symbol.index, point) if isinstance(symbol.index, Index) else -1
         if not 0 <= step <= self.world.T:
             raise Undefined(f"there is no L_{step}")
@@ -338,11 +344,17 @@ class Environment(ABC):
             or (symbol.name in STEPPED and symbol.index is not None)
         ):
             return point.at(t=self.count(symbol.index, point))
-        if symbol.name == "calL" and isinstance(symbol.index, Index):
-            return point.at(K=self.count(symbol.index, point))
-        if symbol.name == "L" and symbol.index is not None:
-            return point.at(t=self.count(symbol.index, point) + 1)
-        return point
+        return self._scope_of_bound(symbol, point) if symbol.base in ("calL", "L") else point
+
+    def _scope_of_bound(self, symbol: Symbol, point: Point) -> Point:
+        """Where a bound of K samples, or the term of a loss, is evaluated: L_{t-1} and L_t^simple at the step t."""
+        if not isinstance(symbol.index, Index):
+            return point
+        count = self.count(symbol.index, point)
+        if not self.world.diffusing:
+            return point.at(K=count)
+        at_step = symbol.name == "L_simple" and symbol.index.plus == 0
+        return point.at(t=count + (not at_step))
 
 
 def unfolded(node: Node, definitions: Definitions, seen: tuple[object, ...] = ()) -> Iterator[Node]:

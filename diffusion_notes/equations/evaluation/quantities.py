@@ -39,6 +39,7 @@ LETTERS = {
 
 NETWORKS = {"eps_theta": 2, "x_theta": 2, "v_theta": 2, "mu_theta": 2, "tilde mu": 2, "SNR": 1}
 NOTHING_TOLD = Symbol("empty")
+PARAMETERS = ("theta", "phi", "psi", "beta")
 CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
 """The functions of a diffusion chapter, and of a VAE's, and how many arguments they have."""
 
@@ -134,14 +135,24 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return np.pi
         case "e":
             return np.e
-        case "T" if isinstance(env.world, ContinuousWorld):
-            return env.world.horizon
         case "infty" if env.is_continuous:
             return np.inf
+        case "T" if env.is_continuous:
+            return None
         case "T" | "K":
             return float(env.count(Index(name), point))
         case "L" if not env.world.diffusing:
             return float(env.world.T)
+    return _parameter(env, name)
+
+
+def _parameter(env: Environment, name: str) -> float | None:
+    """A letter that may be any number of its kind: what a world has chosen."""
+    match name:
+        case "beta" if not env.world.diffusing:  # the weight of the divergence
+            return env.world.temper
+        case "T" if isinstance(env.world, ContinuousWorld):
+            return env.world.horizon
         case "h" if isinstance(env.world, GaussianWorld) and env.world.context == "score":
             return env.world.length
         case "eta" if isinstance(env.world, GaussianWorld) and env.world.eta is not None:
@@ -294,7 +305,7 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
         NotUnderstood: If there is no such function in this chapter, or its arguments are others.
     """
     match name.name:
-        case "calL":
+        case "calL" | "calL_beta" | "L_vlb" | "L_ce" | "L_simple":
             return _bound(env, name, node, point)
         case "c" if env.world.context == "hvae":  # there it is a number, before a bracket
             factor = _letter(env, name, point, node)
@@ -467,24 +478,32 @@ def _coder(
 
 
 def _bound(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
-    """The bound of a data point, or by its parameters."""
+    """A bound or a loss with its arguments: its parameters, its data point, or the law q that it is a function of."""
     context = env.world.context
-    start = START[context]
-    parameters = [Symbol("theta"), Symbol("phi")]
-    symbols = [part.value if part.kind == "symbol" else None for part in node.parts]
-    if symbols[:2] == parameters and len(symbols) == 3:  # 𝓛(θ, φ; x)
-        symbols = symbols[2:]
-    elif symbols[1:] == parameters:
-        symbols = symbols[:1]
-    if name.index is None and symbols == parameters and name.label != "sigma":
-        whole = meaning(context, "calL", not env.given)
-        if whole is None:
-            raise NotUnderstood("which bound is this?", node.place)
-        return env.value(whole, point)
-    if len(symbols) != 1 or symbols[0] is None or env.variable(symbols[0], point) != (start,):
-        raise NotUnderstood("the bound is that of a data point", node.place)
-    inside = meaning(context, "calL" if name.index is None else "calL K")
-    if inside is None or name.label:
+    told = [_argument_of_bound(env, part, point) for part in node.parts]
+    if len(set(told)) < len(told):
+        raise NotUnderstood("an argument twice", node.place)
+    if "beta" in told and name.name == "calL":
+        name = replace(name, label="beta")
+    key = {"calL": "calL K"}.get(name.name, name.name) if name.index is not None else name.name
+    if "law" in told and key == "calL":
+        key = "calL free"
+    inside = meaning(context, key, "data" not in told and not env.given and key != "L_simple")
+    if inside is None or (env.world.diffusing and name.index is not None):
         raise NotUnderstood("which bound is this?", node.place)
     samples = {} if name.index is None else {"K": env.count(name.index, point)}
     return env.value(inside, point.at(**samples))
+
+
+def _argument_of_bound(env: Environment, part: Node, point: Point) -> str:
+    """What an argument of a bound is: a parameter by its name, the `data` point, or the `law` that it is about."""
+    if part.kind == "bare" and part.value[0] == Symbol("q"):
+        return "law"
+    if part.kind == "bare":
+        return f"parameters of {part.value[0].name}"
+    letter = part.value if part.kind == "symbol" else Symbol("")
+    if letter.name in PARAMETERS:
+        return letter.name
+    if env.variable(letter, point) == (START[env.world.context],):
+        return "data"
+    raise NotUnderstood("the bound is that of a data point, with its parameters", part.place)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from diffusion_notes.equations.language.spellings import canonical
 from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Place, Range, Symbol
 
 __all__ = ["MOST", "Named", "Token", "tokenise"]
@@ -64,7 +65,10 @@ BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
 ACCENTS = {r"\bar": "bar", r"\overline": "bar", r"\tilde": "tilde", r"\widetilde": "tilde", r"\hat": "hat"}
 STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "1"): "INDICATOR",
           (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
-          (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "U"): "calU"}  # fmt: skip
+          (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "F"): "calF",
+          (r"\mathcal", "U"): "calU"}  # fmt: skip
+LOSSES = ("L", "calL", "calF")
+NAMED_BY_WORDS = {"E": "calE", "ELBO": "calL", "VLB": "calL", "H": "H", "Uniform": "calU", "Unif": "calU"}
 TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\bm",
           r"\mathcal", r"\overline")  # fmt: skip
 PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)
@@ -307,8 +311,8 @@ class _Lexer:
             return [self._token("COMMA", start)] if text == "," else []
         if text == "d":  # an upright d of a differential
             return self._letter("d", start)
-        if text in ("E", "ELBO", "H"):
-            return self._scripted({"E": "calE", "ELBO": "calL", "H": "H"}[text], "", start)
+        if text in NAMED_BY_WORDS:
+            return self._scripted(NAMED_BY_WORDS[text], "", start)
         if text in ("for", "if", "where", "with", "and", "for all", "when"):
             return [self._token("COMMA", start), self._token("QUAD", start)]
         return [self._token("SYMBOL", start, Symbol(text if text in ("SNR", "tr") else f"text {text}"))]
@@ -387,12 +391,16 @@ class _Lexer:
                 below = self._subscript() if below is None else below
                 power = [Token("OPEN", "{", above), *self._inside(above), Token("CLOSE", "}", above)]
                 return self._with_scripts(base, accent, below, None, start, power)
-            if base not in ("z", "x"):
+            if base not in ("z", "x") and not self._is_name_of_loss(base, above):
                 scanner.at = before
                 power = self._group()
                 below = self._subscript() if below is None else below
                 return self._with_scripts(base, accent, below, None, start, power)
         return self._with_scripts(base, accent, below, above, start, [])
+
+    def _is_name_of_loss(self, base: str, above: Place) -> bool:
+        r"""Whether a word stands above a loss, as in $L_t^\text{simple}$: it is a name, and no power."""
+        return base in LOSSES and bool(_label(_script_text(self.scanner.text(above))))
 
     def _subscript(self) -> Place | None:
         """The subscript that comes, if one comes, and pass over it."""
@@ -415,10 +423,11 @@ class _Lexer:
             return [self._token("KL", start)]
         here = (start, self.scanner.at)
         copy: Index | Range | None = None
-        if above:
+        named = _label(_script_text(self.scanner.text(above))) if above and base in LOSSES else ""
+        if above and not named:
             numbers = self.scanner.text(above).strip().strip("()").split(":")
             copy = _index_or_range([_read_index(number, here) for number in numbers])
-        if base == "calL" and text in (r"\theta,\phi", r"\phi,\theta"):
+        if base in LOSSES and text in (r"\theta,\phi", r"\phi,\theta"):
             text = ""
         label = _label(text)
         index: Index | Range | None = None
@@ -427,7 +436,7 @@ class _Lexer:
             if len(ends) > 2:
                 raise NotUnderstood(f"{text!r} is no range", here)
             index = _index_or_range(ends)
-        return [self._token("SYMBOL", start, Symbol(base, accent, index, label, copy)), *raised]
+        return [self._token("SYMBOL", start, canonical(Symbol(base, accent, index, named or label, copy))), *raised]
 
     def _expectation(self, below: Place | None, raised: list[Token], start: int) -> list[Token]:
         laws: list[Token] = []
@@ -469,7 +478,7 @@ def _script_text(text: str) -> str:
     """A subscript without spacing and without what only changes its looks."""
     text = re.sub(r"\\rm\s+", "", text)
     text = re.sub(r"\\[,;! ]|\s", "", text)
-    text = re.sub(r"\\(?:text|mathrm|operatorname)\{(\w+)\}", r"\1", text)
+    text = re.sub(r"\\(?:text|mathrm|operatorname)\{(-?\w+)\}", r"\1", text)
     return re.sub(r"\\(?:boldsymbol|mathbf|bm)\{?(\\?[a-zA-Z]+)\}?", r"\1", text)
 
 
@@ -477,7 +486,11 @@ def _label(text: str) -> str:
     """The name that a subscript is, or nothing if it is none: it counts something then."""
     if re.fullmatch(r"\\tilde\{?q\}?", text):
         return "tilde q"
-    return text.lstrip("\\") if re.fullmatch(r"(\\(theta|phi|sigma)|simple|vlb|q|p|w)", text) else ""
+    if re.fullmatch(r"\\beta(-?VAE)?", text):
+        return "beta"
+    if text == r"\mathcal{D}":
+        return "data"
+    return text.lstrip("\\") if re.fullmatch(r"\\(theta|phi|sigma)|q|p|w|[A-Za-z]{2,}", text) else ""
 
 
 def _index_or_range(ends: list[Index]) -> Index | Range:

@@ -256,7 +256,8 @@ def _class_of_letter(token: Token, after: str) -> str:
         return {"calN": "NORMAL", "calU": "UNIFORM"}[symbol.base]
     if symbol.base in ("H", "I") and after in ("LP", "LB"):
         return {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
-    function = symbol.name in FUNCTIONS or symbol.base == "calL" or symbol.label in ("theta", "phi", "w")
+    loss = symbol.base == "calL" or (symbol.base == "L" and symbol.label)
+    function = symbol.name in FUNCTIONS or loss or symbol.label in ("theta", "phi", "w")
     return "FUNCTION" if after == "LP" and function else "SYMBOL"
 
 

@@ -17,17 +17,30 @@ _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
     "calL K": r"\mathbb{E}_{z^1, \dots, z^K \sim q(z \mid x)}"
     r"\Bigl[\log \frac{1}{K} \sum_{k=1}^{K} \frac{p(x, z^k)}{q(z^k \mid x)}\Bigr]",
+    "calL_beta": r"\mathbb{E}_{q(z \mid x)}[\log p(x \mid z)] - \beta D_{KL}(q(z \mid x) \Vert p(z))",
+    "calL free": r"\mathbb{E}_{q(z)}[\log p(x, z) - \log q(z)]",
+    "L_vlb": r"\mathbb{E}_{q(z \mid x)}[\log q(z \mid x) - \log p(x, z)]",
+    "L_ce": r"-\log p(x)",
     "H": r"H(q(x))",
 }
-_HVAE = {"calL": r"\mathbb{E}_{q(z_1, z_2 \mid x)}[\log p(x, z_1, z_2) - \log q(z_1, z_2 \mid x)]", "H": r"H(q(x))"}
+_HVAE = {
+    "calL": r"\mathbb{E}_{q(z_1, z_2 \mid x)}[\log p(x, z_1, z_2) - \log q(z_1, z_2 \mid x)]",
+    "calL free": r"\mathbb{E}_{q(z_1, z_2)}[\log p(x, z_1, z_2) - \log q(z_1, z_2)]",
+    "L_vlb": r"\mathbb{E}_{q(z_1, z_2 \mid x)}[\log q(z_1, z_2 \mid x) - \log p(x, z_1, z_2)]",
+    "L_ce": r"-\log p(x)",
+    "H": r"H(q(x))",
+}
 _CHAIN = {
     "calL": r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q(x_{1:T} \mid x_0)]",
     "L": r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\log q(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L_vlb": r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\log q(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L_ce": r"-\log p(x_0)",
     "L first": r"\mathbb{E}_{q(x_1 \mid x_0)}[-\log p(x_0 \mid x_1)]",
     "L last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
     "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
     r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
+    "L_simple step": r"\mathbb{E}_{x_0, \varepsilon} \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
     "w": r"\frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)}",
     "C": r"D_{KL}(\mathcal{N}(0, \tilde\beta_t I) \Vert \mathcal{N}(0, \sigma_t^2 I))",
     "C first": r"\frac{D}{2} \log 2 \pi \sigma_1^2",
@@ -43,6 +56,7 @@ _SAMPLERS = {
     **{name: latex for name, latex in _CHAIN.items() if name not in ("C", "C first")},
     "calL": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q_\sigma(x_{1:T} \mid x_0)]",
     "L": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log q_\sigma(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L_vlb": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log q_\sigma(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
     "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q_\sigma(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "w": r"\frac{1}{2 \sigma_t^2} \Bigl( \sqrt{\frac{\bar\alpha_{t-1} (1 - \bar\alpha_t)}{\bar\alpha_t}}"
     r" - \sqrt{1 - \bar\alpha_{t-1} - \sigma_t^2} \Bigr)^2",

@@ -65,6 +65,7 @@ def usual_worlds(context: str) -> tuple[World, ...]:
     found = (*histograms, *smooth)
     for i, world in enumerate(found):
         world.K = 1 + i % 3
+        world.temper = (0.4, 2.5, 5.0)[i % 3]
     return found
 
 

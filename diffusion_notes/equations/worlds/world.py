@@ -139,6 +139,7 @@ class World(ABC):
         self.T = len(self.keys) - 1
         self.K = 2
         self.weight = 1.0
+        self.temper = 0.6
 
     def heavier(self) -> Self:
         """The same world with a weight of guidance that is more than one."""
