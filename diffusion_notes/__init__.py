@@ -8,4 +8,8 @@ imports none of them, so it is cheap; import the module you need:
 1000
 """
 
+from diffusion_notes._extras import name_what_brings_torch
+
 __version__ = "0.1.0"
+
+name_what_brings_torch()

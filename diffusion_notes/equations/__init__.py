@@ -9,16 +9,10 @@ them. Above them stand the questions of a reader (`report`), those of an author 
 ledger, and a test of the checker itself (`mutants`).
 """
 
-try:
+from diffusion_notes._extras import brought_by
+
+with brought_by("equations", __name__, "lark", "scipy", "sympy"):
     from diffusion_notes.equations.report import Report, check, contains
     from diffusion_notes.equations.verdicts.judge import Page, Verdict
-except ModuleNotFoundError as error:
-    library = (error.name or "").partition(".")[0]
-    if library not in ("lark", "scipy", "sympy"):
-        raise
-    raise ImportError(
-        f"diffusion_notes.equations needs {library}, which is not installed: pip install 'diffusion-notes[notebooks]'",
-        name=library,
-    ) from error
 
 __all__ = ["Page", "Report", "Verdict", "check", "contains"]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from diffusion_notes.equations.language.macros import expand, without_comments
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.sources.equation import Equation
-from diffusion_notes.equations.sources.files import displays, heading_text
+from diffusion_notes.equations.sources import Equation, displays, heading_text
 from diffusion_notes.equations.verdicts.judge import Page, Verdict
 
 __all__ = ["Equation", "chapter", "displays", "judge_page"]
