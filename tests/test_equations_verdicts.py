@@ -8,9 +8,10 @@ import pytest
 from errata_equations import ERRATA
 from notebooks import ROOT
 
-from diffusion_notes.equations import Page, check
+from diffusion_notes.equations import Page, Report, Verdict, check
 from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.verdicts.proof import is_proved
+from diffusion_notes.equations.verdicts.relation import Relation
 
 
 def listed(name: str) -> list[tuple[str, str]]:
@@ -58,12 +59,20 @@ def test_what_the_errata_call_wrong_is_refused_and_what_they_call_right_holds(en
 # What it says
 
 
-def test_a_failure_has_a_counterexample_and_the_step_that_breaks():
-    (verdict,) = check(r"\beta_t = 1 - \alpha_t = 1 + \alpha_t").verdicts
-    assert verdict.kind == "fails"
-    assert verdict.detail.startswith("step 2 of 2: in one world (Gaussian, D = 1")
-    left, right = (float(x) for x in re.search(r"left side is (\S+), the right side (\S+)", verdict.detail).groups())
+def test_a_failure_has_a_counterexample_and_the_link_that_breaks():
+    good, bad = check(r"\beta_t = 1 - \alpha_t = 1 + \alpha_t").verdicts
+    assert (good.kind, good.latex) == ("proved", r"\beta_t = 1 - \alpha_t")
+    assert (bad.kind, bad.latex) == ("fails", r"1 - \alpha_t = 1 + \alpha_t")
+    assert bad.detail.startswith("in one world (Gaussian, D = 1")
+    left, right = (float(x) for x in re.search(r"left side is (\S+), the right side (\S+)", bad.detail).groups())
     assert left + right == pytest.approx(2)
+
+
+def test_a_link_of_an_aligned_chain_is_written_in_one_line():
+    chain = r"\begin{aligned} \beta_t &= 1 - \alpha_t \\ &= 1 - \bar\alpha_t / \bar\alpha_{t-1} \end{aligned}"
+    first, second = check(chain).verdicts
+    assert first.latex == r"\beta_t = 1 - \alpha_t"
+    assert second.latex == r"1 - \alpha_t = 1 - \bar\alpha_t / \bar\alpha_{t-1}"
 
 
 def test_what_is_not_understood_is_pointed_at():
@@ -101,6 +110,64 @@ def test_a_display_may_go_on_from_the_one_before():
     assert [v.kind for v in page.judge(r"= 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}")] == ["proved"]
     assert [v.kind for v in page.judge(r"= \bar\alpha_t")] == ["fails"]
     assert [v.kind for v in Page("ddpm").judge(r"= \bar\alpha_t")] == ["not understood"]
+
+
+MEAN = r"\mathbb{E}_{q(x_0, x_t)}[\frac{1}{2\sigma_t^2} \lVert \tilde\mu_t(x_t, x_0) - \mu_\theta(x_t, t) \rVert^2]"
+
+
+def test_a_constant_that_is_lost_on_the_way_is_found():
+    assert kinds(rf"L_{{t-1}} = {MEAN} + C") == ["holds"]
+    *links, ends = check(rf"L_{{t-1}} = {MEAN} + C = {MEAN}").verdicts
+    assert [link.kind for link in links] == ["holds", "holds"]
+    assert (ends.kind, ends.latex) == ("fails", rf"L_{{t-1}} = {MEAN}")
+    assert ends.detail.startswith("a constant is lost on the way: in one world")
+    assert kinds(rf"L_{{t-1}} = {MEAN} + C = L_{{t-1}}") == ["holds", "holds"]
+    page = Page("ddpm")
+    assert [v.kind for v in page.judge(rf"L_{{t-1}} = {MEAN} + C")] == ["holds"]
+    assert [v.kind for v in page.judge(rf"= {MEAN}")] == ["holds", "fails"]
+
+
+def test_a_display_goes_on_only_from_what_was_read_and_is_last():
+    page = Page("ddpm")
+    page.judge(r"\beta_t = 1 - \alpha_t")
+    assert [v.kind for v in page.judge(r"\beta_t = 1 - \foo{")] == ["not understood"]
+    (verdict,) = page.judge(r"= 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}")
+    assert (verdict.kind, verdict.detail) == (
+        "not understood",
+        "it goes on from something, and nothing that was read is before it",
+    )
+
+
+def test_a_display_goes_on_from_its_last_line_and_not_from_what_a_brace_holds():
+    page = Page("ddpm")
+    page.judge(r"\frac{\beta_t}{2} = \frac12 \underbrace{(1 - \alpha_t)}_{\beta_t}")
+    assert [v.kind for v in page.judge(r"= \frac{1 - \alpha_t}{2}")] == ["proved"]
+    assert [v.kind for v in page.judge(r"= 1 - \alpha_t")] == ["fails"]
+
+
+def test_in_a_later_chapter_a_line_goes_on_from_the_one_above_whatever_is_defined_below():
+    display = r"\begin{aligned} \beta_t &= 1 - \alpha_t, \\ h_t &:= 2 \beta_t \\ &= 2 - 2 \alpha_t \end{aligned}"
+    assert kinds(display, "samplers") == ["proved", "definition", "proved"]
+
+
+@pytest.mark.parametrize("rule", ["verdict", "_worlds"])
+def test_where_one_link_breaks_the_checker_the_others_are_judged(monkeypatch, rule):
+    whole = getattr(Relation, rule)
+
+    def breaks(self):
+        return 1 / 0 if self.right == read("0 = 2").statements[0].sides[1] else whole(self)
+
+    monkeypatch.setattr(Relation, rule, breaks)
+    verdicts = check(r"\alpha_t + \beta_t = 1, \qquad 1 + 1 = 2").verdicts
+    assert [v.kind for v in verdicts] == ["proved", "not understood"]
+    assert "ZeroDivisionError" in verdicts[1].detail
+
+
+def test_a_verdict_tells_its_reading_and_its_hint():
+    verdict = Verdict("holds", "a = b", "holds in 3 worlds", reading="if a stands for b")
+    assert verdict.told == "holds, if a stands for b: holds in 3 worlds"
+    assert str(Report("a = b", (verdict,))).startswith("✓ holds, if a stands for b: holds in 3 worlds")
+    assert Verdict("fails", "a = b", "in one world", hint="true with c for b").told.endswith("; true with c for b")
 
 
 def test_where_the_checker_breaks_nothing_is_accepted(monkeypatch):

@@ -22,7 +22,7 @@ class Report:
 
     Args:
         latex: The display.
-        verdicts: One for each relation.
+        verdicts: One for each relation, and each link of a chain.
     """
 
     latex: str
@@ -32,7 +32,7 @@ class Report:
         return all(verdict.good for verdict in self.verdicts)
 
     def _lines(self) -> list[tuple[Verdict, str]]:
-        return [(v, f"{SIGNS[v.kind]} {v.kind}: {v.detail}" + self._where(v)) for v in self.verdicts]
+        return [(v, f"{SIGNS[v.kind]} {v.told}{self._where(v)}") for v in self.verdicts]
 
     def _where(self, verdict: Verdict) -> str:
         return f" (here: {' '.join(self.latex[slice(*verdict.place)].split())})" if verdict.place else ""
@@ -49,9 +49,10 @@ class Report:
 
     def _said(self, verdict: Verdict) -> str:
         """A verdict as a paragraph of Markdown, and of what it is, if there are several."""
-        known = "" if verdict.detail.startswith(verdict.kind) else f"{verdict.kind}: "
+        plain = not verdict.reading and verdict.detail.startswith(verdict.kind)
+        told = verdict.told.removeprefix(f"{verdict.kind}: ") if plain else verdict.told
         of = "" if len(self.verdicts) == 1 else f" `{' '.join(verdict.latex.split())}`"
-        text = re.sub(r"([\\`*_$<>|\[\]])", r"\\\1", known + verdict.detail)
+        text = re.sub(r"([\\`*_$<>|\[\]])", r"\\\1", told)
         place = re.sub(r"\((here: )(.*)\)$", r"(\1`\2`)", self._where(verdict))
         return f"{SIGNS[verdict.kind]}{of} {text}{place}"
 

@@ -429,6 +429,8 @@ def _any_function(env: Environment, name: str, argument: Node, point: Point) -> 
         keys = env.variable(argument.value, point)
         if keys is None:
             raise TypeError(f"{argument.value.name} is in no box")
+        if keys[0] not in point.values:
+            raise NotUnderstood(f"{keys[0]} has no value here", argument.place)
         return world.function(name, [point.values[keys[0]]])
     constant, linear, square = gaussian(world, "a function of coordinates, of boxes").functions[name]
     z = env.value(argument, point)

@@ -45,6 +45,7 @@ class Statement:
         latex: The statement as it was written, without the spacing around it.
         place: Where it stands in the display.
         why: What of an unread statement is not understood.
+        cuts: Where its relations stand in the display, if it is a chain.
     """
 
     sides: list[Node | None]
@@ -53,6 +54,7 @@ class Statement:
     latex: str
     place: Place
     why: NotUnderstood | None = None
+    cuts: list[Place] = field(default_factory=list)
 
     @property
     def expressions(self) -> list[Node]:
@@ -304,7 +306,9 @@ def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
     sides = [
         _side(piece, there) if piece or i else None for i, (piece, there) in enumerate(zip(pieces, beside, strict=True))
     ]
-    return Statement(sides, [tokens[i].value for i in cuts], "relation", text, place)
+    return Statement(
+        sides, [tokens[i].value for i in cuts], "relation", text, place, cuts=[tokens[i].place for i in cuts]
+    )
 
 
 def _side(tokens: list[Token], otherwise: Place) -> Node:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
+from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
 from diffusion_notes.equations.verdicts.choices import check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.relation import Relation
@@ -27,6 +28,8 @@ class Verdict:
         detail: How it was checked; or the counterexample; or what is not understood.
         tag: The number of the display.
         place: The characters of the display that are not understood.
+        reading: The condition under which it holds, if it holds under one reading of the page only.
+        hint: What would make it true, or be read.
     """
 
     kind: str
@@ -34,11 +37,19 @@ class Verdict:
     detail: str
     tag: str = ""
     place: Place | None = None
+    reading: str = ""
+    hint: str = ""
 
     @property
     def good(self) -> bool:
         """Whether it may stand in the book."""
         return self.kind in ("proved", "holds", "definition")
+
+    @property
+    def told(self) -> str:
+        """All that was found out, in a line: the kind, under which reading, how, and what would make it true."""
+        kind = f"{self.kind}, {self.reading}" if self.reading else self.kind
+        return f"{kind}: {self.detail}" + (f"; {self.hint}" if self.hint else "")
 
 
 @dataclass
@@ -49,7 +60,7 @@ class Page:
         context: The chapter: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, `score`,
             `conditioning`, `guidance` or `signals`.
         definitions: What is defined already.
-        last: The side from which the next display may go on.
+        last: The chain from which the next display may go on.
 
     Raises:
         TypeError: If the context is no string, or another argument not what it should be.
@@ -58,12 +69,12 @@ class Page:
 
     context: str
     definitions: Definitions = field(default_factory=dict)
-    last: Node | None = None
+    last: Chain | None = None
 
     def __post_init__(self) -> None:
         check_choice("context", self.context, CHAINS)
         check_kind("definitions", self.definitions, dict, "a dictionary")
-        check_kind("last", self.last, (Node, type(None)), "a node or None")
+        check_kind("last", self.last, (Chain, type(None)), "a chain or None")
 
     def judge(self, latex: str) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
@@ -72,20 +83,21 @@ class Page:
             latex: What stands between the dollars.
 
         Returns:
-            A verdict for each relation; one verdict, if the display cannot be read.
+            A verdict for each link of each chain; one verdict, if the display cannot be read.
 
         Raises:
             TypeError: If `latex` is no string.
         """
         check_kind("latex", latex, str, "a string")
+        before, self.last = self.last, None  # what is not read leaves nothing to go on from
         try:
-            return self._judge(latex)
+            return self._judge(latex, before)
         except Exception as error:  # whatever goes wrong in here, nothing may be accepted because of it
-            text = " ".join(latex.split())
-            return [Verdict("not understood", text, f"the checker broke: {type(error).__name__}: {error}")]
+            self.last = None
+            return [Verdict("not understood", as_one_line(latex), _broken(error))]
 
-    def _judge(self, latex: str) -> list[Verdict]:
-        text = " ".join(latex.split())
+    def _judge(self, latex: str, before: Chain | None) -> list[Verdict]:
+        text = as_one_line(latex)
         try:
             display = read(latex)
         except NotUnderstood as why:
@@ -100,53 +112,75 @@ class Page:
         except (Fails, Undefined) as why:
             return [Verdict("fails", text, str(why), display.tag)]
         claims = [statement for statement in display.statements if statement not in conditions]
-        claims += [_averaged(named, display) for named in display.named]
-        if not claims:
+        if not claims and not display.named:
             return [Verdict("not understood", text, "no relation in it: nothing is said", display.tag)]
-        if self.context in LATER:  # what is defined at the end of a display is known in all of it
-            found = {id(claim): self._judge_statement(claim, said, display.tag) for claim in _definitions_first(claims)}
-            return [found[id(claim)] for claim in claims]
-        return [self._judge_statement(claim, said, display.tag) for claim in claims]
+        chains: list[Chain | Verdict] = []
+        for claim in claims:
+            chains.append(_joined(claim, before, display.tag))
+            before = chains[-1].rest() if isinstance(chains[-1], Chain) else None
+        self.last = before
+        chains += [Chain.of(_averaged(named, display)) for named in display.named]
+        found: dict[int, list[Verdict]] = {}
+        for i in self._in_order(chains):
+            chain = chains[i]
+            found[i] = self._judge_chain(chain, said, display.tag) if isinstance(chain, Chain) else [chain]
+        return [verdict for i in range(len(chains)) for verdict in found[i]]
 
-    def _judge_statement(self, statement: Statement, said: SideConditions, tag: str) -> Verdict:
-        """The verdict on a chain of relations: the weakest of its steps."""
-        text = " ".join(statement.latex.replace("&", " ").split())
-        if statement.why:
-            self.last = None
-            return Verdict("not understood", text, statement.why.why, tag, statement.why.place)
-        sides = statement.expressions
-        if statement.sides[0] is None:
-            if self.last is None:
-                why = "it goes on from something, and there is nothing before it"
-                return Verdict("not understood", text, why, tag)
-            sides = [self.last, *sides]
-        self.last = None if sides[-1].kind == "unread" else sides[-1]
-        kinds = []
-        details = []
-        for i, relation in enumerate(statement.relations):
-            where = f"step {i + 1} of {len(statement.relations)}: " if len(statement.relations) > 1 else ""
-            try:
-                kind, detail = self._relation(sides[i], relation, sides[i + 1], said).verdict()
-            except NotUnderstood as why:
-                return Verdict("not understood", text, where + why.why, tag, why.place)
-            except Fails as why:
-                return Verdict("fails", text, where + str(why), tag)
-            kinds.append(kind)
-            details.append(detail)
-        weakest = min(kinds, key=["definition", "holds", "proved"].index)
-        return Verdict(weakest, text, "; ".join(dict.fromkeys(details)), tag)
+    def _in_order(self, chains: list[Chain | Verdict]) -> list[int]:
+        """In which order they are judged: what a page defines at the end of a display may be known in all of it."""
+        defining = [isinstance(chain, Chain) and chain.relations[:1] == (":=",) for chain in chains]
+        order = range(len(chains))
+        return sorted(order, key=lambda i: not defining[i]) if self.context in LATER else list(order)
 
-    def _relation(self, left: Node, relation: str, right: Node, said: SideConditions) -> Relation:
-        for side in (left, right):
-            if side.kind == "unread":
-                raise NotUnderstood(side.value.why, side.value.place)
-        if relation == "=:":
-            return Relation(self.context, self.definitions, right, ":=", left, said)
-        return Relation(self.context, self.definitions, left, relation, right, said)
+    def _judge_chain(self, chain: Chain, said: SideConditions, tag: str) -> list[Verdict]:
+        """The verdicts on the links of a chain, and on its leaps where they fail."""
+        verdicts = [self._judge_link(link, said, tag) for link in chain.links()]
+        if any(verdict.kind == "fails" for verdict in verdicts):
+            return verdicts
+        read = all(verdict.good for verdict in verdicts)
+        leaps = [self._judge_link(leap, said, tag) for leap in chain.leaps()]
+        apart = "across what was not read" if not read else "a constant is lost on the way"
+        return verdicts + [
+            replace(leap, detail=f"{apart}: {leap.detail}")
+            for leap in leaps
+            if leap.kind == "fails" or (read and not leap.good)
+        ]
+
+    def _judge_link(self, link: Link, said: SideConditions, tag: str) -> Verdict:
+        """The verdict on two sides."""
+        try:
+            kind, detail = self._relation(link, said).verdict()
+        except NotUnderstood as why:
+            return Verdict("not understood", link.latex, why.why, tag, why.place)
+        except Fails as why:
+            return Verdict("fails", link.latex, str(why), tag)
+        except Exception as error:  # a rule that breaks has found out nothing
+            return Verdict("not understood", link.latex, _broken(error), tag)
+        return Verdict(kind, link.latex, detail, tag)
+
+    def _relation(self, link: Link, said: SideConditions) -> Relation:
+        if link.right.kind == "unread":
+            raise link.right.value
+        if link.left.kind == "unread":
+            raise NotUnderstood("it goes on from what was not read") if link.goes_on else link.left.value
+        if link.relation == "=:":
+            return Relation(self.context, self.definitions, link.right, ":=", link.left, said)
+        return Relation(self.context, self.definitions, link.left, link.relation, link.right, said)
 
 
-def _definitions_first(claims: list[Statement]) -> list[Statement]:
-    return sorted(claims, key=lambda claim: claim.relations[:1] != [":="])
+def _joined(claim: Statement, before: Chain | None, tag: str) -> Chain | Verdict:
+    """The chain that a claim is, with what it goes on from; or why it is none."""
+    text = as_one_line(claim.latex)
+    if claim.kind == "unread":
+        why = claim.why or NotUnderstood("this was not read", claim.place)
+        return Verdict("not understood", text, why.why, tag, why.place)
+    if claim.sides[0] is None and before is None:
+        return Verdict("not understood", text, "it goes on from something, and nothing that was read is before it", tag)
+    return Chain.of(claim, before)
+
+
+def _broken(error: Exception) -> str:
+    return f"the checker broke: {type(error).__name__}: {error}"
 
 
 def _averaged(named: Statement, display: Display) -> Statement:
