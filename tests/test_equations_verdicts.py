@@ -138,6 +138,12 @@ def test_a_display_goes_on_only_from_what_was_read_and_is_last():
     )
 
 
+def test_nothing_is_pointed_at_that_stands_in_the_display_before():
+    page = Page("ddpm")
+    page.judge(r"\text{anything at all} = \Gamma_t")
+    assert [v.place for v in page.judge(r"= \beta_t")] == [None]
+
+
 def test_a_display_goes_on_from_its_last_line_and_not_from_what_a_brace_holds():
     page = Page("ddpm")
     page.judge(r"\frac{\beta_t}{2} = \frac12 \underbrace{(1 - \alpha_t)}_{\beta_t}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from diffusion_notes.equations.language.parser import Statement
@@ -82,6 +82,10 @@ class Chain:
             first -= 1
         return Chain(self.sides[first:], self.relations[first:], self.texts[first:], self.signs[first:])
 
+    def elsewhere(self) -> Chain:
+        """The same chain in another display, in whose LaTeX it has no place."""
+        return replace(self, sides=tuple(map(_without_places, self.sides)))
+
     def links(self) -> Iterator[Link]:
         """The links that are written out, from left to right."""
         for i in range(max(self.begun - 1, 0), len(self.relations)):
@@ -108,6 +112,10 @@ def _is_firm(side: Node) -> bool:
 def as_one_line(latex: str) -> str:
     """A piece of LaTeX without the places where its lines are aligned."""
     return " ".join(latex.replace("&", " ").split())
+
+
+def _without_places(node: Node) -> Node:
+    return replace(node, parts=tuple(map(_without_places, node.parts)), place=None)
 
 
 def _texts(statement: Statement) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -118,7 +118,7 @@ class Page:
         for claim in claims:
             chains.append(_joined(claim, before, display.tag))
             before = chains[-1].rest() if isinstance(chains[-1], Chain) else None
-        self.last = before
+        self.last = before and before.elsewhere()
         chains += [Chain.of(_averaged(named, display)) for named in display.named]
         found: dict[int, list[Verdict]] = {}
         for i in self._in_order(chains):
