@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffusion_notes.equations.evaluation.environment import Environment, gaussian
+from diffusion_notes.equations.evaluation.environment import NEW_NOISE, Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, conditional, gaussian_parameters
 from diffusion_notes.equations.language.notation import is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
@@ -254,7 +254,7 @@ def draw_from(env: Environment, symbols: Sequence[Symbol], law: Node, point: Poi
     if keys == ("eps",):
         _check_standard_normal(env, law, point)
         return NoiseDraw()
-    if keys == ("z",) and env.world.diffusing:
+    if env.world.diffusing and len(keys) == 1 and (keys == ("z",) or keys[0].startswith(NEW_NOISE)):
         _check_standard_normal(env, law, point)
     law = complete(env, law)
     mine = about(env, law, point)

@@ -13,14 +13,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffusion_notes.equations.language.notation import STEPPED, is_index_letter, meaning
+from diffusion_notes.equations.language.notation import STEPPED, is_index_letter, is_new_noise, meaning
 from diffusion_notes.equations.language.syntax_tree import ELLIPSIS, ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.line_world import DRAWN, NUMBER, PLACE, LineWorld
 from diffusion_notes.equations.worlds.world import LATER, Point, Undefined, Unsuited, World
 
-__all__ = ["Definition", "Definitions", "Environment", "Magnitude", "bound_name", "gaussian", "unfolded"]
+__all__ = [
+    "NEW_NOISE",
+    "Definition",
+    "Definitions",
+    "Environment",
+    "Magnitude",
+    "bound_name",
+    "gaussian",
+    "unfolded",
+]
+
+NEW_NOISE = "noise "
+"""How the keys begin of noise with a name of its own; it has no value but where its law is looked at."""
 
 
 class Definition(NamedTuple):
@@ -167,8 +179,13 @@ class Environment(ABC):
         """The variables that a symbol names: one, a run of them, or none."""
         if isinstance(self.world, LineWorld):
             return self._of_line(symbol)
-        if symbol.accent or symbol.label:
-            return None
+        if is_new_noise(symbol, self.world.context):
+            number = "" if symbol.index is None else f" {self.count(symbol.index, point)}"
+            return (f"{NEW_NOISE}{symbol.name}{number}",)
+        return None if symbol.accent or symbol.label else self._plain_variable(symbol, point)
+
+    def _plain_variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
+        """The variables that a letter names on which nothing hangs but an index."""
         chain = self.world.diffusing
         if symbol.base == "eps" and symbol.index is None and symbol.copy is None:
             return ("eps",)
@@ -282,7 +299,9 @@ class Environment(ABC):
         if key == "n" and self.world.context == "conditioning" and {"x0", "y"} <= set(point.values):
             world = gaussian(self.world, "boxes have no noise")
             return (point.values["y"] - point.values["x0"]) / world.deviation_seen()
-        raise NotUnderstood(f"{key} has no value here", node.place if node else None)
+        unmade = "which noise is this? It is read in x_t = … and x_{t-1} = …"
+        why = unmade if key.startswith(NEW_NOISE) else f"{key} has no value here"
+        raise NotUnderstood(why, node.place if node else None)
 
     # Letters that stand for an expression
 

@@ -60,6 +60,7 @@ UPRIGHT = {
 }  # fmt: skip
 BRACKETS = ("(", ")", "[", "]", ".", "|", r"\{", r"\}", r"\lVert", r"\rVert", r"\Vert", r"\|", r"\langle", r"\rangle",
             r"\lbrack", r"\rbrack", r"\vert", r"\lvert", r"\rvert", r"\mid")  # fmt: skip
+STARS = ("*", r"\ast", r"\star")
 NAMED_SIGNS = {r"\infty": "infty", r"\varnothing": "empty", r"\emptyset": "empty"}
 BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
 ACCENTS = {r"\bar": "bar", r"\overline": "bar", r"\tilde": "tilde", r"\widetilde": "tilde", r"\hat": "hat"}
@@ -387,6 +388,10 @@ class _Lexer:
                 continue
             before = scanner.at
             above = scanner.argument()
+            if scanner.text(above).strip() in STARS and not accent:
+                accent = "star"
+                above = None
+                continue
             if scanner.text(above).strip() == r"\top":
                 below = self._subscript() if below is None else below
                 power = [Token("OPEN", "{", above), *self._inside(above), Token("CLOSE", "}", above)]

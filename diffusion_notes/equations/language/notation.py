@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 from diffusion_notes.equations.language.parser import read_whole
-from diffusion_notes.equations.language.syntax_tree import Node, Symbol
+from diffusion_notes.equations.language.syntax_tree import Node, Range, Symbol
 
-__all__ = ["STEPPED", "is_index_letter", "meaning"]
+__all__ = ["STEPPED", "is_index_letter", "is_new_noise", "meaning"]
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
@@ -91,6 +91,12 @@ MEANINGS = {
     "conditioning": _OBSERVED, "guidance": _GUIDED, "signals": _SIGNALS,
 }  # fmt: skip
 
+WHITENED = ("signals",)
+"""The chapters in which z_t is x_t measured from the prior."""
+
+NEW_Z = ("samplers", "score", "conditioning", "guidance")
+"""The chapters in which z, without an index, is new noise that a display draws."""
+
 DATA = {"vae": "x", "hvae": "x"}
 """How a chapter writes a data point, if not as x_0."""
 
@@ -115,3 +121,16 @@ def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
 def is_index_letter(symbol: Symbol) -> bool:
     """Letters that count: they are bound by a sum, a product or an average over steps."""
     return symbol.base in ("t", "s", "i", "j", "k") and not (symbol.accent or symbol.index or symbol.label)
+
+
+def is_new_noise(symbol: Symbol, context: str) -> bool:
+    r"""Whether it is a noise with a name of its own, which makes one variable: ε_{t-1}, \bar ε, ε', z.
+
+    The plain ε is another one: it is what makes x_t of x_0.
+    """
+    if DATA.get(context, "x_0") != "x_0" or symbol.label or isinstance(symbol.index, Range):
+        return False
+    if symbol.base == "eps":
+        return symbol.accent in ("", "bar", "prime", "star") and symbol != Symbol("eps")
+    own = context in WHITENED or (context in NEW_Z and symbol.index is None)
+    return symbol.base == "z" and not symbol.accent and not symbol.copy and not own

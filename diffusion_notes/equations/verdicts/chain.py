@@ -32,6 +32,7 @@ class Link:
         right: The other side.
         latex: The relation as it is written.
         goes_on: Whether the left side is not written out, but the last one of what came before.
+        head: What the chain begins with: all its sides say something of that.
     """
 
     left: Node
@@ -39,6 +40,7 @@ class Link:
     right: Node
     latex: str
     goes_on: bool = False
+    head: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Chain:
         texts: The sides as they are written.
         signs: The relations as they are written; a blank where that is not known.
         begun: How many of the sides belong to what came before.
+        origin: What it began with, if that has been left out of its sides.
     """
 
     sides: tuple[Node, ...]
@@ -58,6 +61,12 @@ class Chain:
     texts: tuple[str, ...]
     signs: tuple[str, ...]
     begun: int = 0
+    origin: Node | None = None
+
+    @property
+    def head(self) -> Node:
+        """What it begins with."""
+        return self.origin or self.sides[0]
 
     @classmethod
     def of(cls, statement: Statement, before: Chain | None = None) -> Chain:
@@ -73,6 +82,7 @@ class Chain:
             before.texts + texts[1:],
             before.signs + signs,
             len(before.sides),
+            before.head,
         )
 
     def rest(self) -> Chain:
@@ -80,11 +90,13 @@ class Chain:
         first = len(self.sides) - 1
         while first > 0 and not _is_firm(self.sides[first]):
             first -= 1
-        return Chain(self.sides[first:], self.relations[first:], self.texts[first:], self.signs[first:])
+        return Chain(
+            self.sides[first:], self.relations[first:], self.texts[first:], self.signs[first:], origin=self.head
+        )
 
     def elsewhere(self) -> Chain:
         """The same chain in another display, in whose LaTeX it has no place."""
-        return replace(self, sides=tuple(map(_without_places, self.sides)))
+        return replace(self, sides=tuple(map(_without_places, self.sides)), origin=_without_places(self.head))
 
     def links(self) -> Iterator[Link]:
         """The links that are written out, from left to right."""
@@ -92,7 +104,7 @@ class Chain:
             goes_on = i < self.begun
             left = "" if goes_on else self.texts[i]
             text = as_one_line(f"{left} {self.signs[i]} {self.texts[i + 1]}")
-            yield Link(self.sides[i], self.relations[i], self.sides[i + 1], text, goes_on)
+            yield Link(self.sides[i], self.relations[i], self.sides[i + 1], text, goes_on, self.head)
 
     def leaps(self) -> Iterator[Link]:
         """What the chain says of sides between which it was broken, where that is written out."""
@@ -101,7 +113,7 @@ class Chain:
             relation = _composed(self.relations[i:j])
             if j > i + 1 and j >= self.begun and relation:
                 text = as_one_line(f"{self.texts[i]} {relation} {self.texts[j]}")
-                yield Link(self.sides[i], relation, self.sides[j], text)
+                yield Link(self.sides[i], relation, self.sides[j], text, head=self.head)
 
 
 def _is_firm(side: Node) -> bool:

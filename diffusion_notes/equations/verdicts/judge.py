@@ -165,7 +165,7 @@ class Page:
             raise NotUnderstood("it goes on from what was not read") if link.goes_on else link.left.value
         if link.relation == "=:":
             return Relation(self.context, self.definitions, link.right, ":=", link.left, said)
-        return Relation(self.context, self.definitions, link.left, link.relation, link.right, said)
+        return Relation(self.context, self.definitions, link.left, link.relation, link.right, said, link.head)
 
 
 def _joined(claim: Statement, before: Chain | None, tag: str) -> Chain | Verdict:

@@ -36,6 +36,7 @@ from diffusion_notes.equations.language.syntax_tree import (
 from diffusion_notes.equations.verdicts.approximation import approached
 from diffusion_notes.equations.verdicts.choices import coupled, with_choices
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
+from diffusion_notes.equations.verdicts.in_law import equal_in_law, has_new_noise, maker
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
@@ -74,6 +75,7 @@ class Relation:
         relation: What is said of the two.
         right: The other side.
         said: What the display says beside its relations.
+        head: What stands at the beginning of the chain, if this is a link of one.
     """
 
     context: str
@@ -82,6 +84,7 @@ class Relation:
     relation: str
     right: Node
     said: SideConditions
+    head: Node | None = None
 
     def verdict(self) -> tuple[str, str]:
         """The kind of verdict and how it was reached.
@@ -102,6 +105,10 @@ class Relation:
             return "holds", verdict_on_motion(self.definitions, self.left, self.right)
         worlds = self._worlds()
         self._check_numbers(worlds[0])
+        return self._in_law(worlds) or self._everywhere(worlds)
+
+    def _everywhere(self, worlds: tuple[World, ...]) -> tuple[str, str]:
+        """The verdict on a relation that must hold in all worlds, at all points."""
         defining = self.relation == ":="
         # what is defined is the right side: it has to have a meaning
         left = self.right if defining and self._define(worlds) else self.left
@@ -123,6 +130,16 @@ class Relation:
         quiet = ", without noise," if is_quiet(self.definitions, self.right) else ","
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
         return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
+
+    def _in_law(self, worlds: tuple[World, ...]) -> tuple[str, str] | None:
+        """The verdict on two sides of which one has noise with a name of its own; nothing, if none has."""
+        noisy = [has_new_noise(self.context, self.definitions, side) for side in (self.left, self.right)]
+        if self.relation != "=" or not any(noisy):
+            return None
+        head = maker(self.head, self.left)
+        if noisy == [True, False] and head is not self.left:
+            return replace(self, left=head, head=None).verdict()
+        return "holds", equal_in_law(self.definitions, self.left, self.right, head, worlds, self.said.steps)
 
     def _kept(self) -> str:
         """What a step that is defined keeps of a law, if it is one that should."""

@@ -494,13 +494,18 @@ class GaussianWorld(World):
         """Values of `about`, `(S, N, …)`, and weights `(S, N)`, whose weighted sums are expectations given `given`."""
         if model in ("p_phi", "guess", "proposal"):
             raise Unsuited("an average over what is guessed")
-        if model.startswith("p") and self.bent:
-            mean, cov = self._step_or_prior(model, about, given, point)
-        else:
-            mean, cov = self.moments(model, about, given, point)
+        mean, cov = self.law(model, about, given, point)
         found, weights = gauss_nodes(mean, cov, self.rule)
         D = self.D
         return {key: found[..., i * D : (i + 1) * D] for i, key in enumerate(about)}, weights
+
+    def law(
+        self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The mean `(S, n)` and the covariance `(1, n, n)` of some variables given others; of p with bent means too."""
+        if model.startswith("p") and self.bent:
+            return self._step_or_prior(model, about, given, point)
+        return self.moments(model, about, given, point)
 
     def _step_or_prior(
         self, model: str, about: tuple[str, ...], given: tuple[str, ...], point: Point
