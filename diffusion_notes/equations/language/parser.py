@@ -22,12 +22,8 @@ from lark.tree import Meta
 
 from diffusion_notes.equations.language.ellipses import expand_ellipses
 from diffusion_notes.equations.language.lexer import MOST, Token, tokenise
-from diffusion_notes.equations.language.normalisation import (
-    OPERATORS,
-    bracket_depths,
-    classified,
-    pair_brackets,
-)
+from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
+from diffusion_notes.equations.language.splitting import split
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Symbol
 
 __all__ = ["Display", "Statement", "read", "read_expression", "read_whole"]
@@ -90,7 +86,7 @@ def read(latex: str) -> Display:
         NotUnderstood: If its statements cannot be told apart.
     """
     found, tag, named = tokenise(latex)
-    statements = [_read(tokens, latex) for tokens in _Splitter(pair_brackets(found)).statements()]
+    statements = [_read(tokens, latex) for tokens in split(pair_brackets(found))]
     if not statements:
         raise NotUnderstood("an empty display")
     labels = [_named(latex, name, what) for name, what in named if not COMMENT.fullmatch(latex[slice(*name)])]
@@ -157,117 +153,6 @@ def _moved(why: NotUnderstood, by: int, otherwise: Place) -> NotUnderstood:
     return NotUnderstood(why.why, (why.place[0] + by, why.place[1] + by) if why.place else otherwise)
 
 
-# Where a statement ends
-
-
-INDENTED = {("NEWLINE", sign) for sign in OPERATORS}
-"""Where a wide space is the beginning of a line that goes on."""
-
-
-class _Splitter:
-    """Splits a display at commas and at lines that begin something new; a line that begins with a sign goes on.
-
-    Args:
-        tokens: The tokens of the display.
-    """
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.depths = bracket_depths(tokens)
-        self.done: list[list[Token]] = []
-        self.current: list[Token] = []
-        self.ended = True  # did the last statement end with a comma or a full stop?
-
-    def statements(self) -> list[list[Token]]:
-        """The tokens of each statement."""
-        for at, token in enumerate(self.tokens):
-            self._take(at, token)
-        self._close()
-        return [bare for tokens in self.done if (bare := _without_brackets(tokens))]
-
-    def _take(self, at: int, token: Token) -> None:
-        if self.depths[at]:
-            self._take_inner(at, token)
-            self.ended = False
-        elif token.kind in ("COMMA", "IMPLIES", "STOP") and not (token.kind == "COMMA" and self._beside_dots(at)):
-            self._end(at, token)
-        elif token.kind == "NEWLINE":
-            if not self._goes_on(at):
-                self._close()
-        elif token.kind == "QUAD":
-            self._wide_space(at, token)
-        else:
-            self.current.append(token)
-            self.ended = False
-
-    def _take_inner(self, at: int, token: Token) -> None:
-        """A token within brackets."""
-        before, after = (self.tokens[at + i].kind for i in (-1, 1))
-        if token.kind == "QUAD" and before not in ("COMMA", "SEMI") and (before, after) not in INDENTED:
-            self._doubt("a wide space between two things: is it a product?", token)
-        if token.kind == "STOP":
-            self._doubt("a full stop inside brackets", token)
-        elif token.kind not in ("QUAD", "NEWLINE"):
-            self.current.append(token)
-
-    def _doubt(self, why: str, token: Token) -> None:
-        """What is not understood here makes the statement around it one that is not read."""
-        self.current.append(Token("UNREAD", NotUnderstood(why, token.place), token.place))
-
-    def _end(self, at: int, token: Token) -> None:
-        following = self.tokens[at + 1 : at + 2]
-        if token.kind == "STOP" and following and following[0].kind not in ("NEWLINE", "QUAD"):
-            self._doubt("a full stop in the middle", token)
-            return
-        self._close()
-        self.ended = True
-
-    def _wide_space(self, at: int, token: Token) -> None:
-        after = self._after(at)
-        if after == "LP" and _is_condition(self.tokens[at + 1 :]):
-            self._close()
-            return
-        shown = bool(after) and self.tokens[at + 1].kind not in ("NEWLINE", "COMMA", "STOP")
-        if self.current and shown and not self._goes_on(at):
-            self._doubt("a wide space between two things: is it a product?", token)
-
-    def _close(self) -> None:
-        if self.current:
-            self.done.append(self.current)
-        self.current = []
-
-    def _after(self, at: int) -> str:
-        """The kind of the next token that can be seen."""
-        return next((token.kind for token in self.tokens[at + 1 :] if token.kind not in ("QUAD", "NEWLINE")), "")
-
-    def _beside_dots(self, at: int) -> bool:
-        """Whether a comma belongs to a range: dots before it, after it, or after the number that follows."""
-        kinds = [token.kind for token in self.tokens[at + 1 : at + 4]]
-        before = self.current[-1].kind if self.current else ""
-        return "DOTS" in (self._after(at), before) or kinds == ["NUMBER", "COMMA", "DOTS"]
-
-    def _goes_on(self, at: int) -> bool:
-        """Whether what follows belongs to what came before: a sign ends it, or begins what follows."""
-        joined = bool(self.current) and self.current[-1].kind in (*OPERATORS, "REL", "SIM")
-        return joined or (self._after(at) in ("REL", *OPERATORS) and not self.ended)
-
-
-def _is_condition(rest: list[Token]) -> bool:
-    """Does a condition in brackets follow, as in (t > 1), and then nothing more of this statement?"""
-    rest = [token for token in rest if token.kind not in ("QUAD", "NEWLINE", "STOP")]
-    depths = bracket_depths(rest)
-    related = any(token.kind == "REL" and depth == 1 for token, depth in zip(rest, depths, strict=True))
-    return related and 0 not in depths[1:-1]
-
-
-def _without_brackets(tokens: list[Token]) -> list[Token]:
-    """A condition without the brackets around it, or the sign "for all" before it; "for all t" says nothing more."""
-    if tokens[0].kind == "FORALL":
-        tokens = tokens[1:]
-        return [] if [token.value for token in tokens] == [Symbol("t")] else tokens
-    return tokens[1:-1] if tokens[0].kind == "LP" and _is_condition(tokens) else tokens
-
-
 # What a statement says
 
 
@@ -288,10 +173,7 @@ def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
     if tokens[0].kind == "DIFFERENTIAL" and cuts == [1]:
         return _motion(tokens, text, place)
     if len(cuts) == 1 and tokens[cuts[0]].value == r"\in":
-        inside = tokens[cuts[0] + 1 :]
-        if [inside[0].kind, inside[-1].kind] != ["LC", "RC"]:
-            raise NotUnderstood("a set is read as \\{1, \\dots, T\\}", place)
-        return _range([*tokens[: cuts[0] + 1], *inside[1:-1]], cuts, text, place)
+        return _range([*tokens[: cuts[0] + 1], *_members(tokens[cuts[0] + 1 :], place)], cuts, text, place)
     if "SIM" in outside and not cuts:
         return _draw(tokens, outside.index("SIM"), text, place)
     if "TO" in outside and not cuts:
@@ -321,9 +203,10 @@ def _side(tokens: list[Token], otherwise: Place) -> Node:
 
 
 def _is_listed(kinds: list[str]) -> bool:
-    """Whether dots stand in a list of numbers: t = 1, …, T."""
+    """Whether dots stand in a list of numbers: t = 1, …, T; or beside one number alone."""
     beside = [kinds[max(at - 2, 0) : at + 2] for at, kind in enumerate(kinds) if kind == "DOTS"]
-    return any("COMMA" in around and "DIFFERENTIAL" not in around for around in beside)
+    bare = kinds[1:4] == ["REL", "NUMBER", "DOTS"]
+    return bare or any("COMMA" in around and "DIFFERENTIAL" not in around for around in beside)
 
 
 def _limit(tokens: list[Token], at: int, text: str, place: Place) -> Statement:
@@ -385,19 +268,32 @@ def _height(symbol: Symbol) -> int:
     return {None: 0, "t": 1000, "T": 2000}.get(symbol.index.letter, 0) + symbol.index.plus
 
 
-def _range(tokens: list[Token], cuts: list[int], text: str, place: Place) -> Statement:
-    """A range of steps, as in t = 1, …, T; or with the second number as well; or in braces."""
+def _members(tokens: list[Token], place: Place) -> list[Token]:
+    r"""What a set holds, as a list with dots: that of $\{1, \dots, T\}$, and the steps in $[1, T]$."""
     kinds = [token.kind for token in tokens]
-    dots = kinds.index("DOTS")
-    listed = kinds[dots - 1 : dots + 2] == ["COMMA", "DOTS", "COMMA"]
-    if len(cuts) != 1 or tokens[cuts[0]].value not in ("=", r"\in") or not listed:
+    if kinds[:1] + kinds[-1:] == ["LB", "RB"] and kinds.count("COMMA") == 1 and "DOTS" not in kinds:
+        comma = tokens[kinds.index("COMMA")]
+        tokens = [*tokens[: kinds.index("COMMA")], comma, replace(comma, kind="DOTS"), *tokens[kinds.index("COMMA") :]]
+    elif kinds[:1] + kinds[-1:] not in (["LC", "RC"], ["LB", "RB"]):
+        raise NotUnderstood("a set is read as \\{1, \\dots, T\\}", place)
+    return tokens[1:-1]
+
+
+def _range(tokens: list[Token], cuts: list[int], text: str, place: Place) -> Statement:
+    """A range of steps, as in t = 1, …, T, or down from T to 1; or with the second number as well; or in braces."""
+    kinds = [token.kind for token in tokens]
+    if len(cuts) != 1 or tokens[cuts[0]].value not in ("=", r"\in") or kinds.count("DOTS") != 1:
         raise NotUnderstood("dots are read only in a range: t = 2, \\dots, T", place)
-    first = tokens[cuts[0] + 1 : dots - 1]
+    dots = kinds.index("DOTS")
+    first = tokens[cuts[0] + 1 : dots - (kinds[dots - 1] == "COMMA")]
     two = [token.kind for token in first] == ["NUMBER", "COMMA", "NUMBER"]
     if two and int(first[2].value) == int(first[0].value) + 1:
         first = first[:1]
-    sides: list[Node | None] = [_parse(tokens[: cuts[0]]), _parse(first), _parse(tokens[dots + 2 :])]
-    return Statement(sides, ["=", "…"], "range", text, place)
+    last = tokens[dots + 1 + (kinds[dots + 1 : dots + 2] == ["COMMA"]) :]
+    ends = [_parse(first), _parse(last)]
+    if ends[1].kind == "number" and ends[0].kind != "number":
+        ends.reverse()
+    return Statement([_parse(tokens[: cuts[0]]), *ends], ["=", "…"], "range", text, place)
 
 
 # The tree of an expression
