@@ -92,7 +92,7 @@ def test_nothing_goes_on_from_what_was_not_read():
     [
         (r"a = \foo{b = c, d}_t + e", r"\foo{b = c, d}"),
         (r"\frac{\foo[1]{b}}{2} = a", r"\foo[1]{b}"),
-        (r"a = \bm{x + \foo}, b = c", r"\bm{x + \foo}"),
+        (r"a = \bm{x + \foo}, b = c", r"\foo"),
         (r"a = x_{b!}, b = c", "x_{b!}"),
         (r"a = b_", "b_"),
         (r"a & = b", "&"),

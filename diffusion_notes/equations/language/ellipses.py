@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from diffusion_notes.equations.language.lexer import Token
 from diffusion_notes.equations.language.normalisation import bracket_depths
 from diffusion_notes.equations.language.syntax_tree import ELLIPSIS, Index, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["expand_ellipses"]
 

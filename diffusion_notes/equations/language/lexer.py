@@ -1,199 +1,76 @@
 r"""The lexer: from LaTeX to tokens. Spacing is dropped, a letter and what hangs on it become one token.
 
-What is invisible in print is invisible here: a pair of braces groups nothing, and neither does an underbrace. What is
-not known is not skipped: an `UNREAD` token with the reason stands in its place, so that the rest can still be read.
+What is invisible in print is invisible here: a pair of braces groups nothing, and neither does an underbrace, a colour
+or bold type. What is not known is not skipped: an `UNREAD` token with the reason stands in its place, so that the rest
+can still be read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
+from diffusion_notes.equations.language.brackets import bracketed
+from diffusion_notes.equations.language.characters import in_latex
+from diffusion_notes.equations.language.layout import laid_out, says_nothing
+from diffusion_notes.equations.language.pieces import (
+    ACCENTS,
+    ALPHABETS,
+    BRACKETS,
+    DECLARED,
+    DIGITS,
+    DROPPED_ARGUMENTS,
+    LETTERS,
+    NAMED_SIGNS,
+    PLAIN_ALPHABETS,
+    RELATIONS,
+    SHOWING,
+    SIGNS,
+    TEXTS,
+    UPRIGHT,
+    WIDE,
+)
+from diffusion_notes.equations.language.scanner import Scanner
+from diffusion_notes.equations.language.scripts import read_index, with_index, word_of
 from diffusion_notes.equations.language.spellings import canonical
-from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Place, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Place, Symbol
+from diffusion_notes.equations.language.tokens import MOST, Named, Token
 
 __all__ = ["MOST", "Named", "Token", "tokenise"]
 
-MOST = 300
-"""How many tokens an expression, and how many braces within braces: what is read recursively has an end."""
 TOO_DEEP = "groups within groups, too deep to follow"
 
-# The pieces of LaTeX that the book uses, and what each of them is
-
-GREEK = (
-    "alpha beta gamma delta epsilon varepsilon kappa lambda mu sigma phi theta tau pi ell Phi nu eta rho Sigma Lambda"
-)
-LETTERS = {letter: letter for letter in GREEK.split()} | {"epsilon": "eps", "varepsilon": "eps", "ell": "ell"}
-DROPPED = re.compile(
-    r"\\(?:[,;:! >]|left\s*\.|right\s*\."
-    r"|(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nonumber|notag)(?![a-zA-Z])"
-    r"|(?:begin|end)\s*\{(?:aligned|alignedat|split|gathered|(?:align|gather|multline|eqnarray|equation)\*?)\}"
-    r"|begin\s*\{array\}\s*\{[lcr\s]*\}|end\s*\{array\})|~|&|\s+|%.*"
-)
-RELATIONS = {
-    "=", ":=", "=:", r"\coloneqq", r"\eqqcolon", r"\approx", r"\propto", r"\in",
-    r"\le", r"\leq", r"\leqslant", r"\ge", r"\geq", r"\geqslant", "<", ">", r"\lt", r"\gt",
-}  # fmt: skip
-CANONICAL = {
-    r"\coloneqq": ":=", r"\eqqcolon": "=:",
-    r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
-    "<": r"\lt", ">": r"\gt",
-}  # fmt: skip
-SIGNS = {
-    r"\Delta": "LAPLACE", r"\forall": "FORALL", r"\partial": "PARTIAL",
-    r"\log": "LOG", r"\ln": "LOG", r"\exp": "EXP", r"\sum": "SUM", r"\prod": "PROD", r"\int": "INT", r"\nabla": "NABLA",
-    r"\cdot": "TIMES", r"\times": "TIMES", r"\odot": "TIMES",
-    "/": "SLASH", "+": "PLUS", "-": "MINUS", r"\sim": "SIM", ";": "SEMI",
-    ",": "COMMA", r"\mid": "MID",
-    "|": "MID", r"\vert": "MID", r"\dots": "DOTS", r"\ldots": "DOTS", r"\cdots": "DOTS",
-    "(": "LP", ")": "RP", "[": "LB", "]": "RB", r"\{": "LC", r"\}": "RC", r"\langle": "LANGLE", r"\rangle": "RANGLE",
-    r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LB", r"\rbrack": "RB", r"\top": "TOP", r"\cos": "COS",
-    r"\sin": "SIN", r"\quad": "QUAD", r"\qquad": "QUAD", r"\\": "NEWLINE", ".": "STOP", r"\Longrightarrow": "IMPLIES",
-    r"\Vert": "BARS", r"\|": "BARS", "||": "BARS", r"\parallel": "BARS",
-    r"\lvert": "LABS", r"\rvert": "RABS", r"\det": "DET", r"\lim": "LIM", r"\to": "TO", r"\rightarrow": "TO",
-}  # fmt: skip
-UPRIGHT = {
-    "log": "LOG", "ln": "LOG", "exp": "EXP", "Var": "VAR", "Cov": "VAR", "KL": "KL",
-    "const": "CONST", "const.": "CONST",
-}  # fmt: skip
-BRACKETS = ("(", ")", "[", "]", ".", "|", r"\{", r"\}", r"\lVert", r"\rVert", r"\Vert", r"\|", r"\langle", r"\rangle",
-            r"\lbrack", r"\rbrack", r"\vert", r"\lvert", r"\rvert", r"\mid")  # fmt: skip
-STARS = ("*", r"\ast", r"\star")
-NAMED_SIGNS = {r"\infty": "infty", r"\varnothing": "empty", r"\emptyset": "empty"}
-BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
-ACCENTS = {r"\bar": "bar", r"\overline": "bar", r"\tilde": "tilde", r"\widetilde": "tilde", r"\hat": "hat"}
-STYLES = {(r"\mathbb", "E"): "calE", (r"\mathbb", "V"): "VAR", (r"\mathbb", "1"): "INDICATOR",
-          (r"\mathbb", "H"): "H", (r"\mathcal", "H"): "H",
-          (r"\mathcal", "N"): "calN", (r"\mathcal", "L"): "calL", (r"\mathcal", "F"): "calF",
-          (r"\mathcal", "U"): "calU"}  # fmt: skip
-LOSSES = ("L", "calL", "calF")
-NAMED_BY_WORDS = {"E": "calE", "ELBO": "calL", "VLB": "calL", "H": "H", "Uniform": "calU", "Unif": "calU"}
-TAKING = (r"\text", r"\mathrm", r"\operatorname", r"\bar", r"\tilde", r"\hat", r"\mathbf", r"\boldsymbol", r"\bm",
-          r"\mathcal", r"\overline")  # fmt: skip
-PIECE = re.compile(r"\\[a-zA-Z]+\*?|\\.|\|\||:=|=:|\d+(?:\.\d+)?|.", re.S)
-
-ARGUMENT = re.compile(r"\s*(?:\{|\[[^\[\]{}]*\](?=\s*\{))")
-"""How the argument of a command begins whose number of arguments nobody knows."""
-
+_STYLES = r"(?:\s|\\[,;:! ]|\\(?:mathbf|boldsymbol|bm|pmb|vec|mathrm|bf|rm)(?![a-zA-Z])|\{)*"
 FOLLOWING = re.compile(
-    r"\s*(?:\\[,;! ]\s*)*(?:[xyzutswh](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
-    r"|\\bar\s*\{?\s*w(?![a-zA-Z])"
-    r"|\\(?:mathbf|boldsymbol|bm)\s*\{?\s*[xzu]\b)"
+    rf"{_STYLES}(?:[xyzutswh](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
+    r"|\\bar\s*\{?\s*w(?![a-zA-Z]))"
 )
 """What makes a d before it a differential."""
 
-LEVELS = (r"\tau", r"\kappa", r"\lambda")
-"""The greek letters that may be an index: what counts the levels of noise without steps."""
+BRACKET = re.compile(r"\s*(?:\\left|\\[bB]igg?l?)?\s*(?:[(\[]|\\\{|\\lbrack|\\lbrace)")
+"""A bracket that opens."""
 
-LIMITED = re.compile(r"\\(?:(?:sum|prod|int|iint|min|lim)|(?:operatorname\*?|mathop)\s*\{[^{}]*\})\s*$")
-r"""After what `\limits` may stand."""
+ENERGY = re.compile(r"\s*_\s*\{?\s*(?:\\(?:boldsymbol|bm|mathbf)\s*\{?\s*)?\\(?:theta|phi|psi)\s*\}*\s*(?:\\left)?\(")
+"""What makes an E before it an energy, a function of its own."""
+
+COUNTED = re.compile(r"\s*(?:\^\s*(?:\w|\{[^{}]*\})\s*)?_\s*\{[^{}]*[=<>]")
+"""What makes a Π or a Σ before it a product or a sum: a letter that counts."""
 
 
-@dataclass(frozen=True)
-class Token:
-    """A token of a formula: its kind, what it stands for, and where it was read.
+@dataclass
+class _Shared:
+    """What the lexers of a display and of its parts know together.
 
-    The value is a `Symbol` for a letter, the digits of a number, the sign of a relation, the reason (`NotUnderstood`)
-    of what is `UNREAD`, and nothing for most others.
+    Args:
+        partners: For each bracket that grows, by where it stands, the bracket that is its partner.
+        named: The places of what the braces name.
+        tag: The tag.
     """
 
-    kind: str
-    value: Any
-    place: Place
-
-
-Named = tuple[Place, Place]
-"""Where the name below a brace stands, and where what the brace holds."""
-
-
-class _Scanner:
-    """Goes through LaTeX piece by piece, and knows where it is."""
-
-    def __init__(self, latex: str, at: int = 0) -> None:
-        self.latex = latex
-        self.at = at
-
-    def fail(self, why: str, start: int) -> NotUnderstood:
-        """What to raise about what began at `start`."""
-        return NotUnderstood(why, (start, max(self.at, start + 1)))
-
-    def text(self, place: Place) -> str:
-        """The LaTeX of a place."""
-        return self.latex[slice(*place)]
-
-    def skip(self) -> None:
-        """Pass over spacing, and over what belongs where it stands."""
-        while (found := DROPPED.match(self.latex, self.at)) and not self.misplaced(found.group(), self.at):
-            self.at = found.end()
-
-    def misplaced(self, piece: str, at: int) -> str:
-        """Why a piece that is dropped elsewhere may not stand here, if it may not."""
-        before = self.latex[:at]
-        if piece == "&" and not _in_columns(before):
-            return "& stands between the columns of an environment"
-        if piece == r"\limits" and not LIMITED.search(before):
-            return r"\limits stands after a sum, a product or an integral"
-        return ""
-
-    def peek(self) -> str:
-        """The piece that comes."""
-        self.skip()
-        found = PIECE.match(self.latex, self.at)
-        return found.group() if found else ""
-
-    def take(self) -> str:
-        """The piece that comes, and pass over it."""
-        piece = self.peek()
-        self.at += len(piece)
-        return piece
-
-    def pass_command(self, start: int) -> None:
-        """Pass over what began at `start`, and if it is a command, over the arguments that nobody has passed yet."""
-        found = PIECE.match(self.latex, start)
-        end = found.end() if found else start
-        if self.at > end:
-            return
-        self.at = end
-        while self.latex[start] == "\\" and (found := ARGUMENT.match(self.latex, self.at)):
-            self.at = found.end()
-            if found.group().endswith("{"):
-                self._in_braces(start)
-
-    def argument(self) -> Place:
-        """Where the argument that comes stands, and pass over it: what is in the braces, or the one piece without."""
-        start = self.at
-        piece = self.take()
-        return self._in_braces(start) if piece == "{" else self._without_braces(piece, start)
-
-    def _without_braces(self, piece: str, start: int) -> Place:
-        if not piece or piece in ("}", "^", "_", "&"):
-            raise self.fail("an argument is missing here", start)
-        if piece in TAKING:  # as in L_\text{simple}: the argument has an argument
-            end = self.argument()[1] + (self.latex[self.at - 1] == "}")
-            return start, end
-        if piece.isdigit():  # LaTeX takes one digit
-            self.at -= len(piece) - 1
-            return self.at - 1, self.at
-        return self.at - len(piece), self.at
-
-    def _in_braces(self, start: int) -> Place:
-        begin = self.at
-        depth = 1
-        while depth:
-            piece = PIECE.match(self.latex, self.at)
-            if piece is None:
-                raise self.fail("a brace is never closed", start)
-            depth += {"{": 1, "}": -1}.get(piece.group(), 0)
-            self.at = piece.end()
-        return begin, self.at - 1
-
-
-def _in_columns(before: str) -> bool:
-    """Whether an environment is open at the end of a text, and no brace within it."""
-    plain = re.sub(r"\\[{}]", "", before)
-    return before.count(r"\begin") > before.count(r"\end") and plain.count("{") == plain.count("}")
+    partners: dict[int, str]
+    named: list[Named] = field(default_factory=list)
+    tag: str = ""
 
 
 class _Lexer:
@@ -202,24 +79,45 @@ class _Lexer:
     Args:
         latex: The LaTeX, up to the end of the stretch.
         at: Where the stretch begins.
-        named: Where to write down what the braces name.
+        shared: What is known of the whole display.
     """
 
-    def __init__(self, latex: str, at: int = 0, named: list[Named] | None = None) -> None:
-        self.scanner = _Scanner(latex, at)
-        self.named: list[Named] = [] if named is None else named
-        self.tag = ""
+    def __init__(self, latex: str, at: int, shared: _Shared) -> None:
+        self.scanner = Scanner(latex, at)
+        self.shared = shared
 
     def tokens(self) -> list[Token]:
         """All tokens of the stretch."""
         found: list[Token] = []
-        while self.scanner.peek():
+        while piece := self.scanner.peek():
             start = self.scanner.at
+            self.scanner.take()
             try:
-                found += self.piece(self.scanner.take(), start)
+                if piece == r"\over":
+                    return self._divided(found, start)
+                found += self.piece(piece, start)
             except NotUnderstood as why:
                 found.append(self._unread(why, start))
         return found
+
+    def piece(self, piece: str, start: int) -> list[Token]:
+        """The tokens of a piece and of its arguments; it began at `start` and has been passed."""
+        if piece in _COMMANDS:
+            return _COMMANDS[piece](self, piece, start)
+        if piece in RELATIONS:
+            return [self._token("REL", start, RELATIONS[piece])]
+        if piece in LETTERS or (len(piece) == 1 and piece.isalpha()):
+            return self._letter(piece, start)
+        if piece[0].isdigit() or (piece[0] == "." and piece[1:].isdigit()):
+            return [self._token("NUMBER", start, piece if piece[0] != "." else f"0{piece}")]
+        if piece in NAMED_SIGNS:
+            return [self._token("SYMBOL", start, Symbol(NAMED_SIGNS[piece]))]
+        if piece.startswith("\\\\"):  # a new line, with the distance to it
+            return [self._token("NEWLINE", start)]
+        if piece in SIGNS:
+            return [self._token(SIGNS[piece], start, piece if piece == r"\cdot" or SIGNS[piece] == "IMPLIES" else None)]
+        why = self.scanner.misplaced(piece, start)
+        raise self.scanner.fail(why or f"{piece!r} is not in this book's notation", start)
 
     def _unread(self, why: NotUnderstood, start: int) -> Token:
         """What stands in the place of what was not understood; it is passed, with the arguments of a command."""
@@ -227,72 +125,145 @@ class _Lexer:
         place = (start, self.scanner.at)
         return Token("UNREAD", NotUnderstood(why.why, why.place or place), place)
 
-    def piece(self, piece: str, start: int) -> list[Token]:
-        """The tokens of a piece and of its arguments; it began at `start` and has been passed."""
-        if piece in RELATIONS:
-            return [self._token("REL", start, CANONICAL.get(piece, piece))]
-        if piece in _COMMANDS:
-            return _COMMANDS[piece](self, piece, start)
-        if piece.lstrip("\\") in LETTERS or (len(piece) == 1 and piece.isalpha()):
-            return self._letter(piece, start)
-        if piece[0].isdigit():
-            return [self._token("NUMBER", start, piece)]
-        if piece in NAMED_SIGNS:
-            return [self._token("SYMBOL", start, Symbol(NAMED_SIGNS[piece]))]
-        if piece in SIGNS:
-            return [self._token(SIGNS[piece], start, piece if piece == r"\cdot" else None)]
-        why = self.scanner.misplaced(piece, start)
-        raise self.scanner.fail(why or f"{piece!r} is not in this book's notation", start)
-
     def _token(self, kind: str, start: int, value: object = None) -> Token:
         return Token(kind, value, (start, self.scanner.at))
 
     def _inside(self, place: Place) -> list[Token]:
         """The tokens of a place that has been passed."""
-        return _Lexer(self.scanner.latex[: place[1]], place[0], self.named).tokens()
+        return _Lexer(self.scanner.latex[: place[1]], place[0], self.shared).tokens()
 
     def _group(self) -> list[Token]:
         """The argument that comes, between a mark where it opens and one where it closes."""
         start = self.scanner.at
         inner = self._inside(self.scanner.argument())
-        end = self.scanner.at
-        return [Token("OPEN", "{", (start, start)), *inner, Token("CLOSE", "}", (end, end))]
+        return _grouped(inner, (start, self.scanner.at))
 
-    # Commands, and what they do with their arguments
+    # Commands that change only the looks
 
-    def _transparent(self, piece: str, start: int) -> list[Token]:
-        return self._inside(self.scanner.argument())
+    def _shown(self, place: Place, start: int) -> list[Token]:
+        """What stands in a place, as if nothing were around it: what follows one letter hangs on that letter."""
+        text = self.scanner.text(place).strip()
+        if text in UPRIGHT:
+            return self._word(text, start)
+        inner = self._inside(place)
+        if len(inner) == 1 and inner[0].kind == "SYMBOL" and not text.startswith("\\text"):
+            return self._scripted(inner[0].value, start)
+        return inner
+
+    def _showing(self, piece: str, start: int) -> list[Token]:
+        self.scanner.optional()
+        for _ in range(SHOWING[piece]):
+            self.scanner.argument()
+        place = self.scanner.argument()
+        if self.scanner.text(place).strip() == "1" and self.scanner.comes(BRACKET) and piece != r"\mathop":
+            return [self._token("INDICATOR", start)]
+        return self._shown(place, start)
 
     def _brace(self, piece: str, start: int) -> list[Token]:
         """A pair of braces, which is invisible in print."""
         self.scanner.at = start
-        return self._inside(self.scanner.argument())
+        return self._shown(self.scanner.argument(), start)
+
+    def _declared(self, piece: str, start: int) -> list[Token]:
+        """What changes the looks of all that follows in its group."""
+        command = DECLARED[piece]
+        place = self.scanner.rest()
+        if command in ALPHABETS:
+            return self._in_alphabet(command, place, start)
+        return self._of_text(place, start) if command in TEXTS else self._shown(place, start)
+
+    def _coloured(self, piece: str, start: int) -> list[Token]:
+        self.scanner.optional()
+        self.scanner.argument()
+        return []
+
+    def _dropped(self, piece: str, start: int) -> list[Token]:
+        for _ in range(DROPPED_ARGUMENTS[piece]):
+            self.scanner.argument()
+        return []
+
+    def _wide(self, piece: str, start: int) -> list[Token]:
+        """A space: a wide one may part two statements, a narrow one is spacing."""
+        width = self.scanner.text(self.scanner.argument())
+        narrow = re.fullmatch(r"\s*(?:-.*|0?\.\d+\s*(?:em|ex|cm|in)|[\d.]+\s*(?:mu|mm|ex)|\d(?:\.\d+)?\s*pt)\s*", width)
+        return [] if narrow and "hspace" in piece else [self._token("QUAD", start)]
+
+    def _referred(self, piece: str, start: int) -> list[Token]:
+        """A reference to another equation or to a source, which is part of a remark."""
+        self.scanner.optional()
+        self.scanner.argument()
+        return [self._token("TEXT", start, "()")]
+
+    def _tagged(self, piece: str, start: int) -> list[Token]:
+        self.shared.tag = self.scanner.text(self.scanner.argument())
+        return []
 
     def _named_brace(self, piece: str, start: int) -> list[Token]:
         place = self.scanner.argument()
-        if self.scanner.peek() in ("_", "^"):
+        while self.scanner.peek() in ("_", "^"):
             self.scanner.take()
-            self.named.append((self.scanner.argument(), place))
+            self.shared.named.append((self.scanner.argument(), place))
         return self._inside(place)
 
-    def _tagged(self, piece: str, start: int) -> list[Token]:
-        self.tag = self.scanner.text(self.scanner.argument())
-        return []
+    def _environment(self, piece: str, start: int) -> list[Token]:
+        """An environment that does more than arrange: all of it is passed."""
+        name = self.scanner.text(self.scanner.argument())
+        depth = 1
+        for found in re.finditer(r"\\(begin|end)\s*\{[^}]*\}", self.scanner.latex[self.scanner.at :]):
+            depth += 1 if found[1] == "begin" else -1
+            if not depth:
+                self.scanner.at += found.end()
+                break
+        raise self.scanner.fail(f"the environment {name} is not read", start)
 
-    def _labelled(self, piece: str, start: int) -> list[Token]:
-        self.scanner.argument()
-        return []
+    # Brackets
+
+    def _growing(self, piece: str, start: int) -> list[Token]:
+        r"""A bracket that grows, as after `\left` and `\bigl`; of bars it tells which side they are on."""
+        bracket = self.scanner.take()
+        if bracket not in BRACKETS:
+            if piece.startswith((r"\big", r"\Big")):  # as in \bigl/
+                return self.piece(bracket, start)
+            raise self.scanner.fail(f"{piece} stands before a bracket", start)
+        kind = BRACKETS[bracket]
+        partner = self.shared.partners.get(start)
+        if bracket == r"\{" and partner == "." and re.match(r"\s*\\begin", self.scanner.latex[self.scanner.at :]):
+            end = re.search(r"\\right\s*\.", self.scanner.latex[self.scanner.at :])
+            self.scanner.at += end.end() if end else 0
+            raise self.scanner.fail("cases are not read", start)
+        sided = {"MID": "ABS", "BARS": "NORM"}.get(kind)
+        if sided and (partner is None or BRACKETS.get(partner) == kind):
+            opens = piece == r"\left" or piece.endswith("l")
+            kind = f"{'L' if opens else 'R'}{sided}"
+        return [self._token(kind, start)] if kind else []
+
+    def _between_bars(self, piece: str, start: int) -> list[Token]:
+        """A norm or an absolute value whose bars are a command."""
+        kind = "NORM" if piece.startswith(r"\norm") else "ABS"
+        inner = self._inside(self.scanner.argument())
+        end = self.scanner.at
+        return [Token(f"L{kind}", None, (start, start)), *inner, Token(f"R{kind}", None, (end, end))]
+
+    # Commands that build
 
     def _fraction(self, piece: str, start: int) -> list[Token]:
         return [self._token("FRAC", start), *self._group(), *self._group()]
 
+    def _divided(self, above: list[Token], start: int) -> list[Token]:
+        r"""A fraction as $a \over b$: all that stands before it in its group, over all that follows."""
+        place = self.scanner.rest()
+        below = self._inside(place)
+        first = (above[0].place[0], start) if above else (start, start)
+        return [Token("FRAC", None, (start, place[0])), *_grouped(above, first), *_grouped(below, place)]
+
     def _root(self, piece: str, start: int) -> list[Token]:
-        if self.scanner.peek() == "[":
+        degree = self.scanner.optional()
+        if degree is not None and degree.strip() != "2":
             raise self.scanner.fail("roots other than the square root are not in this book", start)
         return [self._token("SQRT", start), *self._group()]
 
     def _script(self, piece: str, start: int) -> list[Token]:
-        return [self._token("POWER" if piece == "^" else "BELOW", start), *self._group()]
+        return [self._token("POWER" if piece in ("^", "**") else "BELOW", start), *self._group()]
 
     def _minimiser(self, piece: str, start: int) -> list[Token]:
         if self.scanner.peek() != r"\min":
@@ -303,175 +274,276 @@ class _Lexer:
     def _double_integral(self, piece: str, start: int) -> list[Token]:
         return [self._token("INT", start)] * 2
 
+    def _under(self, piece: str, start: int) -> list[Token]:
+        r"""What stands under an operator, as the laws under $\underset{q}{\mathbb{E}}$, or is a name under a brace."""
+        place = self.scanner.argument()
+        base = self.scanner.argument()
+        if self.scanner.text(base).strip().startswith((r"\underbrace", r"\underline")):
+            inner = self._inside(base)
+            self.shared.named.append((place, base))
+            return inner
+        return self._with_limit("BELOW", place, base, start)
+
+    def _over(self, piece: str, start: int) -> list[Token]:
+        place = self.scanner.argument()
+        return self._with_limit("POWER", place, self.scanner.argument(), start)
+
+    def _with_limit(self, script: str, place: Place, base: Place, start: int) -> list[Token]:
+        """An operator with a limit; a relation with a remark."""
+        on = self._inside(base)
+        kinds = {token.kind for token in on}
+        if on and on[0].kind in ("E", "SUM", "PROD", "INT", "LIM", "ARGMIN"):
+            return [*on, self._token(script, start), *_grouped(self._inside(place), place)]
+        if kinds == {"REL"} or kinds == {"SIM"} or kinds == {"IMPLIES"}:
+            return [self._remarked(on[0], place, start)]
+        raise self.scanner.fail("something over or under what is neither an operator nor a relation", start)
+
+    def _remarked(self, relation: Token, place: Place, start: int) -> Token:
+        """A relation with something over it: that it defines, or where it comes from."""
+        text = self.scanner.text(place)
+        here = (start, self.scanner.at)
+        if relation.value == "=" and DEFINES.fullmatch(text):
+            return replace(relation, value=":=", place=here)
+        if says_nothing(text) or (relation.kind == "SIM" and INDEPENDENT.fullmatch(text)):
+            return replace(relation, place=here)
+        raise NotUnderstood("what stands over the sign may change what it says", here)
+
+    def _long_equality(self, piece: str, start: int) -> list[Token]:
+        under = self.scanner.optional()
+        relation = Token("REL", "=", (start, self.scanner.at))
+        if under is not None and not says_nothing(under):
+            raise self.scanner.fail("what stands under the sign may change what it says", start)
+        return [self._remarked(relation, self.scanner.argument(), start)]
+
+    # Words
+
     def _upright(self, piece: str, start: int) -> list[Token]:
-        """A word in upright letters: a function, a label, a word between two statements."""
-        text = self.scanner.text(self.scanner.argument()).strip()
-        if text in UPRIGHT:
-            return [self._token(UPRIGHT[text], start)]
-        if text in ("", ",", "."):
-            return [self._token("COMMA", start)] if text == "," else []
-        if text == "d":  # an upright d of a differential
-            return self._letter("d", start)
-        if text in NAMED_BY_WORDS:
-            return self._scripted(NAMED_BY_WORDS[text], "", start)
-        if text in ("for", "if", "where", "with", "and", "for all", "when"):
-            return [self._token("COMMA", start), self._token("QUAD", start)]
-        return [self._token("SYMBOL", start, Symbol(text if text in ("SNR", "tr") else f"text {text}"))]
+        return self._of_text(self.scanner.argument(), start)
+
+    def _of_text(self, place: Place, start: int) -> list[Token]:
+        """Upright letters: a function, a label, a remark, or one letter that only looks different."""
+        text = re.sub(r"\\[,;:! ]|~", " ", self.scanner.text(place))
+        bare = " ".join(text.split())
+        if not bare:
+            return []
+        if bare in UPRIGHT:
+            return self._word(bare, start)
+        if len(bare) == 1 and bare.isalpha():
+            return self._letter(bare, start, upright=True)
+        if bare in (",", ".", ";"):
+            return [self._token({",": "COMMA", ".": "STOP", ";": "SEMI"}[bare], start)]
+        if "$" in bare:
+            return self._mixed(place, start)
+        if re.search(r"[\\_^{}=]", bare) and not re.match(r"\\(?:ref|eqref|cite)", bare):
+            return self._shown(place, start)
+        return [self._token("TEXT", start, text)]
+
+    def _mixed(self, place: Place, start: int) -> list[Token]:
+        """Words with formulas between dollars."""
+        found: list[Token] = []
+        for part in re.finditer(r"\$([^$]*)\$|[^$]+", self.scanner.text(place)):
+            here = (place[0] + part.start(), place[0] + part.end())
+            if part[1] is not None:
+                found += self._inside((here[0] + 1, here[1] - 1))
+            elif part.group().strip():
+                found.append(Token("TEXT", part.group(), here))
+        if found[0].kind == "TEXT" and re.match(r"\s*[(\[]", found[0].value):
+            return [self._token("TEXT", start, self.scanner.text(place))]
+        return found
+
+    def _word(self, word: str, start: int) -> list[Token]:
+        kind, base = UPRIGHT[word]
+        return self._scripted(Symbol(base), start) if kind == "SYMBOL" else [self._token(kind, start)]
 
     # Letters, and what hangs on them
 
     def _styled(self, piece: str, start: int) -> list[Token]:
-        text = self.scanner.text(self.scanner.argument())
-        base = STYLES.get((piece, text.strip()))
-        if base is None:
-            raise self.scanner.fail(f"{piece}{{{text}}} is not in this book's notation", start)
-        return [self._token(base, start)] if base in ("VAR", "INDICATOR") else self._scripted(base, "", start)
+        return self._in_alphabet(piece, self.scanner.argument(), start)
 
-    def _bold(self, piece: str, start: int) -> list[Token]:
-        place = self.scanner.argument()
-        inner = self.scanner.text(place).strip()
-        if inner.isdigit():
-            return [self._token("NUMBER", start, inner)]
-        under = self._one_letter(place, "bold type belongs on one letter", start)
-        if under != Symbol(under.base):
-            raise self.scanner.fail("bold type belongs on one letter", start)
-        return self._scripted(under.base, "", start)
+    def _in_alphabet(self, piece: str, place: Place, start: int) -> list[Token]:
+        """A letter of another alphabet, which is another letter."""
+        text = self.scanner.text(place).strip()
+        if text in UPRIGHT:
+            return self._word(text, start)
+        if text == "1" and piece in DIGITS:
+            return [self._token("INDICATOR", start)]
+        if len(text) != 1 or not text.isalpha():
+            return self._each_in_alphabet(piece, place, start)
+        if text == "V" and piece in DIGITS:
+            return [self._token("VAR", start)]
+        if text in PLAIN_ALPHABETS and text != "V":
+            return self._scripted(Symbol(text), start)
+        return self._scripted(Symbol(f"{ALPHABETS[piece]}{text}"), start)
 
-    def _one_letter(self, place: Place, why: str, start: int) -> Symbol:
-        """The letter that stands in a place, if nothing else does."""
+    def _each_in_alphabet(self, piece: str, place: Place, start: int) -> list[Token]:
+        r"""A letter with scripts, as in $\mathcal{L_t}$, or one that is presented further."""
         found = self._inside(place)
+        if len(found) != 1 or found[0].kind != "SYMBOL" or len(found[0].value.base) != 1:
+            raise self.scanner.fail(f"{piece}{{{self.scanner.text(place)}}} is not in this book's notation", start)
+        letter: Symbol = found[0].value
+        base = PLAIN_ALPHABETS.get(letter.base, f"{ALPHABETS[piece]}{letter.base}")
+        return self._scripted(replace(letter, base=base), start)
+
+    def _accented(self, piece: str, start: int) -> list[Token]:
+        found = self._inside(self.scanner.argument())
         for token in found:
             if token.kind == "UNREAD":
                 raise token.value
-        if len(found) != 1 or found[0].kind != "SYMBOL":
-            raise self.scanner.fail(why, start)
-        letter: Symbol = found[0].value
-        return letter
-
-    def _accented(self, piece: str, start: int) -> list[Token]:
-        under = self._one_letter(self.scanner.argument(), "an accent belongs on one letter", start)
-        if under.accent:
+        if len(found) != 1 or found[0].kind != "SYMBOL" or found[0].value.accent:
             raise self.scanner.fail("an accent belongs on one letter", start)
-        if under != Symbol(under.base):  # the bar over a letter and its index
-            return [self._token("SYMBOL", start, replace(under, accent=ACCENTS[piece]))]
-        return self._scripted(under.base, ACCENTS[piece], start)
+        return self._scripted(replace(found[0].value, accent=ACCENTS[piece]), start)
 
-    def _letter(self, piece: str, start: int) -> list[Token]:
+    def _letter(self, piece: str, start: int, upright: bool = False) -> list[Token]:
         scanner = self.scanner
-        name = LETTERS.get(piece.lstrip("\\")) if piece.startswith("\\") else piece
-        if name is None or not name.isalpha():
+        name = LETTERS.get(piece, piece)
+        if not name.isalpha() or not name.isascii():
             raise scanner.fail(f"{piece!r} is not a letter", start)
-        if name == "d" and FOLLOWING.match(scanner.latex, scanner.at):
+        if name == "d" and scanner.comes(FOLLOWING):
             over, *more = self.piece(scanner.take(), start)
             if more or over.kind != "SYMBOL":
                 raise scanner.fail("something on a differential: put brackets", start)
             return [self._token("DIFFERENTIAL", start, over.value)]
-        if name == "K" and re.match(r"L\s*(?:\\left|\\[bB]igg?l?)?\s*[(\[]", scanner.latex[scanner.at :]):
+        if name == "K" and scanner.comes(re.compile(f"L{BRACKET.pattern}")):
             scanner.take()
             return [self._token("KL", start)]
-        return self._scripted(name, "", start)
+        if name in ("Pi", "Sigma") and scanner.comes(COUNTED):
+            return [self._token({"Pi": "PROD", "Sigma": "SUM"}[name], start)]
+        return self._scripted(Symbol(name), start)
 
-    def _scripted(self, base: str, accent: str, start: int) -> list[Token]:
+    def _scripted(self, letter: Symbol, start: int) -> list[Token]:
         """A letter, then what stands below it and above it, in any order."""
         scanner = self.scanner
-        below: Place | None = None
-        above: Place | None = None
-        if scanner.peek() == "'" and not accent:
-            scanner.take()
-            accent = "prime"
-        while (sign := scanner.peek()) in ("_", "^"):
-            if (below if sign == "_" else above) is not None:
+        if letter == Symbol("bbE") or (letter == Symbol("E") and not scanner.comes(ENERGY)):
+            return self._expectation(start)
+        power: list[Token] = []
+        scripts: set[str] = set()
+        while (sign := scanner.peek()) in ("_", "^", "'", r"\_"):
+            sign = sign[-1]
+            if sign in scripts:
                 raise scanner.fail("two indices in the same place", start)
+            scripts.add(sign)
             scanner.take()
-            if sign == "_":
-                below = scanner.argument()
-                continue
-            before = scanner.at
-            above = scanner.argument()
-            if scanner.text(above).strip() in STARS and not accent:
-                accent = "star"
-                above = None
-                continue
-            if scanner.text(above).strip() == r"\top":
-                below = self._subscript() if below is None else below
-                power = [Token("OPEN", "{", above), *self._inside(above), Token("CLOSE", "}", above)]
-                return self._with_scripts(base, accent, below, None, start, power)
-            if base not in ("z", "x") and not self._is_name_of_loss(base, above):
-                scanner.at = before
-                power = self._group()
-                below = self._subscript() if below is None else below
-                return self._with_scripts(base, accent, below, None, start, power)
-        return self._with_scripts(base, accent, below, above, start, [])
+            if sign == "'":
+                letter = self._marked(letter, "prime", start)
+            elif sign == "_":
+                letter = self._with_index(letter, start)
+            else:
+                letter, power = self._with_upper(letter, start)
+        return self._finished(letter, power, start)
 
-    def _is_name_of_loss(self, base: str, above: Place) -> bool:
-        r"""Whether a word stands above a loss, as in $L_t^\text{simple}$: it is a name, and no power."""
-        return base in LOSSES and bool(_label(_script_text(self.scanner.text(above))))
+    def _with_index(self, letter: Symbol, start: int) -> Symbol:
+        """A letter with what comes below it: a name, or what counts."""
+        place = self.scanner.argument()
+        return with_index(letter, self._inside(place), (start, self.scanner.at), self.scanner.text(place))
 
-    def _subscript(self) -> Place | None:
-        """The subscript that comes, if one comes, and pass over it."""
-        if self.scanner.peek() != "_":
-            return None
-        self.scanner.take()
-        return self.scanner.argument()
+    def _with_upper(self, letter: Symbol, start: int) -> tuple[Symbol, list[Token]]:
+        """A letter with what comes above it: the number of a copy, a mark, a name, or a power."""
+        place = self.scanner.argument()
+        text = self.scanner.text(place)
+        bare = re.sub(r"[\s{}]", "", text)
+        if mark := MARKS.get(bare):
+            return self._marked(letter, mark, start), []
+        tokens = self._inside(place)
+        if bare in TRANSPOSED:
+            return letter, [Token("POWER", None, place), *_grouped([Token("TOP", None, place)], place)]
+        if (word := word_of(text)) and not letter.label:
+            return replace(letter, label=word), []
+        if self._numbers_a_copy(letter, bare):
+            return replace(letter, copy=read_index(tokens, place, text)), []
+        return letter, [Token("POWER", None, place), *_grouped(tokens, place)]
 
-    def _with_scripts(
-        self, base: str, accent: str, below: Place | None, above: Place | None, start: int, power: list[Token]
-    ) -> list[Token]:
+    def _numbers_a_copy(self, letter: Symbol, text: str) -> bool:
+        """Whether what stands above a letter numbers a sample, as in $z^k$, and is no power."""
+        if re.fullmatch(r"\([a-zA-Z0-9]\)", text):
+            return True
+        if letter.base not in ("z", "x") or text == "T":
+            return False
+        squared = text == "2" and (letter.index is not None or not FIRST_COPY.search(self.scanner.latex))
+        return not squared
+
+    def _marked(self, letter: Symbol, mark: str, start: int) -> Symbol:
+        if letter.accent:
+            raise self.scanner.fail("two accents on one letter", start)
+        return replace(letter, accent=mark)
+
+    def _finished(self, letter: Symbol, power: list[Token], start: int) -> list[Token]:
         """The token of a letter with its scripts, and those of its power."""
-        raised = [self._token("POWER", start), *power] if power else []
-        if base == "calE":
-            return self._expectation(below, raised, start)
-        text = _script_text(self.scanner.text(below)) if below else ""
-        if base == "D" and text == "KL":
-            if power or accent:
+        if letter.base in ("D", "calD", "bbD", "d") and letter.label == "kl":
+            if power or letter.accent:
                 raise self.scanner.fail("something on the divergence: put brackets round it", start)
             return [self._token("KL", start)]
-        here = (start, self.scanner.at)
-        copy: Index | Range | None = None
-        named = _label(_script_text(self.scanner.text(above))) if above and base in LOSSES else ""
-        if above and not named:
-            numbers = self.scanner.text(above).strip().strip("()").split(":")
-            copy = _index_or_range([_read_index(number, here) for number in numbers])
-        if base in LOSSES and text in (r"\theta,\phi", r"\phi,\theta"):
-            text = ""
-        label = _label(text)
-        index: Index | Range | None = None
-        if text and not label:
-            ends = [_read_index(end, here) for end in text.split(":")]
-            if len(ends) > 2:
-                raise NotUnderstood(f"{text!r} is no range", here)
-            index = _index_or_range(ends)
-        return [self._token("SYMBOL", start, canonical(Symbol(base, accent, index, named or label, copy))), *raised]
+        return [self._token("SYMBOL", start, canonical(letter)), *power]
 
-    def _expectation(self, below: Place | None, raised: list[Token], start: int) -> list[Token]:
-        laws: list[Token] = []
-        if below:
-            inner = self._inside(below)
-            laws = [
-                self._token("BELOW", start),
-                self._token("OPEN", start, "{"),
-                *inner,
-                self._token("CLOSE", start, "}"),
-            ]
-        if raised:
+    def _expectation(self, start: int) -> list[Token]:
+        """An expectation, with its laws if they come."""
+        found = [self._token("E", start)]
+        sign = self.scanner.peek()
+        if sign in ("_", r"\_"):
+            self.scanner.take()
+            found += [self._token("BELOW", start), *self._group()]
+            sign = self.scanner.peek()
+        if sign in ("^", "'"):
             raise self.scanner.fail("is it the expectation of a power, or the power of an expectation?", start)
-        return [self._token("E", start), *laws]
+        return found
 
+
+MARKS = {
+    **dict.fromkeys(("*", r"\*", r"\ast", r"\star"), "star"), r"\dagger": "dagger", r"\prime": "prime", "'": "prime",
+}  # fmt: skip
+"""What stands above a letter and makes another letter of it."""
+
+TRANSPOSED = (
+    "T",
+    r"\top",
+    r"\intercal",
+    r"\mathsfT",
+    r"\mathrmT",
+    r"\textT",
+    r"\mathbfT",
+    r"\rmT",
+    r"\sfT",
+    r"\mathtopT",
+)
+"""What stands above a letter and turns it over, without braces and spaces."""
+
+FIRST_COPY = re.compile(r"[xz]\}*\s*\^\s*\{?\s*1\b(?!\s*/)")
+"""Where samples are numbered, there is a first."""
+
+DEFINES = re.compile(
+    r"\s*(?:\\(?:text|mathrm|textrm|operatorname|rm|tiny|scriptsize|small|mathsf|mbox|textup|textnormal|textit|mathit)"
+    r"\s*|\{|\s)*(?:def\.?|defn\.?|definition|by definition|\\(?:triangle|Delta|vartriangle)|∆|△)[}\s]*"
+)
+"""What stands over a sign of equality that defines."""
+
+INDEPENDENT = re.compile(r"\W*(?:text|mathrm|textrm|rm)?\W*i\.?\s*i\.?\s*d\.?\W*")
+"""What stands over a sign that draws more than one value."""
 
 _Command = Callable[[_Lexer, str, int], list[Token]]
 
 _COMMANDS: dict[str, _Command] = {
-    **dict.fromkeys((r"\mathrel", r"\mathbin", r"\mathop"), _Lexer._transparent),
-    **dict.fromkeys((r"\underbrace", r"\overbrace"), _Lexer._named_brace),
-    **dict.fromkeys((r"\text", r"\operatorname", r"\mathrm", r"\textrm", r"\operatorname*"), _Lexer._upright),
-    **dict.fromkeys((r"\frac", r"\tfrac", r"\dfrac"), _Lexer._fraction),
-    **dict.fromkeys((r"\mathbb", r"\mathcal"), _Lexer._styled),
-    **dict.fromkeys(BOLD, _Lexer._bold),
+    **dict.fromkeys(SHOWING, _Lexer._showing),
+    **dict.fromkeys(TEXTS, _Lexer._upright),
+    **dict.fromkeys(DECLARED, _Lexer._declared),
+    **dict.fromkeys(DROPPED_ARGUMENTS, _Lexer._dropped),
+    **dict.fromkeys(WIDE, _Lexer._wide),
+    **dict.fromkeys(ALPHABETS, _Lexer._styled),
     **dict.fromkeys(ACCENTS, _Lexer._accented),
-    **dict.fromkeys(("^", "_"), _Lexer._script),
+    **dict.fromkeys((r"\underbrace", r"\overbrace", r"\underbracket", r"\overbracket"), _Lexer._named_brace),
+    **dict.fromkeys((r"\frac", r"\tfrac", r"\dfrac", r"\cfrac", r"\nicefrac", r"\sfrac"), _Lexer._fraction),
+    **dict.fromkeys(
+        (r"\left", r"\right", *(f"\\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in "lr")),
+        _Lexer._growing,
+    ),
+    **dict.fromkeys((r"\norm", r"\norm*", r"\abs", r"\abs*"), _Lexer._between_bars),
+    **dict.fromkeys(("^", "_", r"\_"), _Lexer._script),
+    **dict.fromkeys((r"\ref", r"\eqref", r"\cite", r"\citep", r"\citet", r"\autoref", r"\cref"), _Lexer._referred),
+    **dict.fromkeys((r"\tag", r"\tag*"), _Lexer._tagged),
+    **dict.fromkeys((r"\overset", r"\stackrel"), _Lexer._over),
+    r"\underset": _Lexer._under,
+    r"\xlongequal": _Lexer._long_equality,
+    r"\color": _Lexer._coloured,
+    r"\begin": _Lexer._environment,
     "{": _Lexer._brace,
-    r"\tag": _Lexer._tagged,
-    r"\label": _Lexer._labelled,
     r"\sqrt": _Lexer._root,
     r"\arg": _Lexer._minimiser,
     r"\iint": _Lexer._double_integral,
@@ -479,47 +551,39 @@ _COMMANDS: dict[str, _Command] = {
 """The commands that take arguments, and what makes tokens of them."""
 
 
-def _script_text(text: str) -> str:
-    """A subscript without spacing and without what only changes its looks."""
-    text = re.sub(r"\\rm\s+", "", text)
-    text = re.sub(r"\\[,;! ]|\s", "", text)
-    text = re.sub(r"\\(?:text|mathrm|operatorname)\{(-?\w+)\}", r"\1", text)
-    return re.sub(r"\\(?:boldsymbol|mathbf|bm)\{?(\\?[a-zA-Z]+)\}?", r"\1", text)
+def _grouped(tokens: list[Token], place: Place) -> list[Token]:
+    """Tokens between a mark where they open and one where they close."""
+    start, end = place
+    return [Token("OPEN", "{", (start, start)), *tokens, Token("CLOSE", "}", (end, end))]
 
 
-def _label(text: str) -> str:
-    """The name that a subscript is, or nothing if it is none: it counts something then."""
-    if re.fullmatch(r"\\tilde\{?q\}?", text):
-        return "tilde q"
-    if re.fullmatch(r"\\beta(-?VAE)?", text):
-        return "beta"
-    if text == r"\mathcal{D}":
-        return "data"
-    return text.lstrip("\\") if re.fullmatch(r"\\(theta|phi|sigma)|q|p|w|[A-Za-z]{2,}", text) else ""
+def _partners(latex: str) -> dict[int, str]:
+    r"""What each `\left` and `\right` has for its partner, by where it stands; environments are closed by their name.
+
+    Raises:
+        NotUnderstood: If they do not come in pairs.
+    """
+    partners: dict[int, str] = {}
+    opened: list[tuple[int, str]] = []
+    for found in re.finditer(r"\\(left|right)(?![a-zA-Z])\s*(\\[a-zA-Z]+|\\.|.)", latex):
+        side, bracket = found.groups()
+        if bracket not in BRACKETS:
+            raise NotUnderstood("\\left and \\right stand before a bracket", found.span())
+        if side == "left":
+            opened.append((found.start(), bracket))
+            continue
+        if not opened:
+            raise NotUnderstood("a \\right without its \\left", found.span())
+        start, partner = opened.pop()
+        partners[start] = bracket
+        partners[found.start()] = partner
+    if opened:
+        raise NotUnderstood("a \\left without its \\right", (opened[-1][0], opened[-1][0] + len(r"\left")))
+    return partners
 
 
-def _index_or_range(ends: list[Index]) -> Index | Range:
-    """An index, or the two ends of a range."""
-    return Range(*ends) if len(ends) == 2 else ends[0]
-
-
-def _read_index(text: str, place: Place) -> Index:
-    """The index that a text is: a letter, a number, or a letter and what is added to it."""
-    if text.strip() in LEVELS:
-        return Index(text.strip()[1:])
-    found = re.fullmatch(r"([a-zA-Z])?(?:([+-]?)(0|[1-9]\d*))?", text.replace(" ", ""))
-    if not text or not found or (found[1] and found[3] and not found[2]) or (found[2] and not found[1]):
-        raise NotUnderstood(f"the index {text!r} is not in this book's notation", place)
-    return Index(found[1], int((found[2] or "") + (found[3] or "0")))
-
-
-def _check_pairs(latex: str) -> None:
-    """Brackets that grow come in pairs and stand before a bracket; environments are closed by their own name."""
-    sides = re.findall(r"\\(left|right)(?![a-zA-Z])\s*(\\[a-zA-Z]+|\\.|.)", latex)
-    if any(after not in BRACKETS for _, after in sides):
-        raise NotUnderstood("\\left and \\right stand before a bracket")
-    if [side for side, _ in sides].count("left") * 2 != len(sides):
-        raise NotUnderstood("a \\left without its \\right")
+def _check_environments(latex: str) -> None:
+    """Environments are closed by their own name."""
     stack: list[str] = []
     for kind, name in re.findall(r"\\(begin|end)\s*\{([^}]*)\}", latex):
         if kind == "begin":
@@ -547,6 +611,21 @@ def _check_braces(latex: str) -> None:
         raise NotUnderstood("a brace is never closed", (opened[-1], opened[-1] + 1))
 
 
+def _columns_belong(tokens: list[Token], latex: str) -> list[Token]:
+    """The same, with a doubt for each & that stands in no environment."""
+
+    def checked(token: Token) -> Token:
+        before = latex[: token.place[0]]
+        plain = re.sub(r"\\[{}]", "", before)
+        inside = before.count(r"\begin") > before.count(r"\end") and plain.count("{") == plain.count("}")
+        if token.kind != "COLUMN" or inside:
+            return token
+        why = NotUnderstood("& stands between the columns of an environment", token.place)
+        return Token("UNREAD", why, token.place)
+
+    return [checked(token) for token in tokens]
+
+
 def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
     """The tokens of a formula, its tag, and what its braces name.
 
@@ -560,11 +639,16 @@ def tokenise(latex: str) -> tuple[list[Token], str, list[Named]]:
     Raises:
         NotUnderstood: If braces or environments do not come in pairs: nothing can be told apart then.
     """
-    _check_pairs(latex)
-    _check_braces(latex)
-    lexer = _Lexer(latex)
+    spelt = in_latex(latex)
     try:
-        found = lexer.tokens()
+        shared = _Shared(_partners(spelt.latex))
+        _check_environments(spelt.latex)
+        _check_braces(spelt.latex)
+        found = _Lexer(spelt.latex, 0, shared).tokens()
+    except NotUnderstood as why:
+        raise spelt.doubt(why) from None
     except RecursionError:
         raise NotUnderstood(TOO_DEEP) from None
-    return found, lexer.tag, lexer.named
+    tokens = bracketed(laid_out(_columns_belong(found, spelt.latex)))
+    named = [(spelt.place(name), spelt.place(what)) for name, what in shared.named]
+    return [spelt.token(token) for token in tokens], shared.tag, named

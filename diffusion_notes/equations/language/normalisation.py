@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.language.lexer import Token
 from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Symbol
+from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["CLOSER", "OPERATORS", "bracket_depths", "classified", "matching_bracket", "pair_brackets"]
 

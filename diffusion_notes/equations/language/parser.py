@@ -21,10 +21,11 @@ from lark.lexer import Lexer
 from lark.tree import Meta
 
 from diffusion_notes.equations.language.ellipses import expand_ellipses
-from diffusion_notes.equations.language.lexer import MOST, Token, tokenise
+from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
 from diffusion_notes.equations.language.splitting import split
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Symbol
+from diffusion_notes.equations.language.tokens import MOST, Token
 
 __all__ = ["Display", "Statement", "read", "read_expression", "read_whole"]
 

@@ -6,9 +6,9 @@ something new, and by wide spaces between two that both say something. A line th
 
 from __future__ import annotations
 
-from diffusion_notes.equations.language.lexer import Token
 from diffusion_notes.equations.language.normalisation import OPERATORS, bracket_depths, matching_bracket
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
+from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["split"]
 

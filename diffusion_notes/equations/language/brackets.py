@@ -1,0 +1,206 @@
+r"""What bars and brackets mean by what stands in them and around them.
+
+A bar parts a variable from what it is given, two bars part the laws of a divergence, or they are an absolute value and
+a norm. $N(\mu, \Sigma)$ is a normal law, $D(q \| p)$ a divergence, $\langle f \rangle_q$ an expectation, whatever type
+their letters are set in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from diffusion_notes.equations.language.normalisation import CLOSER, OPERATORS
+from diffusion_notes.equations.language.syntax_tree import Symbol
+from diffusion_notes.equations.language.tokens import Token
+
+__all__ = ["bracketed"]
+
+ROUND = ("LP", "LB", "LC")
+SINGLE = {"LABS": "MID", "RABS": "MID", "LNORM": "BARS", "RNORM": "BARS"}
+"""What the side of a bar says where it has no partner: nothing."""
+
+BEFORE_TERM = (*OPERATORS, *CLOSER, "", "REL", "SIM", "COMMA", "SEMI", "LOG", "NEWLINE", "QUAD", "IMPLIES", "DET", "TO")
+"""After what a term begins."""
+
+DIVERGING = {Symbol(base) for base in ("D", "calD", "bbD")}
+
+
+def bracketed(tokens: list[Token]) -> list[Token]:
+    """The same, with bars and brackets that say what they mean.
+
+    Args:
+        tokens: The tokens of a display.
+    """
+    tokens = _sided(tokens)
+    tokens = _absolute_values(tokens)
+    for rule in (_divergence, _law, _expectation):
+        at = 0
+        while at < len(tokens):
+            tokens = rule(tokens, at)
+            at += 1
+    return tokens
+
+
+def _kind(tokens: list[Token], at: int) -> str:
+    return tokens[at].kind if 0 <= at < len(tokens) else ""
+
+
+def _closed(tokens: list[Token], start: int) -> int | None:
+    """Where the bracket is closed that opens at `start`, if it is."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        depth += (tokens[at].kind in CLOSER) - (tokens[at].kind in CLOSER.values())
+        if not depth:
+            return at if CLOSER[tokens[start].kind] == tokens[at].kind else None
+    return None
+
+
+def _separators(tokens: list[Token], start: int, end: int) -> list[int]:
+    """Where bars, commas and the like stand between two brackets and in no brackets between them."""
+    depth = 0
+    found = []
+    for at in range(start + 1, end):
+        depth += (tokens[at].kind in CLOSER) - (tokens[at].kind in CLOSER.values())
+        if not depth and tokens[at].kind in ("BARS", "MID", "COMMA", "SEMI", "COLON"):
+            found.append(at)
+    return found
+
+
+# Bars
+
+
+def _sided(tokens: list[Token]) -> list[Token]:
+    """The same, where a bar drawn as a left or a right one that has no partner is a bar, and two of one are a norm."""
+    result = list(tokens)
+    pairs: list[tuple[int, int]] = []
+    stack: list[int] = []
+    for at, token in enumerate(tokens):
+        if token.kind in CLOSER:
+            stack.append(at)
+        elif token.kind in CLOSER.values():
+            while stack and CLOSER[tokens[stack[-1]].kind] != token.kind and tokens[stack[-1]].kind in SINGLE:
+                _be_bar(result, stack.pop())
+            if stack and CLOSER[tokens[stack[-1]].kind] == token.kind:
+                pairs.append((stack.pop(), at))
+            elif token.kind in SINGLE:
+                _be_bar(result, at)
+            elif stack:
+                stack.pop()
+    for at in stack:
+        if tokens[at].kind in SINGLE:
+            _be_bar(result, at)
+    return _doubled(result, pairs)
+
+
+def _be_bar(tokens: list[Token], at: int) -> None:
+    tokens[at] = replace(tokens[at], kind=SINGLE[tokens[at].kind])
+
+
+def _doubled(tokens: list[Token], pairs: list[tuple[int, int]]) -> list[Token]:
+    """The same, with a norm for two absolute values of which one is all that the other holds; one sign for two bars."""
+    absolute = {pair for pair in pairs if tokens[pair[0]].kind == "LABS"}
+    gone: set[int] = set()
+    for start, end in absolute:
+        if (start + 1, end - 1) in absolute:
+            gone |= {start + 1, end - 1}
+            tokens[start] = replace(tokens[start], kind="LNORM")
+            tokens[end] = replace(tokens[end], kind="RNORM")
+    result: list[Token] = []
+    for at, token in enumerate(tokens):
+        if at in gone:
+            continue
+        if token.kind == "MID" and _kind(result, len(result) - 1) == "MID":
+            result[-1] = Token("BARS", None, (result[-1].place[0], token.place[1]))
+        else:
+            result.append(token)
+    return result
+
+
+def _absolute_values(tokens: list[Token]) -> list[Token]:
+    """The same, where a bar at which a term should begin opens an absolute value, and so does a bar in no brackets."""
+    result = list(tokens)
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += (token.kind in ROUND) - (token.kind in [CLOSER[kind] for kind in ROUND])
+        if result[at].kind == "MID" and (_kind(result, at - 1) in BEFORE_TERM or not depth):
+            end = _next_bar(result, at)
+            if end is not None:
+                result[at] = replace(token, kind="LABS")
+                result[end] = replace(result[end], kind="RABS")
+    return result
+
+
+def _next_bar(tokens: list[Token], start: int) -> int | None:
+    """The bar that closes what a bar opens: the next one behind a term, in the same brackets."""
+    depth = 0
+    for at in range(start + 1, len(tokens)):
+        depth += (tokens[at].kind in CLOSER) - (tokens[at].kind in CLOSER.values())
+        if depth < 0 or tokens[at].kind in ("REL", "NEWLINE", "QUAD"):
+            return None
+        if not depth and tokens[at].kind == "MID":
+            return at if tokens[at - 1].kind not in BEFORE_TERM else None
+    return None
+
+
+# Letters that their brackets tell
+
+
+def _divergence(tokens: list[Token], at: int) -> list[Token]:
+    """A divergence, whatever parts its laws: bars, one bar, a comma, a semicolon or a colon."""
+    token = tokens[at]
+    plain = token.kind == "SYMBOL" and token.value in DIVERGING
+    end = _closed(tokens, at + 1) if _kind(tokens, at + 1) in ROUND else None
+    if end is None or not (plain or token.kind == "KL"):
+        return tokens
+    found = _separators(tokens, at + 1, end)
+    double = [i for i in found if tokens[i].kind == "BARS"]
+    if len(double) == 1 and plain:
+        return [*tokens[:at], replace(token, kind="KL", value=None), *tokens[at + 1 :]]
+    if plain or double or len(found) != 1:
+        return tokens
+    (middle,) = found
+    return [*tokens[:middle], replace(tokens[middle], kind="BARS"), *tokens[middle + 1 :]]
+
+
+def _law(tokens: list[Token], at: int) -> list[Token]:
+    """A normal or a uniform law by its plain letter; its brackets, as the grammar knows them."""
+    token = tokens[at]
+    if token.kind != "SYMBOL" or _kind(tokens, at + 1) not in ROUND:
+        return tokens
+    end = _closed(tokens, at + 1)
+    if end is None:
+        return tokens
+    listed = any(tokens[i].kind == "COMMA" for i in _separators(tokens, at + 1, end))
+    drawn = _kind(tokens, at - 1) in ("SIM", "REL", "SYMBOL", "OPEN")
+    if token.value == Symbol("N") and listed:
+        token = replace(token, value=Symbol("calN"))
+    elif token.value == Symbol("U") and drawn:
+        token = replace(token, value=Symbol("calU"))
+    if token.value == Symbol("calN"):
+        return [*tokens[:at], token, *_in(tokens[at + 1 : end + 1], "LP"), *tokens[end + 1 :]]
+    if token.value == Symbol("calU"):
+        return [*tokens[:at], token, *_values(tokens[at + 1 : end + 1]), *tokens[end + 1 :]]
+    return tokens
+
+
+def _in(tokens: list[Token], kind: str) -> list[Token]:
+    """The same in brackets of a kind."""
+    return [replace(tokens[0], kind=kind), *tokens[1:-1], replace(tokens[-1], kind=CLOSER[kind])]
+
+
+def _values(tokens: list[Token]) -> list[Token]:
+    """The values among which a uniform law chooses, in one pair of brackets: in braces, where they are listed."""
+    while len(tokens) > 2 and tokens[1].kind in ROUND and _closed(tokens, 1) == len(tokens) - 2:
+        tokens = tokens[1:-1]
+    return _in(tokens, "LC") if any(token.kind == "DOTS" for token in tokens) else tokens
+
+
+def _expectation(tokens: list[Token], at: int) -> list[Token]:
+    r"""An expectation in angles, $\langle f \rangle_q$."""
+    if tokens[at].kind != "LANGLE" or (end := _closed(tokens, at)) is None or _kind(tokens, end + 1) != "BELOW":
+        return tokens
+    last = _closed(tokens, end + 2)
+    if last is None or any(tokens[i].kind == "COMMA" for i in _separators(tokens, at, end)):
+        return tokens
+    inner = _in(tokens[at : end + 1], "LB")
+    return [*tokens[:at], replace(tokens[at], kind="E"), *tokens[end + 1 : last + 1], *inner, *tokens[last + 1 :]]

@@ -1,0 +1,247 @@
+r"""What the arrangement of a display says: columns, remarks, the marks over a sign of equality, the order of limits.
+
+A remark is words that stand for themselves: behind a wide space at the end of a row, in brackets, or before a
+statement. It is dropped only where it can mean nothing: words between operators are content, and words that may change
+what is said (`up to a constant`, `not`, `approximately`) are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
+from diffusion_notes.equations.language.tokens import Token
+
+__all__ = ["laid_out", "says_nothing"]
+
+JOINING = ("REL", "SIM", "TO", "IMPLIES", "PLUS", "MINUS", "TIMES", "SLASH")
+"""Beside what the columns of a display meet."""
+
+ENDING = ("NEWLINE", "QUAD", "COMMA", "STOP", "SEMI", "IMPLIES", "")
+"""What ends a row or a part of one."""
+
+OPENING = ("LP", "LB", "LC", "OPEN", "LANGLE", "LNORM", "LABS")
+CLOSING = ("RP", "RB", "RC", "CLOSE", "RANGLE", "RNORM", "RABS")
+
+CONNECTING = re.compile(
+    r"\W*(?:(?:and|so|or|thus|hence|therefore|then|that is|or equivalently|equivalently|similarly|likewise|we have"
+    r"|we get|we obtain|note that|for|for all|for any|for every|for each|for some|if|when|whenever|where|with|such that"
+    r"|so that|s\.t\.|subject to|given|given that|assuming|because|since|let|using|which gives|which implies|giving"
+    r"|i\.e\.|i\.e|e\.g\.|also|finally|recall|recall that|in particular|consequently|but|from|by)\W*)+",
+    re.IGNORECASE,
+)
+"""Words between two statements, or before one."""
+
+CHANGING = re.compile(
+    r"\b(?:not|no|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
+    r"|assum\w*|suppose|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*"
+    r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|at most|at least|bound\w*|instead|nicht|konst\w*"
+    r"|wenn|sauf|pas|si|presque)\b|常|近似|不|≈|≠|∝|→",
+    re.IGNORECASE,
+)
+"""Words that may change what is said beside them."""
+
+REFERENCE = re.compile(r"\s*(?:[(\[]\s*[\w.,'\u2019 *\-]{0,12}\s*[)\]]|\*{1,3}|[①-⑳]|\d+\)|)\s*")
+"""A number or a letter that points to an explanation."""
+
+
+WORDING = re.compile(
+    r"\\(?:text\w*|mathrm|rm|small|tiny|scriptsize|footnotesize|mbox|ding|circled|operatorname)(?![a-zA-Z])"
+    r"|[{}~]|\\[,;:! ]"
+)
+"""What only sets the words of a remark."""
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a remark only explains: a reference, or words that change nothing of what stands beside them.
+
+    Args:
+        text: The remark, in LaTeX.
+    """
+    words = re.sub(r"\\(?:eq|auto|c|page)?ref\s*\{[^{}]*\}|\\cite\w*\s*(?:\[[^]]*\])?\{[^{}]*\}", "()", text)
+    words = WORDING.sub(" ", words.replace(r"\star", "*").replace(r"\ast", "*"))
+    words = re.sub(r"\$[^$]*\$", " ", words)
+    words = " ".join(words.split())
+    if REFERENCE.fullmatch(words) or (re.fullmatch(r"\d{1,3}", words) and "circle" in text):
+        return True
+    has_word = re.search(r"[^\W\d_]{3}|[^\x00-\x7f]", words)
+    return bool(has_word) and "\\" not in words and not CHANGING.search(words)
+
+
+def laid_out(tokens: list[Token]) -> list[Token]:
+    """The same, without columns and remarks, and with the limits of sums in one order.
+
+    Args:
+        tokens: The tokens of a display.
+    """
+    tokens = _without_columns(tokens)
+    tokens = _joined(tokens)
+    tokens = _Remarks(tokens).told_apart()
+    tokens = _limits_in_order(tokens)
+    return _ended(tokens)
+
+
+# Columns
+
+
+def _without_columns(tokens: list[Token]) -> list[Token]:
+    """The same, without the marks where columns meet; where no sign stands beside one, it is a wide space."""
+    return [
+        replace(token, kind="QUAD") if token.kind == "COLUMN" else token
+        for at, token in enumerate(tokens)
+        if token.kind != "COLUMN" or _parts(tokens, at)
+    ]
+
+
+def _parts(tokens: list[Token], at: int) -> bool:
+    """Whether the mark between two columns parts two things that belong to nothing between them."""
+    before = next((token.kind for token in reversed(tokens[:at]) if token.kind != "COLUMN"), "")
+    after = next((token.kind for token in tokens[at + 1 :] if token.kind != "COLUMN"), "")
+    if before in (*ENDING, *JOINING, *OPENING):
+        return False
+    return after not in (*ENDING, *JOINING, *CLOSING)
+
+
+# Signs that are printed as two
+
+
+def _joined(tokens: list[Token]) -> list[Token]:
+    """The same, with one sign for a colon beside a sign of equality; dots alone in a row go."""
+    result: list[Token] = []
+    for at, token in enumerate(tokens):
+        last = result[-1] if result else Token("", None, (0, 0))
+        if last.kind == "COLON" and (token.kind, token.value) == ("REL", "="):
+            result[-1] = Token("REL", ":=", (last.place[0], token.place[1]))
+        elif token.kind == "COLON" and (last.kind, last.value) == ("REL", "="):
+            result[-1] = Token("REL", "=:", (last.place[0], token.place[1]))
+        elif token.kind != "VDOTS":
+            result.append(token)
+        elif last.kind not in ENDING or _kind(tokens, at + 1) not in ENDING:
+            why = NotUnderstood("dots downwards that are not alone in their row", token.place)
+            result.append(Token("UNREAD", why, token.place))
+    return result
+
+
+def _kind(tokens: list[Token], at: int) -> str:
+    return tokens[at].kind if 0 <= at < len(tokens) else ""
+
+
+# Remarks
+
+
+class _Remarks:
+    """Tells the words of a display apart: remarks, words between statements, and words that are content.
+
+    Args:
+        tokens: The tokens of the display.
+    """
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = _with_brackets(tokens)
+        self.result: list[Token] = []
+        self.depth = 0
+
+    def told_apart(self) -> list[Token]:
+        """The tokens without remarks."""
+        for at, token in enumerate(self.tokens):
+            self.depth += (token.kind in OPENING) - (token.kind in CLOSING)
+            self.result += self._told(at, token) if token.kind == "TEXT" else [token]
+        return self.result
+
+    def _told(self, at: int, token: Token) -> list[Token]:
+        words: str = token.value
+        if CONNECTING.fullmatch(words):
+            return [replace(token, kind="COMMA", value=None), replace(token, kind="QUAD", value=None)]
+        if self.depth or not self._stands_alone(at, words):
+            return [replace(token, kind="SYMBOL", value=Symbol(_name(words)))]
+        if not says_nothing(words):
+            why = NotUnderstood(f"{words.strip()!r} may change what is said", token.place)
+            return [Token("UNREAD", why, token.place)]
+        leads = _kind(self.result, len(self.result) - 1) in ENDING and _kind(self.tokens, at + 1) not in ENDING
+        return [replace(token, kind="COMMA", value=None), replace(token, kind="QUAD", value=None)] if leads else []
+
+    def _stands_alone(self, at: int, words: str) -> bool:
+        """Whether words belong to no expression."""
+        before = self.result[-1].kind if self.result else ""
+        if before in (*JOINING, *OPENING, "COMMA"):
+            return False
+        bracketed = re.fullmatch(r"\s*[(\[].*[)\]][.,;]?\s*", words, re.S)
+        row_begins = before in ("", "NEWLINE")
+        passed = ("QUAD", "NEWLINE") if row_begins else ("QUAD",)
+        after = next((token.kind for token in self.tokens[at + 1 :] if token.kind not in passed), "")
+        if after in ("POWER", "BELOW", "LP") or (after in JOINING and not bracketed):
+            return False
+        if before in ENDING and words.strip().endswith(":"):
+            return True
+        ends = _kind(self.tokens, at + 1) in (*ENDING, "TEXT")
+        apart = before in ENDING or bool(bracketed) or " " in words.strip()
+        return ends and apart
+
+
+def _with_brackets(tokens: list[Token]) -> list[Token]:
+    r"""The same, with words in brackets as one: $(\text{Bayes})$."""
+    result: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        length = _words_in_brackets(tokens[at:])
+        if length and _kind(result, len(result) - 1) in ENDING:
+            inner = " ".join(str(token.value) for token in tokens[at + 1 : at + length - 1] if token.value)
+            result.append(Token("TEXT", f"({inner})", (tokens[at].place[0], tokens[at + length - 1].place[1])))
+            at += length
+        else:
+            result.append(tokens[at])
+            at += 1
+    return result
+
+
+def _words_in_brackets(tokens: list[Token]) -> int:
+    """How many tokens are words in brackets that begin here."""
+    if tokens[0].kind not in ("LP", "LB"):
+        return 0
+    for at, token in enumerate(tokens[1:], 1):
+        if token.kind in ("RP", "RB"):
+            return at + 1 if any(inner.kind == "TEXT" for inner in tokens[1:at]) else 0
+        if token.kind not in ("TEXT", "NUMBER", "COMMA", "STOP"):
+            return 0
+    return 0
+
+
+def _name(words: str) -> str:
+    """The letter that words stand for where they are content."""
+    return f"text {' '.join(words.split())}"
+
+
+# The order of limits, and where a display ends
+
+
+def _limits_in_order(tokens: list[Token]) -> list[Token]:
+    r"""The same, with what stands below a sum before what stands above it: $\prod^T_{t=1}$ is $\prod_{t=1}^T$."""
+    result = list(tokens)
+    for at, token in enumerate(result):
+        if token.kind in ("SUM", "PROD", "INT") and _kind(result, at + 1) == "POWER":
+            middle = _group_end(result, at + 2)
+            if _kind(result, middle) == "BELOW":
+                end = _group_end(result, middle + 1)
+                result[at + 1 : end] = [*result[middle:end], *result[at + 1 : middle]]
+    return result
+
+
+def _group_end(tokens: list[Token], start: int) -> int:
+    """Where a group ends that opens at `start`."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        depth += (tokens[at].kind == "OPEN") - (tokens[at].kind == "CLOSE")
+        if not depth:
+            return at + 1
+    return len(tokens)
+
+
+def _ended(tokens: list[Token]) -> list[Token]:
+    """The same, with a comma for each semicolon that stands between statements."""
+    result: list[Token] = []
+    depth = 0
+    for token in tokens:
+        depth += (token.kind in OPENING) - (token.kind in CLOSING)
+        result.append(replace(token, kind="COMMA") if token.kind == "SEMI" and not depth else token)
+    return result
