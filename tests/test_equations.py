@@ -22,7 +22,10 @@ from diffusion_notes.equations.pages import chapter, displays, judge_page
 # The book
 
 
-judged = cache(judge_page)
+@cache
+def judged(path: Path, conventions: tuple[str, ...] = ()):
+    """The equations of a page of the book, in the book's own reading."""
+    return judge_page(path, conventions)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -93,7 +96,7 @@ def test_the_chapter_is_told_by_name_front_matter_or_heading(tmp_path, text, nam
         ("# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n", 1),
         ("# DDPM\n\n$$\\beta_t = 1 - \\foo$$\n", 2),
         ("# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n\n$$\\foo = 1$$\n", 2),
-        ("# No chapter at all\n\n$$\\beta_t = 1 - \\alpha_t$$\n", 2),
+        ("# No chapter at all\n\n$$\\beta_t = 1 - \\alpha_t$$\n", 0),
         ("# DDPM\n\nNo equation.\n", 0),
     ],
 )

@@ -32,7 +32,7 @@ def judged(path: Path) -> list[Equation]:
 
 @cache
 def _judged(path: Path, time: int) -> list[Equation]:
-    return judge_page(path)
+    return judge_page(path, ())
 
 
 def numbered(document: nodes.Node) -> Iterator[tuple[str, nodes.math_block]]:

@@ -13,6 +13,7 @@ from diffusion_notes._extras import brought_by
 
 with brought_by("equations", __name__, "lark", "scipy", "sympy"):
     from diffusion_notes.equations.report import Report, check, contains
-    from diffusion_notes.equations.verdicts.judge import Page, Verdict
+    from diffusion_notes.equations.verdicts.judge import Verdict
+    from diffusion_notes.equations.verdicts.page import Page
 
 __all__ = ["Page", "Report", "Verdict", "check", "contains"]

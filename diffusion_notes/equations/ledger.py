@@ -53,7 +53,7 @@ def ledger(
     bad: list[str] = []
     parts: list[str] = []
     for title, path in pages:
-        equations = (judge or judge_page)(path)
+        equations = judge(path) if judge else judge_page(path, ())
         if equations:
             parts.append(f"**{title}**")
         for equation in equations:

@@ -18,7 +18,7 @@ from pathlib import Path
 from diffusion_notes.equations.language.parser import read_whole
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Range, Symbol, split_constants
 from diffusion_notes.equations.pages import chapter, displays
-from diffusion_notes.equations.verdicts.judge import Page
+from diffusion_notes.equations.verdicts.page import Page
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import side_conditions
 from diffusion_notes.equations.worlds.world import ATTACHED
@@ -176,7 +176,7 @@ def equivalent(one: Node | None, other: Node | None, page: Page, exact: bool = F
     if one is None or other is None:
         return one is other
     chain = page.context in ("diffusion", "ddpm")
-    seen = ATTACHED.get(page.context, ())
+    seen = ATTACHED.get(page.context or "", ())
     return _canonical(one, seen, exact) == _canonical(other, seen, exact) or (chain and is_proved(one, other))
 
 
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     counts: Counter[str] = Counter()
     for path in options.files:
-        page = Page(chapter(path))
+        page = Page(chapter(path), conventions=())
         equations = displays(path)
         for i, equation in enumerate(equations):
             try:

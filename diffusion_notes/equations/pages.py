@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from diffusion_notes.equations.language.macros import expand, without_comments
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 from diffusion_notes.equations.sources import Equation, displays, heading_text
-from diffusion_notes.equations.verdicts.judge import Page, Verdict
+from diffusion_notes.equations.verdicts.judge import Verdict
+from diffusion_notes.equations.verdicts.page import Page
 
 __all__ = ["Equation", "chapter", "displays", "judge_page"]
 
@@ -33,17 +35,14 @@ TITLES = {
 """The words of a heading that tell the chapter; the first that fits."""
 
 
-def chapter(path: Path) -> str:
+def chapter(path: Path) -> str | None:
     """The chapter whose notation a page uses: by its front matter, its name, or its first heading.
 
     Args:
         path: A Markdown file or a notebook.
 
     Returns:
-        A key of `CHAINS`.
-
-    Raises:
-        ValueError: If nothing tells.
+        A key of `CHAINS`; or `None` if nothing tells, and the letters of each display have to.
     """
     text = heading_text(path)
     front = re.match(r"---\n(.*?)\n---", text, re.S)
@@ -56,19 +55,18 @@ def chapter(path: Path) -> str:
     for name, words in TITLES.items():
         if heading and re.search(words, heading[1], re.I):
             return name
-    raise ValueError(
-        f"{path}: which chapter's notation is this? Say `chapter: vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, "
-        "`score`, `conditioning`, `guidance` or `signals` in its front matter, or in its first heading."
-    )
+    return None
 
 
-def judge_page(path: Path) -> list[Equation]:
+def judge_page(path: Path, conventions: Sequence[str] | None = None) -> list[Equation]:
     """All displayed equations of a page with their verdicts; what it defines holds from there on.
 
     Args:
         path: Markdown, a notebook, or a LaTeX source.
+        conventions: The names of the conventions that it uses; none of them, `()`, is the book's own reading; `None`
+            tries those of `verdicts/conventions.py`.
     """
-    page = Page(chapter(path))
+    page = Page(chapter(path), conventions=conventions)
     return [replace(equation, verdicts=tuple(_judged(equation, page))) for equation in displays(path)]
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.language.parser import read_expression, read_whole
 from diffusion_notes.equations.language.syntax_tree import Node
-from diffusion_notes.equations.verdicts.judge import Page, Verdict
+from diffusion_notes.equations.verdicts.judge import Verdict
+from diffusion_notes.equations.verdicts.page import Page
 from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Report", "check", "contains"]
@@ -79,7 +80,7 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
     """
     check_kind("latex", latex, str, r"a string, such as r'\alpha_t = 1 - \beta_t'")
     check_choice("chapter", chapter, CHAINS)
-    return Report(latex, tuple(Page(chapter).judge(latex)))
+    return Report(latex, tuple(Page(chapter, conventions=()).judge(latex)))
 
 
 def contains(latex: str, part: str) -> bool:

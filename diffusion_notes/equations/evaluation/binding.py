@@ -370,7 +370,8 @@ def _free_in_symbol(env: Environment, symbol: Symbol, point: Point) -> set[str]:
     if symbol.name == "tilde mu" and symbol.index is not None:
         return {f"x{env.count(symbol.index, point)}", "x0"}
     known = env.known(symbol, point)
-    if known is None or symbol.base in ("L", "calL", "ell") or symbol == Symbol("w"):
+    averaged = symbol.base in ("L", "calL", "ell") and not symbol.label.startswith("drawn")
+    if known is None or averaged or symbol == Symbol("w"):
         return set()
     return free_variables(env, known, env.scope(symbol, point))
 

@@ -34,6 +34,10 @@ __all__ = [
 NEW_NOISE = "noise "
 """How the keys begin of noise with a name of its own; it has no value but where its law is looked at."""
 
+TERMS = {"": (0, False), "vlb": (0, False), "drawn": (0, True), "step": (1, False), "drawnstep": (1, True)}
+"""Of the terms L_t, by what a convention calls them: how much higher they count than the book's, and whether they have
+no expectation."""
+
 
 class Definition(NamedTuple):
     """What a page has defined: the arguments, the expression, and whether the data point is given in it."""
@@ -315,14 +319,12 @@ class Environment(ABC):
             return self.definitions[name, Index("t")].expression
         if symbol == ESTIMATE:
             return meaning(context, name)
-        if self.is_whitened(symbol):
-            return meaning(context, "z")
         if self.is_coordinate(symbol):
-            return meaning(context, "y" if symbol.base == "y" else "x tau")
+            return meaning(context, "z" if self.is_whitened(symbol) else "y" if symbol.base == "y" else "x tau")
         if symbol.base in ("calL", "L") and not symbol.accent:
             return self._known_bound(symbol, point)
         if symbol.accent or symbol.label:
-            return None
+            return meaning(context, name) if name == "eps_step" else None
         if name == "v":
             return meaning(context, name) if symbol.index in (None, Index("t")) else None
         if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:
@@ -337,6 +339,8 @@ class Environment(ABC):
     def _known_bound(self, symbol: Symbol, point: Point) -> Node | None:
         """The bound 𝓛, that of K samples, the loss L or another loss, or a term of it."""
         context = self.world.context
+        if symbol.label == "loss":
+            return Node("neg", (Node("symbol", (), replace(symbol, label="")),))
         if symbol.index is None and symbol.name == "L_simple":
             return meaning(context, symbol.name)
         if symbol.index is None:
@@ -345,13 +349,20 @@ class Environment(ABC):
             return meaning(context, "L_simple step")
         if symbol.name == "calL" and not self.world.diffusing:
             return meaning(context, "calL K")
-        if symbol.name not in ("calL", "L", "L_vlb"):
+        return self._known_term(symbol, point)
+
+    def _known_term(self, symbol: Symbol, point: Point) -> Node | None:
+        """A term of the loss L, averaged over what it is about, or not."""
+        if symbol.label not in TERMS or not isinstance(symbol.index, Index):
             return None
-        step = self.count(symbol.index, point) if isinstance(symbol.index, Index) else -1
+        below, drawn = TERMS[symbol.label]
+        step = self.count(symbol.index, point) - below
         if not 0 <= step <= self.world.T:
             raise Undefined(f"there is no L_{step}")
-        term = {0: "L first", self.world.T: "L last"}.get(step, "L between")
-        return meaning(context, term, not self.given)
+        term = {0: "first", self.world.T: "last"}.get(step, "between")
+        if drawn:
+            return meaning(self.world.context, f"L drawn {term}")
+        return meaning(self.world.context, f"L {term}", not self.given)
 
     def scope(self, symbol: Symbol, point: Point) -> Point:
         """Where the expression behind a letter is evaluated: L_{t-1} is about the step t."""
@@ -373,7 +384,8 @@ class Environment(ABC):
         if not self.world.diffusing:
             return point.at(K=count)
         at_step = symbol.name == "L_simple" and symbol.index.plus == 0
-        return point.at(t=count + (not at_step))
+        below, _ = TERMS.get(symbol.label, (0, False))
+        return point.at(t=count + 1 - (at_step or below))
 
 
 def unfolded(node: Node, definitions: Definitions, seen: tuple[object, ...] = ()) -> Iterator[Node]:

@@ -307,6 +307,8 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
     match name.name:
         case "calL" | "calL_beta" | "L_vlb" | "L_ce" | "L_simple":
             return _bound(env, name, node, point)
+        case "calL_loss":
+            return -_bound(env, replace(name, label=""), node, point)
         case "c" if env.world.context == "hvae":  # there it is a number, before a bracket
             factor = _letter(env, name, point, node)
             value = env.value(node.parts[0], point)

@@ -38,6 +38,10 @@ _CHAIN = {
     "L first": r"\mathbb{E}_{q(x_1 \mid x_0)}[-\log p(x_0 \mid x_1)]",
     "L last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
     "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
+    "L drawn first": r"-\log p(x_0 \mid x_1)",
+    "L drawn last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
+    "L drawn between": r"D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
+    "eps_step": r"\frac{x_t - \sqrt{\alpha_t}\, x_{t-1}}{\sqrt{\beta_t}}",
     "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
     r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
     "L_simple step": r"\mathbb{E}_{x_0, \varepsilon} \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
@@ -57,6 +61,7 @@ _SAMPLERS = {
     "calL": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log p(x_{0:T}) - \log q_\sigma(x_{1:T} \mid x_0)]",
     "L": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log q_\sigma(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
     "L_vlb": r"\mathbb{E}_{q_\sigma(x_{1:T} \mid x_0)}[\log q_\sigma(x_{1:T} \mid x_0) - \log p(x_{0:T})]",
+    "L drawn between": r"D_{KL}(q_\sigma(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "L between": r"\mathbb{E}_{q(x_t \mid x_0)} D_{KL}(q_\sigma(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "w": r"\frac{1}{2 \sigma_t^2} \Bigl( \sqrt{\frac{\bar\alpha_{t-1} (1 - \bar\alpha_t)}{\bar\alpha_t}}"
     r" - \sqrt{1 - \bar\alpha_{t-1} - \sigma_t^2} \Bigr)^2",

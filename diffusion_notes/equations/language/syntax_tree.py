@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = [
     "Symbol",
     "free_indices",
     "numeric_parts",
+    "renamed",
     "split_constants",
     "terms",
 ]
@@ -120,6 +121,19 @@ def _symbols(value: object) -> list[Symbol]:
 
 ELLIPSIS = "…"
 """The relation below a sum or a product that was written with dots: it has at least one member."""
+
+
+def renamed(node: Node, new: Callable[[Symbol], Symbol]) -> Node:
+    """An expression in which other symbols stand for those in it."""
+    parts = tuple(renamed(part, new) for part in node.parts)
+    return replace(node, parts=parts, value=_renamed(node.value, new))
+
+
+def _renamed(value: Any, new: Callable[[Symbol], Symbol]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_renamed(part, new) for part in value)
+    return new(value) if isinstance(value, Symbol) else value
+
 
 # Queries
 

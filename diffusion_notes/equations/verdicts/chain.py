@@ -7,7 +7,7 @@ while the ends differ. So what stands before such a side is compared with what s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -96,7 +96,11 @@ class Chain:
 
     def elsewhere(self) -> Chain:
         """The same chain in another display, in whose LaTeX it has no place."""
-        return replace(self, sides=tuple(map(_without_places, self.sides)), origin=_without_places(self.head))
+        return self.each(_without_places)
+
+    def each(self, change: Callable[[Node], Node]) -> Chain:
+        """The same chain with its sides changed, one by one."""
+        return replace(self, sides=tuple(map(change, self.sides)), origin=change(self.head))
 
     def links(self) -> Iterator[Link]:
         """The links that are written out, from left to right."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
 from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
 from diffusion_notes.equations.verdicts.choices import check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
+from diffusion_notes.equations.verdicts.conventions import Reading, chosen_variance, plain, under
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
-from diffusion_notes.equations.worlds.world import CHAINS, LATER, Undefined
+from diffusion_notes.equations.worlds.world import LATER, Undefined
 
-__all__ = ["Page", "Verdict"]
+__all__ = ["Judge", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Verdict:
         detail: How it was checked; or the counterexample; or what is not understood.
         tag: The number of the display.
         place: The characters of the display that are not understood.
-        reading: The condition under which it holds, if it holds under one reading of the page only.
+        reading: The condition under which it holds, if it holds under one reading of its letters only.
         hint: What would make it true, or be read.
     """
 
@@ -53,28 +53,21 @@ class Verdict:
 
 
 @dataclass
-class Page:
-    """Judges the displays of a page, one after another; what the page defines, it remembers.
+class Judge:
+    """Judges displays in the notation of one chapter, one after another; what they define, it remembers.
 
     Args:
         context: The chapter: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, `score`,
             `conditioning`, `guidance` or `signals`.
         definitions: What is defined already.
         last: The chain from which the next display may go on.
-
-    Raises:
-        TypeError: If the context is no string, or another argument not what it should be.
-        ValueError: If there is no such chapter.
+        reading: The conventions under which they are read; none of them is the book's own reading.
     """
 
     context: str
     definitions: Definitions = field(default_factory=dict)
     last: Chain | None = None
-
-    def __post_init__(self) -> None:
-        check_choice("context", self.context, CHAINS)
-        check_kind("definitions", self.definitions, dict, "a dictionary")
-        check_kind("last", self.last, (Chain, type(None)), "a chain or None")
+    reading: Reading = ()
 
     def judge(self, latex: str) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
@@ -84,12 +77,10 @@ class Page:
 
         Returns:
             A verdict for each link of each chain; one verdict, if the display cannot be read.
-
-        Raises:
-            TypeError: If `latex` is no string.
         """
-        check_kind("latex", latex, str, "a string")
         before, self.last = self.last, None  # what is not read leaves nothing to go on from
+        if before and self.reading:
+            before = before.each(lambda side: plain(self.reading, side))
         try:
             return self._judge(latex, before)
         except Exception as error:  # whatever goes wrong in here, nothing may be accepted because of it
@@ -99,12 +90,13 @@ class Page:
     def _judge(self, latex: str, before: Chain | None) -> list[Verdict]:
         text = as_one_line(latex)
         try:
-            display = read(latex)
+            display = under(self.reading, read(latex))
         except NotUnderstood as why:
             self.last = None
             return [Verdict("not understood", text, why.why, "", why.place)]
         try:
             conditions, said = side_conditions(display)
+            said = replace(said, variance=said.variance or chosen_variance(self.reading))
             check_choices(said.chosen, self.context)
             check_draws(display, self.context, self.definitions)
         except NotUnderstood as why:

@@ -1,0 +1,51 @@
+"""In which chapter's notation a display is written, told by its letters: the likeliest first."""
+
+from __future__ import annotations
+
+from diffusion_notes.equations.language.syntax_tree import Index, Range, Symbol
+
+__all__ = ["contexts"]
+
+LATENT = ("vae", "hvae")
+CHAIN = ("ddpm", "samplers", "score", "conditioning", "guidance", "signals")
+
+MARKS = {
+    "samplers": ("eta", "q_sigma", "hat x"),
+    "score": ("s_theta", "hat w", "lambda"),
+    "guidance": ("w", "empty", "c"),
+    "conditioning": ("y",),
+}
+"""Names by which a display about noise is seen to be about more than DDPM."""
+
+OF_CHAIN = ("alpha", "bar alpha", "beta", "tilde beta", "tilde mu", "eps_theta", "T", "t")
+
+
+def _is_of_chain(symbol: Symbol) -> bool:
+    """Whether it is x_0, …, x_T, or what makes one of them of another."""
+    return (symbol.base == "x" and symbol.index is not None) or symbol.name in OF_CHAIN
+
+
+def _is_of_layers(symbol: Symbol) -> bool:
+    numbered = isinstance(symbol.index, Range) or symbol.index in (Index(None, 1), Index(None, 2))
+    return symbol.base == "z" and numbered
+
+
+def contexts(letters: frozenset[Symbol], own: str | None) -> list[tuple[str, ...]]:
+    """The chapters in whose notation a display may be written, in groups that are as likely as each other.
+
+    Args:
+        letters: The letters of the display.
+        own: The chapter of its page, if it has one.
+    """
+    chain = any(map(_is_of_chain, letters))
+    latent = not chain and any(symbol.base in ("x", "z") or symbol.label == "phi" for symbol in letters)
+    if latent or (not chain and own in LATENT):
+        layers = LATENT[::-1] if any(map(_is_of_layers, letters)) else LATENT
+        first = own if own in LATENT else layers[0]
+        order = [first, *(context for context in layers if context != first)]
+        return [(context,) for context in (*order, *([own] if own and own not in LATENT else ()))]
+    first = "ddpm" if own is None or own in LATENT else own
+    names = {symbol.name for symbol in letters}
+    marked = [context for context, marks in MARKS.items() if context != first and names & set(marks)]
+    others = [context for context in CHAIN if context not in (first, *marked)]
+    return [(first, *marked), *((context,) for context in others), *([(own,)] if own in LATENT else ())]
