@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from diffusion_notes.equations import Page, contains
 from diffusion_notes.equations.language.lexer import tokenise
-from diffusion_notes.equations.language.parser import read
+from diffusion_notes.equations.language.parser import read, read_whole
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 
 
@@ -111,3 +113,138 @@ def test_what_is_unread_leaves_the_rest_readable(latex, unread):
 def test_what_cannot_be_told_apart_is_refused(latex):
     with pytest.raises(NotUnderstood):
         tokenise(latex)
+
+
+# Presentation never changes what is understood
+
+
+def trees(latex: str) -> list[tuple]:
+    """What a display says, and nothing of where that stands in it."""
+    return [(statement.kind, statement.sides, statement.relations) for statement in read_whole(latex).statements]
+
+
+def presentations() -> Iterator[tuple[str, str]]:
+    """Pairs of what an author printed and the same in the book's own form, from a file that holds them in blocks."""
+    book = ""
+    for line in Path(__file__).with_name("equations_presentations.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("    "):
+            yield line.strip(), book
+        else:
+            book = line
+
+
+@pytest.mark.parametrize(("printed", "book"), list(presentations()))
+def test_what_an_author_prints_is_read_as_the_book_prints_it(printed, book):
+    assert trees(printed) == trees(book)
+
+
+UNICODE = {
+    "alpha": "α", "beta": "β", "varepsilon": "ε", "epsilon": "ϵ", "sigma": "σ", "mu": "μ", "theta": "θ", "phi": "φ",
+    "lambda": "λ", "kappa": "κ", "tau": "τ", "eta": "η", "Sigma": "Σ", "pi": "π", "nabla": "∇", "sum": "∑",
+    "prod": "∏", "int": "∫", "mathbb{E}": "𝔼", "mathcal{N}": "𝒩", "mathcal{L}": "ℒ", "ge": "≥", "le": "≤",
+    "approx": "≈", "propto": "∝", "sim": "∼", "mid": "∣", "Vert": "‖", "cdot": "·", "dots": "…", "top": "⊤",
+}  # fmt: skip
+
+AUTHORS = {
+    "types what the editor offers": [
+        (re.escape(f"\\{name}") + r"(?![a-zA-Z])" * name.isalpha(), character) for name, character in UNICODE.items()
+    ],
+    "sets vectors in bold type": [
+        (r"(?<![a-zA-Z\\])([xzy])(?![a-zA-Z])", r"\\mathbf{\1}"),
+        (r"\\(?:var)?epsilon(?![a-z])", r"\\boldsymbol{\\epsilon}"),
+        (r"\\mu(?![a-z])", r"\\boldsymbol\\mu"),
+        (r"\\theta(?![a-z])", r"{\\bm\\theta}"),
+        (r"(?<![a-zA-Z\\])I(?![a-zA-Z(])", r"\\mathbf{I}"),
+        (r"D_\{KL\}", r"D_\\mathrm{KL}"),
+        (r"\\Vert(?![a-z])", r"\\,\\|\\,"),
+        (r"\\mathbb\{E\}", r"\\mathop{\\mathbb{E}}"),
+    ],
+    "types as little as possible": [
+        (r"\\mathcal\{(.)\}", r"\\mathcal \1"),
+        (r"\\mathbb\{E\}", r"\\mathbb E"),
+        (r"D_\{KL\}", "KL"),
+        (r"\\[lr]?Vert(?![a-z])", "||"),
+        (r"\\mid(?![a-z])", "|"),
+        (r"\\operatorname\{", r"\\text{"),
+        (r"_\{t-1\}", "_{t - 1}"),
+    ],
+    "aligns and numbers": [
+        (r"^(.*)$", r"\\begin{align*} \1 \\nonumber \\label{eq:a} \\end{align*}"),
+        (" = ", " &= "),
+        (r"\\frac(?![a-z])", r"\\dfrac"),
+        (r"\\([bB]igg?)[lr](?![a-z])", r"\\\1"),
+        (r"\\(prod|sum)_(\{[^{}]*\})\^(\{[^{}]*\}|\w)", r"\\\1^\3_\2"),
+        (r"D_\{KL\}", r"\\operatorname{KL}"),
+        (r"\\log(?![a-z])", r"\\ln"),
+        (r"\\mathcal\{N\}", r"\\operatorname{N}"),
+        (r"\\text\{simple\}", r"\\mathrm{simple}"),
+    ],
+    "frames and colours": [
+        (r"^(.*)$", r"\\boxed{\\displaystyle \1}"),
+        (" = ", r" \\stackrel{(a)}{=} "),
+        (r"(?<![a-zA-Z\\}{])x_t(?![a-zA-Z])", r"\\textcolor{red}{x_t}"),
+        (r"(?<![a-zA-Z\\}{])x_0(?![a-zA-Z])", r"{\\color{blue} x}_0"),
+        (r"\\beta_t(?![a-z])", r"{\\color{blue}{\\beta}}_t"),
+        (r"\\mathbb\{E\}", r"\\operatorname*{\\mathbb{E}}"),
+        (r"D_\{KL\}", r"\\text{D}_\\text{KL}"),
+        (r"\\mathcal\{N\}", r"{\\cal N}"),
+        (r"\\(prod|sum)_", r"\\\1\\limits_"),
+    ],
+}
+"""Habits of authors: what stands in the book, and what they print instead."""
+
+HELD = [
+    line.split(": ", 1)[1] for line in Path(__file__).with_name("equations_true.txt").read_text("utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("author", AUTHORS)
+def test_one_content_is_read_alike_in_the_manner_of_each_author(author):
+    for latex in HELD:
+        printed = latex
+        for pattern, replacement in AUTHORS[author]:
+            printed = re.sub(pattern, replacement, printed)
+        assert trees(printed) == trees(latex), printed
+
+
+@pytest.mark.parametrize(
+    ("printed", "other"),
+    [
+        (r"x' = 0", r"x = 0"),
+        (r"x_t^* = 0", r"x_t = 0"),
+        (r"\theta^\star = 0", r"\theta = 0"),
+        (r"\hat x = 0", r"x = 0"),
+        (r"\dot x = 0", r"x = 0"),
+        (r"\cancel{x} + y = 0", r"x + y = 0"),
+        (r"\bcancel{x} + y = 0", r"y = 0"),
+        (r"\mathcal{D} = 0", r"D = 0"),
+        (r"\mathcal{E}(x) = 0", r"\mathbb{E}(x) = 0"),
+        (r"\bar{x} = 0", r"x = 0"),
+        (r"x^{(1)} = 0", r"x = 0"),
+        (r"\epsilon^{(l)} = 0", r"\epsilon = 0"),
+        (r"a = b \quad \text{(up to a constant)}", r"a = b"),
+        (r"a = b \quad \text{(wrong)}", r"a = b"),
+        (r"a \stackrel{d}{=} b", r"a = b"),
+        (r"a \stackrel{c}{=} b", r"a = b"),
+        (r"a \overset{!}{=} b", r"a = b"),
+        (r"a \overset{+C}{=} b", r"a = b"),
+        (r"a = b + \text{rest}", r"a = b"),
+        (r"a \neq b", r"a = b"),
+        (r"\text{loss} \quad = b", r"= b"),
+        (r"\underline{x} = 0", r"x = 0"),
+        (r"x_{\text{new}} = 0", r"x = 0"),
+        (r"\log_2 a = b", r"\log a = b"),
+        (r"\sqrt[3]{a} = b", r"\sqrt{a} = b"),
+        (r"a \circ b = c", r"a b = c"),
+        (r"p(x) \text{ if not } = a", r"p(x) = a"),
+        (r"a \phantom{x} b = c", r"a b = c"),
+        (r"x_{ij} = 0", r"x_i = 0"),
+        (r"\mathbb{D} = 1", r"D = 1"),
+        (r"\mathfrak{L} = 1", r"L = 1"),
+        (r"a = b \text{ or not}", r"a = b"),
+        (r"\ddot{x} = 0", r"\dot{x} = 0"),
+    ],
+)
+def test_what_may_mean_something_is_not_dropped(printed, other):
+    if not any(statement.doubts for statement in read(printed).statements):
+        assert trees(printed) != trees(other)

@@ -33,7 +33,7 @@ def bracketed(tokens: list[Token]) -> list[Token]:
     """
     tokens = _sided(tokens)
     tokens = _absolute_values(tokens)
-    for rule in (_divergence, _law, _expectation):
+    for rule in (_divergence, _parted, _law, _indicator, _expectation):
         at = 0
         while at < len(tokens):
             tokens = rule(tokens, at)
@@ -162,6 +162,18 @@ def _divergence(tokens: list[Token], at: int) -> list[Token]:
     return [*tokens[:middle], replace(tokens[middle], kind="BARS"), *tokens[middle + 1 :]]
 
 
+def _parted(tokens: list[Token], at: int) -> list[Token]:
+    """Brackets in which one double bar stands alone: it parts what is in them, and is no side of a norm."""
+    end = _closed(tokens, at) if tokens[at].kind in ROUND else None
+    if end is None:
+        return tokens
+    double = [i for i in _separators(tokens, at, end) if tokens[i].kind == "BARS"]
+    if len(double) != 1:
+        return tokens
+    (middle,) = double
+    return [*tokens[:middle], replace(tokens[middle], kind="PAR"), *tokens[middle + 1 :]]
+
+
 def _law(tokens: list[Token], at: int) -> list[Token]:
     """A normal or a uniform law by its plain letter; its brackets, as the grammar knows them."""
     token = tokens[at]
@@ -181,6 +193,16 @@ def _law(tokens: list[Token], at: int) -> list[Token]:
     if token.value == Symbol("calU"):
         return [*tokens[:at], token, *_values(tokens[at + 1 : end + 1]), *tokens[end + 1 :]]
     return tokens
+
+
+def _indicator(tokens: list[Token], at: int) -> list[Token]:
+    r"""An indicator as $\mathbb{I}[a = b]$: what stands in its brackets is a relation."""
+    if tokens[at].kind != "SYMBOL" or tokens[at].value != Symbol("I") or _kind(tokens, at + 1) not in ROUND:
+        return tokens
+    end = _closed(tokens, at + 1)
+    if end is None or not any(token.kind == "REL" for token in tokens[at + 1 : end]):
+        return tokens
+    return [*tokens[:at], replace(tokens[at], kind="INDICATOR", value=None), *tokens[at + 1 :]]
 
 
 def _in(tokens: list[Token], kind: str) -> list[Token]:

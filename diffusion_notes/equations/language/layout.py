@@ -37,12 +37,16 @@ CHANGING = re.compile(
     r"\b(?:not|no|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
     r"|assum\w*|suppose|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*"
     r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|at most|at least|bound\w*|instead|nicht|konst\w*"
-    r"|wenn|sauf|pas|si|presque)\b|常|近似|不|≈|≠|∝|→",
+    r"|wenn|sauf|pas|si|presque)\b|常|近似|不(?!等式)|≈|≠|∝|→",
     re.IGNORECASE,
 )
 """Words that may change what is said beside them."""
 
-REFERENCE = re.compile(r"\s*(?:[(\[]\s*[\w.,'\u2019 *\-]{0,12}\s*[)\]]|\*{1,3}|[①-⑳]|\d+\)|)\s*")
+REFERENCE = re.compile(
+    r"(?:(?:eqs?\.?|equations?|by|from|see|using|cf\.?|and|,|\s)*"
+    r"(?:[(\[]\s*(?:[a-zA-Z]'?|[ivxlc]{1,5}|\d+(?:[.\-,\s]*\d+)*[a-z]?|\*{1,3}|)\s*[)\]]|\*{1,3}|[①-⑳]|\d+\)))*\s*",
+    re.IGNORECASE,
+)
 """A number or a letter that points to an explanation."""
 
 
@@ -78,8 +82,7 @@ def laid_out(tokens: list[Token]) -> list[Token]:
     tokens = _without_columns(tokens)
     tokens = _joined(tokens)
     tokens = _Remarks(tokens).told_apart()
-    tokens = _limits_in_order(tokens)
-    return _ended(tokens)
+    return _limits_in_order(tokens)
 
 
 # Columns
@@ -212,7 +215,7 @@ def _name(words: str) -> str:
     return f"text {' '.join(words.split())}"
 
 
-# The order of limits, and where a display ends
+# The order of limits
 
 
 def _limits_in_order(tokens: list[Token]) -> list[Token]:
@@ -235,13 +238,3 @@ def _group_end(tokens: list[Token], start: int) -> int:
         if not depth:
             return at + 1
     return len(tokens)
-
-
-def _ended(tokens: list[Token]) -> list[Token]:
-    """The same, with a comma for each semicolon that stands between statements."""
-    result: list[Token] = []
-    depth = 0
-    for token in tokens:
-        depth += (token.kind in OPENING) - (token.kind in CLOSING)
-        result.append(replace(token, kind="COMMA") if token.kind == "SEMI" and not depth else token)
-    return result

@@ -146,9 +146,11 @@ class _Lexer:
         if text in UPRIGHT:
             return self._word(text, start)
         inner = self._inside(place)
-        if len(inner) == 1 and inner[0].kind == "SYMBOL" and not text.startswith("\\text"):
-            return self._scripted(inner[0].value, start)
-        return inner
+        if len(inner) != 1 or inner[0].kind != "SYMBOL":
+            return inner
+        if inner[0].value == Symbol("d"):
+            return self._letter("d", start)
+        return self._scripted(inner[0].value, start)
 
     def _showing(self, piece: str, start: int) -> list[Token]:
         self.scanner.optional()
@@ -157,7 +159,10 @@ class _Lexer:
         place = self.scanner.argument()
         if self.scanner.text(place).strip() == "1" and self.scanner.comes(BRACKET) and piece != r"\mathop":
             return [self._token("INDICATOR", start)]
-        return self._shown(place, start)
+        shown = self._shown(place, start)
+        if piece == r"\substack":  # the rows below a sum or an expectation
+            return [replace(token, kind="COMMA") if token.kind == "NEWLINE" else token for token in shown]
+        return shown
 
     def _brace(self, piece: str, start: int) -> list[Token]:
         """A pair of braces, which is invisible in print."""
@@ -167,7 +172,8 @@ class _Lexer:
     def _declared(self, piece: str, start: int) -> list[Token]:
         """What changes the looks of all that follows in its group."""
         command = DECLARED[piece]
-        place = self.scanner.rest()
+        alone = command in ALPHABETS or self.scanner.peek() == "{"  # as in \cal{N}, which is meant for one letter
+        place = self.scanner.argument() if alone else self.scanner.rest()
         if command in ALPHABETS:
             return self._in_alphabet(command, place, start)
         return self._of_text(place, start) if command in TEXTS else self._shown(place, start)
@@ -202,8 +208,13 @@ class _Lexer:
         place = self.scanner.argument()
         while self.scanner.peek() in ("_", "^"):
             self.scanner.take()
-            self.shared.named.append((self.scanner.argument(), place))
+            self._name(self.scanner.argument(), place)
         return self._inside(place)
+
+    def _name(self, name: Place, what: Place) -> None:
+        """Write down what a brace names, unless its name is a remark."""
+        if not all(_is_remark(token) for token in laid_out(self._inside(name))):
+            self.shared.named.append((name, what))
 
     def _environment(self, piece: str, start: int) -> list[Token]:
         """An environment that does more than arrange: all of it is passed."""
@@ -260,7 +271,15 @@ class _Lexer:
         degree = self.scanner.optional()
         if degree is not None and degree.strip() != "2":
             raise self.scanner.fail("roots other than the square root are not in this book", start)
-        return [self._token("SQRT", start), *self._group()]
+        braced = self.scanner.peek() == "{"
+        argument = self.scanner.argument()
+        if not braced and self.scanner.peek() == "_":
+            self.scanner.take()  # as in \sqrt\alpha_t, where the index is printed behind the root
+            self.scanner.argument()
+            argument = (argument[0], self.scanner.at)
+            if self.scanner.peek() == "^":
+                raise self.scanner.fail("is it the power of the root, or of what is under it? Put braces", start)
+        return [self._token("SQRT", start), *_grouped(self._inside(argument), argument)]
 
     def _script(self, piece: str, start: int) -> list[Token]:
         return [self._token("POWER" if piece in ("^", "**") else "BELOW", start), *self._group()]
@@ -280,7 +299,7 @@ class _Lexer:
         base = self.scanner.argument()
         if self.scanner.text(base).strip().startswith((r"\underbrace", r"\underline")):
             inner = self._inside(base)
-            self.shared.named.append((place, base))
+            self._name(place, base)
             return inner
         return self._with_limit("BELOW", place, base, start)
 
@@ -318,7 +337,12 @@ class _Lexer:
     # Words
 
     def _upright(self, piece: str, start: int) -> list[Token]:
-        return self._of_text(self.scanner.argument(), start)
+        place = self.scanner.argument()
+        if "intertext" not in piece:
+            return self._of_text(place, start)
+        words = self.scanner.text(place)
+        line = self._token("NEWLINE", start)
+        return [line, self._token("TEXT", start, f"({words})"), line]
 
     def _of_text(self, place: Place, start: int) -> list[Token]:
         """Upright letters: a function, a label, a remark, or one letter that only looks different."""
@@ -399,7 +423,9 @@ class _Lexer:
         if not name.isalpha() or not name.isascii():
             raise scanner.fail(f"{piece!r} is not a letter", start)
         if name == "d" and scanner.comes(FOLLOWING):
-            over, *more = self.piece(scanner.take(), start)
+            piece = scanner.peek()
+            begin = scanner.at
+            over, *more = self.piece(scanner.take(), begin)
             if more or over.kind != "SYMBOL":
                 raise scanner.fail("something on a differential: put brackets", start)
             return [self._token("DIFFERENTIAL", start, over.value)]
@@ -551,6 +577,12 @@ _COMMANDS: dict[str, _Command] = {
 """The commands that take arguments, and what makes tokens of them."""
 
 
+def _is_remark(token: Token) -> bool:
+    """Whether a token of what stands under a brace is one of its words."""
+    is_word = token.kind == "SYMBOL" and token.value.base.startswith("text ")
+    return is_word or token.kind in ("KL", "NEWLINE", "QUAD", "COMMA")
+
+
 def _grouped(tokens: list[Token], place: Place) -> list[Token]:
     """Tokens between a mark where they open and one where they close."""
     start, end = place
@@ -611,14 +643,26 @@ def _check_braces(latex: str) -> None:
         raise NotUnderstood("a brace is never closed", (opened[-1], opened[-1] + 1))
 
 
+def _columns(latex: str) -> set[int]:
+    """Where the marks stand that part the columns of an environment."""
+    found: set[int] = set()
+    opened: list[str] = []
+    for piece in re.finditer(r"\\(begin|end)\s*\{[^}]*\}|\\.|[{}&]", latex, re.S):
+        if piece[1] == "begin" or piece.group() == "{":
+            opened.append(piece[1] or "{")
+        elif piece[1] == "end" or piece.group() == "}":
+            opened.pop()
+        elif piece.group() == "&" and opened[-1:] == ["begin"]:
+            found.add(piece.start())
+    return found
+
+
 def _columns_belong(tokens: list[Token], latex: str) -> list[Token]:
     """The same, with a doubt for each & that stands in no environment."""
+    columns = _columns(latex)
 
     def checked(token: Token) -> Token:
-        before = latex[: token.place[0]]
-        plain = re.sub(r"\\[{}]", "", before)
-        inside = before.count(r"\begin") > before.count(r"\end") and plain.count("{") == plain.count("}")
-        if token.kind != "COLUMN" or inside:
+        if token.kind != "COLUMN" or token.place[0] in columns:
             return token
         why = NotUnderstood("& stands between the columns of an environment", token.place)
         return Token("UNREAD", why, token.place)

@@ -58,7 +58,7 @@ _NUMBERS = "nonumber|notag|numberthis"
 
 ENVIRONMENTS = (
     "aligned", "alignedat", "split", "gathered", "multlined", "align", "alignat", "flalign", "gather", "multline",
-    "eqnarray", "equation", "dmath", "subequations", "displaymath", "math", "array", "darray", "IEEEeqnarray",
+    "eqnarray", "equation", "dmath", "subequations", "empheq", "displaymath", "math", "array", "darray", "IEEEeqnarray",
     "subarray", "small", "footnotesize", "scriptsize", "tiny", "large", "center", "minipage",
 )  # fmt: skip
 """The environments that only arrange what is said in them."""
@@ -68,7 +68,7 @@ DROPPED = re.compile(
     rf"|(?:middle|[bB]igg?m?|{_SIZES}|{_MODES}|{_SPACES}|{_BREAKS}|{_NUMBERS})(?![a-zA-Z])"
     rf"|begin\s*\{{(?:{'|'.join(ENVIRONMENTS)})\*?\}}(?:\s*\[[tcb]\])?(?:\s*\{{(?:[lcrLCR\s|@!>]|\{{[^{{}}]*\}}|\d)*\}})?"
     rf"|end\s*\{{(?:{'|'.join(ENVIRONMENTS)})\*?\}}"
-    r"|[mk]?kern\s*-?[\d.]+\s*[a-z]{2}|(?:m|h)skip\s*-?[\d.]+\s*[a-z]{2})|~|\s+|%.*"
+    r"|[mk]?kern\s*-?[\d.]+\s*[a-z]{2}|(?:m|h)skip\s*-?[\d.]+\s*[a-z]{2})|~|\$|\s+|%.*"
 )
 """What is dropped: it moves, sizes or arranges, and prints nothing."""
 
@@ -98,7 +98,6 @@ DECLARED = {
     r"\rm": r"\mathrm", r"\bf": r"\mathbf", r"\it": r"\mathit", r"\sf": r"\mathsf", r"\tt": r"\mathtt",
     r"\cal": r"\mathcal", r"\mit": r"\mathit", r"\boldmath": r"\boldsymbol", r"\bfseries": r"\mathbf",
     r"\rmfamily": r"\mathrm", r"\sffamily": r"\mathsf", r"\scr": r"\mathscr", r"\frak": r"\mathfrak",
-    r"\Bbb": r"\mathbb",
 }  # fmt: skip
 """What changes the looks of all that follows in its group, and the command that does so to an argument."""
 
@@ -175,14 +174,15 @@ PLAIN_ALPHABETS = {"H": "H", "I": "I", "O": "O", "V": "VAR"}
 """The letters that mean the same in every alphabet."""
 
 ALPHABETS = {r"\mathcal": "cal", r"\mathscr": "cal", r"\mathfrak": "frak", r"\mathbb": "bb", r"\mathds": "bb",
-             r"\mathbbm": "bb"}  # fmt: skip
+             r"\mathbbm": "bb", r"\Bbb": "bb"}  # fmt: skip
 """The alphabets in which a letter is another letter, and what then stands before its name."""
 
-DIGITS = {r"\mathbb", r"\mathds", r"\mathbbm"}
+DIGITS = {r"\mathbb", r"\mathds", r"\mathbbm", r"\Bbb"}
 """The alphabets whose one is an indicator."""
 
 _SYMBOLS = {
-    "tr": "tr Tr trace Trace", "SNR": "SNR snr", "calL": "ELBO elbo VLB", "calN": "Normal", "calU": "Uniform Unif Uni",
+    "tr": "tr Tr trace Trace", "diag": "diag Diag",
+    "SNR": "SNR snr", "calL": "ELBO elbo VLB", "calN": "Normal", "calU": "Uniform Unif Uni",
     "I": "MI",
 }  # fmt: skip
 UPRIGHT: dict[str, tuple[str, str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from diffusion_notes.equations.language.pieces import DECLARED, LETTERS, SHOWING, TEXTS
+from diffusion_notes.equations.language.pieces import ALPHABETS, DECLARED, LETTERS, SHOWING, TEXTS
 from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Place, Range, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
@@ -23,9 +23,9 @@ SIZES = ("d", "D", "n", "N")
 LOSSES = ("L", "calL", "calF")
 """Below which the parameters θ and φ say nothing more."""
 
-PRESENTED = re.compile(
-    r"\\(?:" + "|".join(piece[1:].replace("*", r"\*") for piece in (*TEXTS, *SHOWING, *DECLARED)) + r")(?![a-zA-Z])"
-)
+LOOKS = "|".join(re.escape(piece[1:]) for piece in (*TEXTS, *SHOWING, *DECLARED, *ALPHABETS))
+PRESENTED = re.compile(rf"\\(?:{LOOKS})(?![a-zA-Z])")
+"""What changes the looks of a word."""
 
 
 def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> Symbol:
