@@ -122,6 +122,7 @@ def test_a_constant_that_is_lost_on_the_way_is_found():
     assert (ends.kind, ends.latex) == ("fails", rf"L_{{t-1}} = {MEAN}")
     assert ends.detail.startswith("a constant is lost on the way: in one world")
     assert kinds(rf"L_{{t-1}} = {MEAN} + C = L_{{t-1}}") == ["holds", "holds"]
+    assert kinds(r"\beta_t = \foo = 1 + \alpha_t") == ["not understood"] * 3  # it may have been an assumption
     page = Page("ddpm")
     assert [v.kind for v in page.judge(rf"L_{{t-1}} = {MEAN} + C")] == ["holds"]
     assert [v.kind for v in page.judge(rf"= {MEAN}")] == ["holds", "fails"]

@@ -149,7 +149,7 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A product; of a transposed vector and a vector the inner one."""
     left, right = node.parts
     if _is_of_densities(node):
-        return from_logarithm(env, logarithm(env, node, point))
+        return _by_logarithm(env, node, point)
     product = _transposed_product(env, left, right, point)
     if product is not None:
         return product
@@ -186,7 +186,7 @@ def _transposed_product(env: Environment, left: Node, right: Node, point: Point)
 def divide(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A fraction, whose denominator is a number."""
     if _is_of_densities(node):
-        return from_logarithm(env, logarithm(env, node, point))
+        return _by_logarithm(env, node, point)
     below = node.parts[1]
     a, b = (env.value(part, point) for part in node.parts)
     if b.ndim > 1:
@@ -266,7 +266,7 @@ def power(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A power of a number; or a transposed matrix, or an inverse one."""
     base, exponent = node.parts
     if _is_of_densities(node):
-        return from_logarithm(env, logarithm(env, node, point))
+        return _by_logarithm(env, node, point)
     if _is_transposed(node) and env.value(base, point).ndim > 1:
         return transpose(env, node, point)
     if base.kind in ("symbol", "group", "call") and env.value(base, point).ndim == 3:
@@ -316,6 +316,8 @@ def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
         return logarithm(env, node.parts[0], point)
     if node.kind in ("mul", "frac", "div") and _is_of_densities(node):
         a, b = (logarithm(env, part, point) for part in node.parts)
+        env.seen(a)
+        env.seen(b)
         return a + b if node.kind == "mul" else a - b
     if node.kind == "power" and _is_of_densities(node):
         return scalar(env, node.parts[1], point) * logarithm(env, node.parts[0], point)
@@ -325,6 +327,14 @@ def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
     if (value.real < 0).any():
         raise Valueless("the logarithm of what is not positive")
     return np.log(value)
+
+
+def _by_logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """A product of densities, by its logarithm; how large that became on the way says nothing of the product."""
+    before = env.magnitude.overall
+    value = from_logarithm(env, logarithm(env, node, point))
+    env.magnitude.overall = before
+    return value
 
 
 def exp(env: Environment, node: Node, point: Point) -> np.ndarray:

@@ -16,6 +16,9 @@ __all__ = ["Evaluator"]
 
 Rule = Callable[[Environment, Node, Point], np.ndarray]
 
+SHAKEN = 1e-11
+"""The relative error of a value that is shaken."""
+
 RULES: dict[str, Rule] = {
     "symbol": quantities.symbol,
     "call": quantities.call,
@@ -63,11 +66,24 @@ RULES: dict[str, Rule] = {
 
 @dataclass
 class Evaluator(Environment):
-    """Evaluates nodes in a world; see `Environment` for its arguments."""
+    """Evaluates nodes in a world; see `Environment` for its arguments.
+
+    Args:
+        shaken: Where random numbers come from, if every value on the way is to be a little wrong: what then becomes of
+            a difference tells how much of it is rounding.
+    """
+
+    shaken: np.random.Generator | None = None
 
     def value(self, node: Node, point: Point) -> np.ndarray:
         """The value of an expression at the points."""
         rule = RULES.get(node.kind)
         if rule is None:
             raise NotUnderstood("this has no value of its own here", node.place)
-        return rule(self, node, point)
+        found = rule(self, node, point)
+        return found if self.shaken is None else _a_little_wrong(found, self.shaken)
+
+
+def _a_little_wrong(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A value with an error that is larger than that of a computer; whole numbers are exact."""
+    return np.where(value == np.round(value.real), value, value * (1 + SHAKEN * rng.uniform(-1, 1)))

@@ -429,13 +429,13 @@ def _any_function(env: Environment, name: str, argument: Node, point: Point) -> 
     world = env.world
     if isinstance(world, HistogramWorld) and argument.kind == "symbol":
         keys = env.variable(argument.value, point)
-        if keys is None:
-            raise TypeError(f"{argument.value.name} is in no box")
-        if keys[0] not in point.values:
-            raise NotUnderstood(f"{keys[0]} has no value here", argument.place)
+        if keys is None or keys[0] not in point.values:
+            raise NotUnderstood(f"a function of {argument.value.name}, which has no value here", argument.place)
         return world.function(name, [point.values[keys[0]]])
     constant, linear, square = gaussian(world, "a function of coordinates, of boxes").functions[name]
     z = env.value(argument, point)
+    if z.ndim != 2:
+        raise NotUnderstood(f"{name} is a function of a vector here", argument.place)
     return constant + z @ linear + np.einsum("si,ij,sj->s", z, square, z) + 0.1 * (z @ linear) ** 3
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from diffusion_notes.equations.evaluation.calculus import average
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.laws import about, log_law
 from diffusion_notes.equations.language.parser import Statement
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, terms
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
@@ -28,6 +29,9 @@ __all__ = ["INEQUALITIES", "POINTS", "STRICT", "TOLERANCE", "Comparison", "Fails
 POINTS = 3
 TOLERANCE = 1e-8
 STRICT = 1e-6
+SHAKES = 3
+EXACT = ("number", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "group")
+LETTERS = (Symbol("pi"), Symbol("e"))
 INEQUALITIES = (r"\ge", r"\gt", r"\le", r"\lt")
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -75,7 +79,7 @@ class Comparison:
         if self.relation in ("=", ":="):  # by the first rule, if that is good enough
             with suppress(Unsuited):
                 a, b = self._as_they_are(evaluator, point)
-                if (largest_entry(a - b) <= TOLERANCE * self._floor(evaluator, a, b)).all():
+                if (largest_entry(a - b) <= self.tolerance * self._floor(evaluator, a, b)).all():
                     return a, b
         a, doubt = self._by_rules(evaluator, world, point, self.left, self.right)
         b, more = self._by_rules(evaluator, world, point, self.right, self.left)
@@ -154,16 +158,32 @@ class Comparison:
 
     # Sizes
 
+    @cached_property
+    def tolerance(self) -> float:
+        """How far apart equal sides may be, in parts of their size; numbers that are written out are exact."""
+        parts = (part for side in (self.left, self.right) for part in side.walk())
+        exact = all(part.kind in EXACT or part.value in LETTERS for part in parts)
+        return 1e-4 * TOLERANCE if exact else TOLERANCE
+
     def size(self, evaluator: Evaluator, point: Point, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The size against which a difference counts; where sides cancel to nothing, a little of their largest term."""
+        """The size against which a difference counts; where sides cancel to nothing, what rounding makes of that."""
         size = self._floor(evaluator, a, b)
-        if (largest_entry(a - b) <= TOLERANCE * size).all() or self.relation == r"\approx":
+        apart = largest_entry(a - b)
+        if (apart <= self.tolerance * size).all() or self.relation == r"\approx":
             return size
-        parts = [term for side in (self.left, self.right) for term in terms(side)]
-        if len(parts) < 3:
-            return size
-        sizes = [largest_entry(evaluator.value(term, point)) for term in parts]
-        return np.maximum(size, 1e-3 * np.max(np.stack(np.broadcast_arrays(*sizes, size)[:-1]), axis=0))
+        if (apart > STRICT * np.maximum(size, evaluator.magnitude.part)).any():
+            return size  # no rounding is as large as that
+        return np.maximum(size, self._rounding(evaluator, point, a - b) / self.tolerance)
+
+    def _rounding(self, evaluator: Evaluator, point: Point, gap: np.ndarray) -> np.ndarray:
+        """By how much the difference of the sides moves if every value on the way is a little wrong."""
+        moved = [np.zeros(len(gap))]
+        for seed in range(SHAKES):
+            shaken = replace(evaluator, shaken=np.random.default_rng(seed), memory={})
+            with suppress(Unsuited, Undefined):
+                a, b = self._as_they_are(shaken, point)
+                moved.append(largest_entry(a - b - gap))
+        return np.max(moved, axis=0)
 
     def _floor(self, evaluator: Evaluator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The size of the sides, or a little of what was summed to get them, if that cancelled."""
@@ -184,11 +204,12 @@ class Comparison:
     def broken(self, a: np.ndarray, b: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Where the relation does not hold."""
         if not self.is_inequality:
-            return largest_entry(a - b) > TOLERANCE * size
+            return largest_entry(a - b) > self.tolerance * size
         gap = self.gap(a, b)
         if gap.ndim > 1:
             raise NotUnderstood("which of two vectors is larger?")
-        return gap <= TOLERANCE * size if self.relation in (r"\gt", r"\lt") else gap < -TOLERANCE * size
+        room = self.tolerance * size
+        return gap <= room if self.relation in (r"\gt", r"\lt") else gap < -room
 
     def _plainly_wrong(self, a: np.ndarray, b: np.ndarray, doubt: np.ndarray) -> bool:
         """Whether the sides are further apart than any doubt about them explains."""

@@ -129,14 +129,13 @@ class Judge:
         verdicts = [self._judge_link(link, said, tag) for link in chain.links()]
         if any(verdict.kind == "fails" for verdict in verdicts):
             return verdicts
-        read = all(verdict.good for verdict in verdicts)
         leaps = [self._judge_link(leap, said, tag) for leap in chain.leaps()]
-        apart = "across what was not read" if not read else "a constant is lost on the way"
-        return verdicts + [
-            replace(leap, detail=f"{apart}: {leap.detail}")
-            for leap in leaps
-            if leap.kind == "fails" or (read and not leap.good)
-        ]
+        if all(verdict.good for verdict in verdicts):
+            lost = [replace(leap, detail=f"a constant is lost on the way: {leap.detail}") for leap in leaps]
+            return verdicts + [leap for leap in lost if not leap.good]
+        # what was not read may say under which condition its ends are equal
+        apart = [replace(leap, kind="not understood", detail=f"its ends differ: {leap.detail}") for leap in leaps]
+        return verdicts + [new for new, leap in zip(apart, leaps, strict=True) if leap.kind == "fails"]
 
     def _judge_link(self, link: Link, said: SideConditions, tag: str) -> Verdict:
         """The verdict on two sides."""

@@ -62,6 +62,7 @@ DRAWN = ("drawn", "variable")
 MANY = 6  # steps, of which a few are looked at
 PLAIN = (1e-4, 1e4)
 NEAR = 0.1
+NEARER = 1e-3  # a number may have been chosen to be a little larger than all that is seen here
 
 
 @dataclass(frozen=True)
@@ -310,7 +311,8 @@ class Tightness:
         kind = evaluator.world.D
         self.tried.add(kind)
         self.single &= bool(((sizes > 0).sum(axis=0) < 2).all())
-        if (gap <= NEAR * sizes.max(axis=0)).any():
+        near = NEAR if all(_is_no_choice(node) for node in (comparison.left, comparison.right)) else NEARER
+        if (gap <= near * sizes.max(axis=0)).any():
             self.near.add(kind)
 
     def is_tight(self) -> bool:
@@ -455,6 +457,11 @@ class _Trial:
         if isinstance(world, ContinuousWorld):
             where = f"{world.title}, t = {world.times[NOW]:.3g}, T = {world.horizon:.3g}"
         raise Fails(f"in one world ({where}) the left side is {_written(a.real)}, the right side {_written(b.real)}")
+
+
+def _is_no_choice(node: Node) -> bool:
+    """Whether it is no bare number, but for 0 and 1."""
+    return numeric_parts(node) != [node] or (node.kind == "number" and float(node.value) in (0, 1))
 
 
 def _has_law_of_p(node: Node) -> bool:
