@@ -323,8 +323,6 @@ class Environment(ABC):
             return meaning(context, "z" if self.is_whitened(symbol) else "y" if symbol.base == "y" else "x tau")
         if symbol.base in ("calL", "L") and not symbol.accent:
             return self._known_bound(symbol, point)
-        if symbol.accent or symbol.label:
-            return meaning(context, name) if name == "eps_step" else None
         if name == "v":
             return meaning(context, name) if symbol.index in (None, Index("t")) else None
         if name == "C" and isinstance(symbol.index, Index) and self.count(symbol.index, point) == 1:

@@ -13,7 +13,7 @@ import numpy as np
 from diffusion_notes.equations.evaluation.arithmetic import scalar
 from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
 from diffusion_notes.equations.evaluation.levels import loss_at, weight
-from diffusion_notes.equations.language.notation import is_index_letter, meaning
+from diffusion_notes.equations.language.notation import OF_THE_STEP, is_index_letter, meaning
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.continuous_worlds import ContinuousWorld
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, Told
@@ -37,7 +37,8 @@ LETTERS = {
 }
 """The letters of each chapter that are no part of the schedule."""
 
-NETWORKS = {"eps_theta": 2, "x_theta": 2, "v_theta": 2, "mu_theta": 2, "tilde mu": 2, "SNR": 1}
+PREDICTED = ("eps_theta", "hat eps_theta", "x_theta", "hat x_theta", "v_theta", "s_theta", "mu_theta")
+NETWORKS = dict.fromkeys(PREDICTED, 2) | {"tilde mu": 2, "SNR": 1}
 NOTHING_TOLD = Symbol("empty")
 PARAMETERS = ("theta", "phi", "psi", "beta")
 CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
@@ -108,7 +109,7 @@ def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.nd
     number = _constant(env, name, point) if plain else None
     if number is not None:
         return np.array([number])
-    if name in NETWORKS and plain and env.world.diffusing and name.endswith("theta"):  # at x_t, where nothing is said
+    if name in PREDICTED and plain and env.world.diffusing:  # at x_t, where nothing is said
         at = (Node("symbol", (), Symbol("x", index=Index("t"))), Node("symbol", (), Symbol("t")))
         return _function(env, letter, Node("call", at, (letter,)), point)
     scheduled = env.world.diffusing and name in SCHEDULE
@@ -137,8 +138,8 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
             return np.e
         case "infty" if env.is_continuous:
             return np.inf
-        case "T" if env.is_continuous:
-            return None
+        case "T" if isinstance(env.world, ContinuousWorld):
+            return env.world.horizon
         case "T" | "K":
             return float(env.count(Index(name), point))
         case "L" if not env.world.diffusing:
@@ -151,8 +152,6 @@ def _parameter(env: Environment, name: str) -> float | None:
     match name:
         case "beta" if not env.world.diffusing:  # the weight of the divergence
             return env.world.temper
-        case "T" if isinstance(env.world, ContinuousWorld):
-            return env.world.horizon
         case "h" if isinstance(env.world, GaussianWorld) and env.world.context == "score":
             return env.world.length
         case "eta" if isinstance(env.world, GaussianWorld) and env.world.eta is not None:
@@ -321,6 +320,9 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             return _at_this_step(env, name, node, point)
         case "w" | "ell" if len(node.parts) == 1:
             return (weight if name.name == "w" else loss_at)(env, node, point)
+    if env.world.diffusing and name.name in OF_THE_STEP and (inside := env.known(name, point)):
+        return _about_the_step(env, inside, name, node, point)
+    node = _with_its_step(env, name, node)
     _check_signature(env, name, node)
     if name.name == "r":
         return np.exp(0.1 * _any_function(env, "f", node.parts[0], point))
@@ -374,6 +376,24 @@ def _at_this_step(env: Environment, name: Symbol, node: Node, point: Point) -> n
     if inside is None or said not in (plain, *([told] if name.name == "eps_w" else [])):
         raise NotUnderstood(f"{name.name} is read at x_t and t", node.place)
     return env.value(inside, point)
+
+
+def _about_the_step(env: Environment, inside: Node, name: Symbol, node: Node, point: Point) -> np.ndarray:
+    """The mean or the variance of a step, which may name what it is about: x_t, x_0 and t."""
+    named = (Symbol("x", index=Index("t")), Symbol("x", index=Index(None, 0)), Symbol("t"))
+    if any(part.value not in named for part in node.parts):
+        raise NotUnderstood(f"{name.name} is read at x_t, x_0 and t", node.place)
+    return env.value(inside, env.scope(name, point))
+
+
+def _with_its_step(env: Environment, name: Symbol, node: Node) -> Node:
+    """The call of a network that does not say at which step it looks: that of the x_t that it looks at."""
+    first, *others = node.parts
+    named = name.name in PREDICTED and env.world.diffusing and first.value == Symbol("x", index=Index("t"))
+    seen = [part.value in (Symbol(key) for key in env.world.attached) for part in others]
+    if not named or len(others) > 1 or not all(seen):
+        return node
+    return replace(node, parts=(first, Node("symbol", (), Symbol("t"), first.place), *others))
 
 
 def _told(env: Environment, node: Node, point: Point) -> Told:
@@ -448,9 +468,11 @@ def _checked_step(world: GaussianWorld, t: int) -> int:
 def _posterior_mean_of(
     env: Environment, world: GaussianWorld, name: Symbol, node: Node, xt: np.ndarray, point: Point
 ) -> np.ndarray:
-    if not isinstance(name.index, Index):
+    first = node.parts[0].value if node.parts[0].kind == "symbol" else None
+    index = name.index or (Index("t") if first == Symbol("x", index=Index("t")) else None)
+    if not isinstance(index, Index):
         raise NotUnderstood("the posterior mean needs an index, the step", node.place)
-    t = _checked_step(world, env.count(name.index, point))
+    t = _checked_step(world, env.count(index, point))
     return _posterior_mean(world, xt, env.value(node.parts[1], point), t)
 
 
@@ -461,9 +483,16 @@ def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int, told: Told
     noise = world.network(xt, t) if told is None else world.network_told(xt, t, *told)
     bar = world.alpha_bar[t]
     start = world.start_of(xt, noise, t)
-    if world.context == "score" and name == "v_theta":  # the velocity of flow matching
+    match name.removeprefix("hat "):
+        case "eps_theta":
+            return noise
+        case "x_theta":
+            return start
+        case "s_theta":
+            return -noise / np.sqrt(1 - bar)
+    if world.context == "score":  # the velocity of flow matching
         return noise - start
-    return {"eps_theta": noise, "x_theta": start, "v_theta": np.sqrt(bar) * noise - np.sqrt(1 - bar) * start}[name]
+    return np.sqrt(bar) * noise - np.sqrt(1 - bar) * start
 
 
 def _coder(

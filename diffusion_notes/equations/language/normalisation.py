@@ -117,7 +117,7 @@ def _without_habits(tokens: list[Token]) -> list[Token]:
             token, more = _of_time(token, rest)
             at += more
             result.append(token)
-            if token.kind == "SYMBOL" and token.value.label in ("theta", "phi") and kinds[:1] == ["POWER"]:
+            if token.kind == "SYMBOL" and token.value.label in ("theta", "phi", "q") and kinds[:1] == ["POWER"]:
                 moved, length = _arguments_before_power(tokens[at:])
                 result += moved
                 at += length
@@ -257,7 +257,7 @@ def _class_of_letter(token: Token, after: str) -> str:
     if symbol.base in ("H", "I") and after in ("LP", "LB"):
         return {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
     loss = symbol.base == "calL" or (symbol.base == "L" and symbol.label)
-    function = symbol.name in FUNCTIONS or loss or symbol.label in ("theta", "phi", "w")
+    function = symbol.name in FUNCTIONS or loss or symbol.label in ("theta", "phi", "w", "q")
     return "FUNCTION" if after == "LP" and function else "SYMBOL"
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from diffusion_notes.equations.language.parser import read_whole
 from diffusion_notes.equations.language.syntax_tree import Node, Range, Symbol
 
-__all__ = ["STEPPED", "is_index_letter", "is_new_noise", "meaning"]
+__all__ = ["OF_THE_STEP", "STEPPED", "is_index_letter", "is_new_noise", "meaning"]
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
@@ -42,6 +42,7 @@ _CHAIN = {
     "L drawn last": r"D_{KL}(q(x_T \mid x_0) \Vert p(x_T))",
     "L drawn between": r"D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "eps_step": r"\frac{x_t - \sqrt{\alpha_t}\, x_{t-1}}{\sqrt{\beta_t}}",
+    "eps_whole": r"\frac{x_t - \sqrt{\bar\alpha_t}\, x_0}{\sqrt{1 - \bar\alpha_t}}",
     "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
     r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
     "L_simple step": r"\mathbb{E}_{x_0, \varepsilon} \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
@@ -51,6 +52,11 @@ _CHAIN = {
     "v": r"\sqrt{\bar\alpha_t}\, \varepsilon - \sqrt{1 - \bar\alpha_t}\, x_0",
     "ell": r"\mathbb{E}_{x_0, x_t} \lVert \varepsilon - \mathbb{E}[\varepsilon \mid x_t] \rVert^2",
     "H": r"H(q(x_0))",
+    "hat x": r"\frac{x_t - \sqrt{1 - \bar\alpha_t}\, \varepsilon_\theta(x_t, t)}{\sqrt{\bar\alpha_t}}",
+    "mu_q": r"\tilde\mu_t(x_t, x_0)",
+    "sigma_q": r"\sqrt{\tilde\beta_t}",
+    "Sigma_q": r"\tilde\beta_t I",
+    "Sigma_theta": r"\sigma_t^2 I",
 }
 _DDPM = {
     **_CHAIN,
@@ -67,11 +73,10 @@ _SAMPLERS = {
     r" - \sqrt{1 - \bar\alpha_{t-1} - \sigma_t^2} \Bigr)^2",
     "y": r"\frac{x_t}{\sqrt{\bar\alpha_t}}",
     "kappa": r"\sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}",
-    "hat x": r"\frac{x_t - \sqrt{1 - \bar\alpha_t}\, \varepsilon_\theta(x_t, t)}{\sqrt{\bar\alpha_t}}",
 }
 _SCORE = {
     **_CHAIN,
-    **{name: _SAMPLERS[name] for name in ("y", "kappa", "hat x")},
+    **{name: _SAMPLERS[name] for name in ("y", "kappa")},
     "lambda": r"\log \frac{\bar\alpha_t}{1 - \bar\alpha_t}",
     "tau": r"\frac{\kappa_t}{1 + \kappa_t}",
     "x tau": r"(1 - \tau)\, y_t",
@@ -79,7 +84,7 @@ _SCORE = {
 }
 _GIVEN = {
     **{name: latex for name, latex in _CHAIN.items() if name != "v"},
-    **{name: _SCORE[name] for name in ("kappa", "hat x", "lambda")},
+    **{name: _SCORE[name] for name in ("kappa", "lambda")},
 }
 _GUIDED = {**_GIVEN, "eps_w": r"(1 - w)\, \varepsilon_\theta(x_t, t) + w\, \varepsilon_\theta(x_t, t, c)"}
 _OBSERVED = {
@@ -88,7 +93,10 @@ _OBSERVED = {
     r"{\tilde p(y \mid x_t)\, \tilde p(x_{t-1} \mid x_t, y)}",
 }
 _SIGNALS = {**_GIVEN, "z": r"\Sigma^{-1/2} (x_t - \mu)"}
-STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W")
+OF_THE_STEP = ("mu_q", "sigma_q", "Sigma_q", "Sigma_theta")
+"""The mean and the variance of the posterior, and of a step down: of the step t, and of x_t and x_0."""
+
+STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W", "eps_step", "eps_whole", *OF_THE_STEP)
 """Of these names the index is the step that their expression is about."""
 
 MEANINGS = {

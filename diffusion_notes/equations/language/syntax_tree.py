@@ -142,7 +142,9 @@ r"""$\hat x_0$, what the noise that is predicted at x_t says of the data."""
 
 UNWRITTEN = {
     *(Symbol(base) for base in ("eps", "v", "y", "kappa")),
-    *(Symbol(base, label="theta") for base in ("eps", "x", "v", "mu")),
+    *(Symbol(base, accent, label="theta") for base in ("eps", "x") for accent in ("", "hat")),
+    *(Symbol(base, label="theta") for base in ("v", "mu", "s", "Sigma")),
+    *(Symbol(base, label="q") for base in ("mu", "sigma", "Sigma")),
     ESTIMATE,
 }
 """The letters that stand for those of the step t where no index is written."""
