@@ -302,6 +302,7 @@ def _own_variable(env: Environment, node: Node) -> Symbol:
     if seen:  # what the law of an observation is given
         under = {symbol for law in laws for given in law.parts for symbol in given.value if symbol not in seen}
         found = (found - seen) | {symbol for symbol in under if symbol.base not in env.world.attached}
+        found = found or {Symbol("x", index=Index("t"))}  # ∇ log p(y) beside ∇ log p(x_t | y), which is nothing
     if not found:
         found = {symbol for part in parts for symbol in part.symbols() if symbol.name in ("x", "y")}
         found -= {Symbol("x", index=Index(None, 0)), Symbol("x", label="theta")}

@@ -263,7 +263,8 @@ def call(env: Environment, node: Node, point: Point) -> np.ndarray:
     name: Symbol = node.value[0]
     definition = env.definitions.get((name.name, name.index))
     if definition is None:
-        return _function(env, name, node, point)
+        of_the_step = env.world.diffusing and name.name in OF_THE_STEP
+        return (_about_the_step if of_the_step else _function)(env, name, node, point)
     if definition.arguments != node.parts:
         step = _other_step(definition.arguments, node.parts) if env.world.context in LATER else None
         if step is None:
@@ -320,8 +321,6 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             return _at_this_step(env, name, node, point)
         case "w" | "ell" if len(node.parts) == 1:
             return (weight if name.name == "w" else loss_at)(env, node, point)
-    if env.world.diffusing and name.name in OF_THE_STEP and (inside := env.known(name, point)):
-        return _about_the_step(env, inside, name, node, point)
     node = _with_its_step(env, name, node)
     _check_signature(env, name, node)
     if name.name == "r":
@@ -378,12 +377,12 @@ def _at_this_step(env: Environment, name: Symbol, node: Node, point: Point) -> n
     return env.value(inside, point)
 
 
-def _about_the_step(env: Environment, inside: Node, name: Symbol, node: Node, point: Point) -> np.ndarray:
+def _about_the_step(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
     """The mean or the variance of a step, which may name what it is about: x_t, x_0 and t."""
     named = (Symbol("x", index=Index("t")), Symbol("x", index=Index(None, 0)), Symbol("t"))
     if any(part.value not in named for part in node.parts):
         raise NotUnderstood(f"{name.name} is read at x_t, x_0 and t", node.place)
-    return env.value(inside, env.scope(name, point))
+    return symbol(env, Node("symbol", (), name, node.place), point)
 
 
 def _with_its_step(env: Environment, name: Symbol, node: Node) -> Node:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from diffusion_notes.equations.evaluation.environment import TERMS
 from diffusion_notes.equations.language.parser import Display, Statement
-from diffusion_notes.equations.language.syntax_tree import Index, Node, Symbol, renamed
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, Symbol, renamed
 
 __all__ = [
     "CONVENTIONS",
@@ -109,6 +109,32 @@ def _of_step(symbol: Symbol) -> Symbol:
     return Symbol("eps", label="step") if symbol == Symbol("eps") else symbol
 
 
+def _noise(accent: str, label: str, after: int = 0) -> Callable[[Symbol], Symbol]:
+    """The noise by the number below it, as that of a step or of a variable, which may be the one after it."""
+
+    def renaming(symbol: Symbol) -> Symbol:
+        index = symbol.index
+        if replace(symbol, index=None) != Symbol("eps", accent) or not isinstance(index, Index):
+            return symbol
+        if label == "whole" and index == Index("t"):
+            return Symbol("eps")
+        return Symbol("eps", label=label, index=replace(index, plus=index.plus + after))
+
+    return renaming
+
+
+def _source(symbol: Symbol) -> Symbol:
+    return Symbol("eps") if symbol == Symbol("eps", index=Index(None, 0)) else symbol
+
+
+def _new(symbol: Symbol) -> Symbol:
+    return Symbol("eps", "prime") if symbol == Symbol("eps") else symbol
+
+
+def _law_of_data(symbol: Symbol) -> Symbol:
+    return Symbol("q") if symbol == Symbol("p") else symbol
+
+
 # When they may be meant
 
 
@@ -123,6 +149,15 @@ def _has_no_product(said: Letters) -> bool:
 def _is_about_one_step(said: Letters) -> bool:
     variables = {symbol.index for symbol in said if symbol.base == "x" and isinstance(symbol.index, Index)}
     return Index("t", -1) in variables and Index(None, 0) not in variables and _has_no_product(said)
+
+
+def _is_a_step_down(said: Letters) -> bool:
+    predicted = any(symbol.label == "theta" or symbol == ESTIMATE for symbol in said)
+    return predicted and Symbol("x", index=Index("t", -1)) in said and Symbol("x", index=Index(None, 0)) not in said
+
+
+def _has_no_model(said: Letters) -> bool:
+    return Symbol("p", label="theta") not in said and Symbol("q") not in said
 
 
 CONVENTIONS = (
@@ -145,6 +180,32 @@ CONVENTIONS = (
     Convention(
         "step-noise", "if ε is the noise of the step x_t | x_{t-1}", "noise", CHAIN,
         renaming=_of_step, fits=_is_about_one_step, kept=False,
+    ),
+    Convention(
+        "noise-of-x", "if ε_t is the noise that makes x_t of x_0", "noise", CHAIN,
+        renaming=_noise("", "whole"), kept=False,
+    ),
+    Convention(
+        "barred-noise-of-x", "if ε̄_t is the noise that makes x_t of x_0", "noise", CHAIN,
+        renaming=_noise("bar", "whole"), kept=False,
+    ),
+    Convention(
+        "noise-of-step", "if ε_t is the noise of the step to x_t", "noise", CHAIN,
+        renaming=_noise("", "step"), kept=False,
+    ),
+    Convention(
+        "noise-from-step", "if ε_t is the noise of the step from x_t", "noise", CHAIN,
+        renaming=_noise("", "step", 1), kept=False,
+    ),
+    Convention(
+        "source-noise", "if ε_0 is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_source, kept=False,
+    ),
+    Convention(
+        "new-noise", "if ε is new noise", "noise", CHAIN, renaming=_new, fits=_is_a_step_down, kept=False,
+    ),
+    Convention(
+        "law-of-data", "if p is the law of the data and of what noise makes of them", "law", CHAIN,
+        renaming=_law_of_data, fits=_has_no_model,
     ),
     Convention(
         "alpha-product", "if α_t stands for ᾱ_t", "alpha", ("samplers", "score", "conditioning", "guidance"),
