@@ -98,6 +98,26 @@ def test_a_definition_counts_once_and_holds_on_the_page():
     assert [v.kind for v in page.judge(r"\text{yours} = \log p(x)")] == ["not understood"]
 
 
+def test_on_a_page_of_others_a_letter_that_means_nothing_yet_is_defined_by_a_mere_equality():
+    page = Page("ddpm")
+    lines = {
+        r"\tilde\alpha_t = \frac{\bar\alpha_t - \bar\alpha_T}{1 - \bar\alpha_T}": ["definition"],
+        r"\tilde\alpha_t \le \bar\alpha_t": ["holds"],
+        r"\tilde\alpha_t \ge \bar\alpha_t": ["fails"],
+        r"\tilde\alpha_t = \bar\alpha_t - \bar\alpha_T": ["fails"],
+        r"2 \beta_t = a + b, \quad a = 1 - \alpha_t, \quad b = \beta_t": ["holds", "definition", "definition"],
+        r"2 \beta_t = a - b": ["fails"],
+        r"\alpha_t = 1 + \beta_t": ["fails"],
+        r"\bar\beta_t = 1 - \bar\alpha_t": ["not understood"],
+        r"\gamma_t = \foo": ["not understood"],
+        r"\gamma_t = \gamma_{t-1} + 1": ["not understood"],
+        r"\gamma_t = \beta_t + x_t": ["not understood"],
+        r"\gamma_t = \beta_t = \alpha_t": ["definition", "fails"],
+    }
+    assert {latex: [v.kind for v in page.judge(latex)] for latex in lines} == lines
+    assert [v.kind for v in Page("ddpm", conventions=()).judge(next(iter(lines)))] == ["not understood"]
+
+
 def test_an_inequality_that_is_never_strict_is_told():
     (verdict,) = check(r"\alpha_t + \beta_t \ge 1").verdicts
     assert verdict.kind == "fails"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 from diffusion_notes.equations.language.parser import read_whole
-from diffusion_notes.equations.language.syntax_tree import Node, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Node, Range, Symbol
 
-__all__ = ["OF_THE_STEP", "STEPPED", "is_index_letter", "is_new_noise", "meaning"]
+__all__ = ["OF_THE_STEP", "STEPPED", "is_index_letter", "is_new_noise", "may_be_new", "meaning"]
 
 _VAE = {
     "calL": r"\mathbb{E}_{q(z \mid x)}[\log p(x, z) - \log q(z \mid x)]",
@@ -147,3 +147,20 @@ def is_new_noise(symbol: Symbol, context: str) -> bool:
         return symbol.accent in ("", "bar", "prime", "star") and symbol != Symbol("eps")
     own = context in WHITENED or (context in NEW_Z and symbol.index is None)
     return symbol.base == "z" and not symbol.accent and not symbol.copy and not own
+
+
+TAKEN = {
+    *("x", "y", "z", "u", "n", "eps", "alpha", "beta", "mu", "sigma", "Sigma", "kappa", "phi", "theta"),
+    *("L", "calL", "C", "D", "H", "I", "K", "T", "e", "f", "g", "p", "pi", "q", "s", "t", "v", "w"),
+}
+"""Letters that everybody uses for the same things: what a page says of them is a claim."""
+
+
+def may_be_new(node: Node) -> bool:
+    """Whether a page may say by a mere = what a letter, or a function, is to mean: with an accent any may be new."""
+    if node.kind not in ("symbol", "call"):
+        return False
+    symbol: Symbol = node.value if node.kind == "symbol" else node.value[0]
+    if symbol.base in ("mu", "beta", "sigma", "Sigma", "eps", "L", "calL") or " " in symbol.base or symbol == ESTIMATE:
+        return False
+    return symbol.base not in TAKEN or symbol.accent not in ("", "bar")

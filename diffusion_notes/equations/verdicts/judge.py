@@ -62,12 +62,14 @@ class Judge:
         definitions: What is defined already.
         last: The chain from which the next display may go on.
         reading: The conventions under which they are read; none of them is the book's own reading.
+        own: Whether the page is one of the book's own, where nothing is defined by a mere =.
     """
 
     context: str
     definitions: Definitions = field(default_factory=dict)
     last: Chain | None = None
     reading: Reading = ()
+    own: bool = True
 
     def judge(self, latex: str) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
@@ -112,10 +114,18 @@ class Judge:
             before = chains[-1].rest() if isinstance(chains[-1], Chain) else None
         self.last = before and before.elsewhere()
         chains += [Chain.of(_averaged(named, display)) for named in display.named]
+        return self._judge_all(chains, said, display.tag)
+
+    def _judge_all(self, chains: list[Chain | Verdict], said: SideConditions, tag: str) -> list[Verdict]:
+        """The verdicts on all chains; what one of them defines may be known in those before it."""
         found: dict[int, list[Verdict]] = {}
         for i in self._in_order(chains):
             chain = chains[i]
-            found[i] = self._judge_chain(chain, said, display.tag) if isinstance(chain, Chain) else [chain]
+            found[i] = self._judge_chain(chain, said, tag) if isinstance(chain, Chain) else [chain]
+        if any(verdict.kind == "definition" for verdict in found[len(chains) - 1]) and not self.own:
+            for i, chain in enumerate(chains[:-1]):
+                if isinstance(chain, Chain) and all(verdict.kind == "not understood" for verdict in found[i]):
+                    found[i] = self._judge_chain(chain, said, tag)
         return [verdict for i in range(len(chains)) for verdict in found[i]]
 
     def _in_order(self, chains: list[Chain | Verdict]) -> list[int]:
@@ -156,7 +166,8 @@ class Judge:
             raise NotUnderstood("it goes on from what was not read") if link.goes_on else link.left.value
         if link.relation == "=:":
             return Relation(self.context, self.definitions, link.right, ":=", link.left, said)
-        return Relation(self.context, self.definitions, link.left, link.relation, link.right, said, link.head)
+        sides = (link.left, link.relation, link.right)
+        return Relation(self.context, self.definitions, *sides, said, link.head, self.own).defining()
 
 
 def _joined(claim: Statement, before: Chain | None, tag: str) -> Chain | Verdict:

@@ -124,8 +124,8 @@ class Page:
     def _judge_in(self, context: str) -> Judge:
         """The judge for a notation, with what the page has defined in it."""
         if context == self.context:
-            return Judge(context, self.definitions, self.last)
-        found = self._judges.get(context) or Judge(context)
+            return Judge(context, self.definitions, self.last, own=self.conventions == ())
+        found = self._judges.get(context) or Judge(context, own=self.conventions == ())
         return replace(found, last=self.last, reading=())
 
     def _in_the_book(self, latex: str) -> _Trial:

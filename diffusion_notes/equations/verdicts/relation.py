@@ -22,11 +22,12 @@ from diffusion_notes.equations.evaluation.environment import Definition, Definit
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.levels import on_curve
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
-from diffusion_notes.equations.language.notation import meaning
+from diffusion_notes.equations.language.notation import may_be_new, meaning
 from diffusion_notes.equations.language.syntax_tree import (
     Index,
     Node,
     NotUnderstood,
+    Range,
     Symbol,
     free_indices,
     numeric_parts,
@@ -77,6 +78,7 @@ class Relation:
         right: The other side.
         said: What the display says beside its relations.
         head: What stands at the beginning of the chain, if this is a link of one.
+        own: Whether the page is one of the book's own, where nothing is defined by a mere =.
     """
 
     context: str
@@ -86,6 +88,7 @@ class Relation:
     right: Node
     said: SideConditions
     head: Node | None = None
+    own: bool = True
 
     def verdict(self) -> tuple[str, str]:
         """The kind of verdict and how it was reached.
@@ -108,21 +111,37 @@ class Relation:
         self._check_numbers(worlds[0])
         return self._in_law(worlds) or self._everywhere(worlds)
 
+    def defining(self) -> Relation:
+        """The same; or the definition that it is, where a mere = says what a letter is that means nothing yet."""
+        if self.own or self.relation != "=" or not may_be_new(self.left) or split_constants(self.right)[1]:
+            return self
+        trial = replace(self, relation=":=", definitions=dict(self.definitions))
+        with suppress(NotUnderstood):
+            if trial._define(self._worlds()):
+                return replace(self, relation=":=")
+        return self
+
     def _everywhere(self, worlds: tuple[World, ...]) -> tuple[str, str]:
         """The verdict on a relation that must hold in all worlds, at all points."""
         defining = self.relation == ":="
+        known = set(self.definitions)
         # what is defined is the right side: it has to have a meaning
         left = self.right if defining and self._define(worlds) else self.left
         comparison, constant = self._without_constants(left)
         trial = _Trial(self.context, self.definitions, comparison, constant, self.said, self._step())
-        count = trial.hold_in(worlds)
+        try:
+            count = trial.hold_in(worlds)
+        except Exception:
+            self._forget(known)
+            raise
         if comparison.is_inequality:
             if not trial.strict:
                 raise Fails("the two sides are always equal: write =")
             self._survives(trial, worlds)
         if defining:
             kept = self._kept()
-            return "definition", f"has a value in {count} worlds" + (f", and {kept}" if kept else "")
+            what = "has a value" if self.own else "says what a new letter is, and has a value"
+            return "definition", f"{what} in {count} worlds" + (f", and {kept}" if kept else "")
         algebra = (
             self.relation == "=" and constant is None and START[self.context] == "x0" and not self._has_own_meanings()
         )
@@ -236,12 +255,12 @@ class Relation:
         if node.kind == "symbol" and name.name in RESERVED:
             raise NotUnderstood(f"{name.name} is a function in this book", node.place)
         # in its chapter a page's own letters may have the step for an index
-        own = self.context in LATER and (name.accent or name.index == Index("t"))
+        stepped = not self.own or (self.context in LATER and (name.accent or name.index == Index("t")))
         if (name.name, name.index) in self.definitions or (
-            isinstance(name.index, Index) and name.index.letter and not own
+            isinstance(name.index, Index) and name.index.letter and not stepped
         ):
             return False
-        if any(part.kind == node.kind and part.value == node.value for part in self.right.walk()):
+        if any(part.kind == node.kind and _is_same_letter(part.symbols()[0], name) for part in self.right.walk()):
             raise NotUnderstood("a definition of something by itself", node.place)
         for world in worlds:
             try:
@@ -255,6 +274,11 @@ class Relation:
                 self.definitions[name.name, name.index] = definition
                 return True
         return False
+
+    def _forget(self, known: set[tuple[str, Index | Range | None]]) -> None:
+        """A definition by what has no value defines nothing."""
+        for key in self.definitions.keys() - known:
+            del self.definitions[key]
 
     def _is_about_given_data(self, world: World) -> bool:
         """Whether a definition is about a data point that is given."""
@@ -457,6 +481,12 @@ class _Trial:
         if isinstance(world, ContinuousWorld):
             where = f"{world.title}, t = {world.times[NOW]:.3g}, T = {world.horizon:.3g}"
         raise Fails(f"in one world ({where}) the left side is {_written(a.real)}, the right side {_written(b.real)}")
+
+
+def _is_same_letter(symbol: Symbol, name: Symbol) -> bool:
+    """Whether one is the other, or that of another step."""
+    stepped = all(isinstance(index, Index) and index.letter for index in (symbol.index, name.index))
+    return symbol == name or (stepped and symbol.name == name.name)
 
 
 def _is_no_choice(node: Node) -> bool:
