@@ -175,8 +175,11 @@ def _parted(tokens: list[Token], at: int) -> list[Token]:
 
 
 def _law(tokens: list[Token], at: int) -> list[Token]:
-    """A normal or a uniform law by its plain letter; its brackets, as the grammar knows them."""
+    """A normal or a uniform law by its plain letter, or by none; its brackets, as the grammar knows them."""
     token = tokens[at]
+    if token.kind == "SIM" and _kind(tokens, at + 1) in ("LB", "LC") and (end := _closed(tokens, at + 1)):
+        uniform = replace(token, kind="SYMBOL", value=Symbol("calU"))
+        return [*tokens[: at + 1], uniform, *tokens[at + 1 :]] if _separators(tokens, at + 1, end) else tokens
     if token.kind != "SYMBOL" or _kind(tokens, at + 1) not in ROUND:
         return tokens
     end = _closed(tokens, at + 1)

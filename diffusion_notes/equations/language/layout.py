@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from diffusion_notes.equations.language.pieces import LOOKS
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
@@ -33,28 +34,30 @@ CONNECTING = re.compile(
 )
 """Words between two statements, or before one."""
 
+LEADING = re.compile(
+    r".*(?:[:,]|\b(?:that|have|get|gets|obtain|find|know|define|let|then|since|note|see|write|follows|recall|becomes|yields"
+    r"|is|are|by))\W*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How words end that lead to a statement."""
+
 CHANGING = re.compile(
     r"\b(?:not|no|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
     r"|assum\w*|suppose|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*"
-    r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|at most|at least|bound\w*|instead|nicht|konst\w*"
+    r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*"
     r"|wenn|sauf|pas|si|presque)\b|常|近似|不(?!等式)|≈|≠|∝|→",
     re.IGNORECASE,
 )
 """Words that may change what is said beside them."""
 
-REFERENCE = re.compile(
-    r"(?:(?:eqs?\.?|equations?|by|from|see|using|cf\.?|and|,|\s)*"
-    r"(?:[(\[]\s*(?:[a-zA-Z]'?|[ivxlc]{1,5}|\d+(?:[.\-,\s]*\d+)*[a-z]?|\*{1,3}|)\s*[)\]]|\*{1,3}|[①-⑳]|\d+\)))*\s*",
-    re.IGNORECASE,
-)
-"""A number or a letter that points to an explanation."""
+POINTING = {
+    "eq", "eqs", "eqn", "equation", "equations", "by", "from", "see", "using", "use", "and", "cf", "lemma", "theorem",
+    "in", "property", "step", "definition", "def", "proposition", "appendix", "section", "of",
+}  # fmt: skip
+"""Words that point to an explanation."""
 
-
-WORDING = re.compile(
-    r"\\(?:text\w*|mathrm|rm|small|tiny|scriptsize|footnotesize|mbox|ding|circled|operatorname)(?![a-zA-Z])"
-    r"|[{}~]|\\[,;:! ]"
-)
-"""What only sets the words of a remark."""
+POINTED = re.compile(r"\*{1,3}|[a-zA-Z]'?|[ivxlc]{1,5}|[①-⑳]|\d+(?:\.\d+)*[a-z]?", re.IGNORECASE)
+"""What is pointed to."""
 
 
 def says_nothing(text: str) -> bool:
@@ -64,13 +67,19 @@ def says_nothing(text: str) -> bool:
         text: The remark, in LaTeX.
     """
     words = re.sub(r"\\(?:eq|auto|c|page)?ref\s*\{[^{}]*\}|\\cite\w*\s*(?:\[[^]]*\])?\{[^{}]*\}", "()", text)
-    words = WORDING.sub(" ", words.replace(r"\star", "*").replace(r"\ast", "*"))
-    words = re.sub(r"\$[^$]*\$", " ", words)
-    words = " ".join(words.split())
-    if REFERENCE.fullmatch(words) or (re.fullmatch(r"\d{1,3}", words) and "circle" in text):
+    words = LOOKS.sub(" ", words.replace(r"\star", "*").replace(r"\ast", "*").replace(r"\textcircled", "("))
+    words = re.sub(r"\$[^$]*\$|[{}~]|\\[,;:! ]", " ", words)
+    if _is_reference(words):
         return True
     has_word = re.search(r"[^\W\d_]{3}|[^\x00-\x7f]", words)
     return bool(has_word) and "\\" not in words and not CHANGING.search(words)
+
+
+def _is_reference(words: str) -> bool:
+    """A number or a letter that points to an explanation; a letter alone may be more than that."""
+    parts = re.findall(r"[^\s()\[\].,:;]+(?:\.\d+)*", words)
+    marked = re.search(r"[(\[)\]*①-⑳]", words) or not parts or any(part.lower() in POINTING for part in parts)
+    return bool(marked) and all(part.lower() in POINTING or POINTED.fullmatch(part) for part in parts)
 
 
 def laid_out(tokens: list[Token]) -> list[Token]:
@@ -79,7 +88,7 @@ def laid_out(tokens: list[Token]) -> list[Token]:
     Args:
         tokens: The tokens of a display.
     """
-    tokens = _without_columns(tokens)
+    tokens = _without_columns(_margins_behind(tokens))
     tokens = _joined(tokens)
     tokens = _Remarks(tokens).told_apart()
     return _limits_in_order(tokens)
@@ -106,6 +115,43 @@ def _parts(tokens: list[Token], at: int) -> bool:
     return after not in (*ENDING, *JOINING, *CLOSING)
 
 
+def _margins_behind(tokens: list[Token]) -> list[Token]:
+    """The same, with a condition in the margin of a chain behind the chain, which goes on in the next row."""
+    result: list[Token] = []
+    kept: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        end = _margin_end(tokens, at)
+        if end is not None:
+            kept += tokens[at:end]
+            at = end
+        if kept and not _goes_on(tokens, at):
+            result += [*kept, replace(tokens[at], kind="COMMA")] if at < len(tokens) else kept
+            kept = []
+        result += tokens[at : at + 1]
+        at += 1
+    return [*result, *kept]
+
+
+def _margin_end(tokens: list[Token], at: int) -> int | None:
+    """Where a condition in a column of its own ends, if one begins here and the row after it goes on with a sign."""
+    if tokens[at].kind != "COLUMN":
+        return None
+    start = next((i for i in range(at, len(tokens)) if tokens[i].kind not in ("COLUMN", "QUAD")), len(tokens))
+    if _kind(tokens, start) != "TEXT" or not CONNECTING.fullmatch(tokens[start].value):
+        return None
+    end = next((i for i in range(start, len(tokens)) if tokens[i].kind == "NEWLINE"), len(tokens))
+    return end if end < len(tokens) and _goes_on(tokens, end) else None
+
+
+def _goes_on(tokens: list[Token], at: int) -> bool:
+    """Whether no row ends here, or the row after it begins with a sign."""
+    if _kind(tokens, at) not in ("NEWLINE", ""):
+        return True
+    following = (token.kind for token in tokens[at:] if token.kind not in ("NEWLINE", "COLUMN", "QUAD"))
+    return next(following, "") in ("REL", "PLUS", "MINUS", "TIMES", "SLASH")
+
+
 # Signs that are printed as two
 
 
@@ -118,6 +164,8 @@ def _joined(tokens: list[Token]) -> list[Token]:
             result[-1] = Token("REL", ":=", (last.place[0], token.place[1]))
         elif token.kind == "COLON" and (last.kind, last.value) == ("REL", "="):
             result[-1] = Token("REL", "=:", (last.place[0], token.place[1]))
+        elif token.kind == "TO" and last.kind in ENDING:  # an arrow before a statement
+            result.append(replace(token, kind="IMPLIES", value=r"\to"))
         elif token.kind != "VDOTS":
             result.append(token)
         elif last.kind not in ENDING or _kind(tokens, at + 1) not in ENDING:
@@ -155,7 +203,8 @@ class _Remarks:
     def _told(self, at: int, token: Token) -> list[Token]:
         words: str = token.value
         if CONNECTING.fullmatch(words):
-            return [replace(token, kind="COMMA", value=None), replace(token, kind="QUAD", value=None)]
+            sign = "FORALL" if re.search(r"\bfor (?:all|any|every|each)\W*$", words) else "QUAD"
+            return [replace(token, kind="COMMA", value=None), replace(token, kind=sign, value=None)]
         if self.depth or not self._stands_alone(at, words):
             return [replace(token, kind="SYMBOL", value=Symbol(_name(words)))]
         if not says_nothing(words):
@@ -167,7 +216,7 @@ class _Remarks:
     def _stands_alone(self, at: int, words: str) -> bool:
         """Whether words belong to no expression."""
         before = self.result[-1].kind if self.result else ""
-        if before in (*JOINING, *OPENING, "COMMA"):
+        if (before in JOINING and before != "IMPLIES") or before in (*OPENING, "COMMA"):
             return False
         bracketed = re.fullmatch(r"\s*[(\[].*[)\]][.,;]?\s*", words, re.S)
         row_begins = before in ("", "NEWLINE")
@@ -175,7 +224,7 @@ class _Remarks:
         after = next((token.kind for token in self.tokens[at + 1 :] if token.kind not in passed), "")
         if after in ("POWER", "BELOW", "LP") or (after in JOINING and not bracketed):
             return False
-        if before in ENDING and words.strip().endswith(":"):
+        if before in ENDING and (bracketed or LEADING.fullmatch(words)):
             return True
         ends = _kind(self.tokens, at + 1) in (*ENDING, "TEXT")
         apart = before in ENDING or bool(bracketed) or " " in words.strip()
@@ -183,12 +232,15 @@ class _Remarks:
 
 
 def _with_brackets(tokens: list[Token]) -> list[Token]:
-    r"""The same, with words in brackets as one: $(\text{Bayes})$."""
+    r"""The same, with words in brackets as one, $(\text{Bayes})$, and the number of an equation."""
     result: list[Token] = []
     at = 0
     while at < len(tokens):
+        before = _kind(result, len(result) - 1)
         length = _words_in_brackets(tokens[at:])
-        if length and _kind(result, len(result) - 1) in ENDING:
+        apart = before in ("QUAD", "TEXT") or _kind(tokens, at + length) == "QUAD"
+        has_words = any(token.kind == "TEXT" for token in tokens[at : at + length])
+        if length and before in (*ENDING, "TEXT") and (has_words or (apart and _kind(tokens, at + length) in ENDING)):
             inner = " ".join(str(token.value) for token in tokens[at + 1 : at + length - 1] if token.value)
             result.append(Token("TEXT", f"({inner})", (tokens[at].place[0], tokens[at + length - 1].place[1])))
             at += length
@@ -199,12 +251,12 @@ def _with_brackets(tokens: list[Token]) -> list[Token]:
 
 
 def _words_in_brackets(tokens: list[Token]) -> int:
-    """How many tokens are words in brackets that begin here."""
+    """How many tokens are words or numbers in brackets that begin here."""
     if tokens[0].kind not in ("LP", "LB"):
         return 0
     for at, token in enumerate(tokens[1:], 1):
         if token.kind in ("RP", "RB"):
-            return at + 1 if any(inner.kind == "TEXT" for inner in tokens[1:at]) else 0
+            return at + 1
         if token.kind not in ("TEXT", "NUMBER", "COMMA", "STOP"):
             return 0
     return 0
@@ -222,12 +274,42 @@ def _limits_in_order(tokens: list[Token]) -> list[Token]:
     r"""The same, with what stands below a sum before what stands above it: $\prod^T_{t=1}$ is $\prod_{t=1}^T$."""
     result = list(tokens)
     for at, token in enumerate(result):
-        if token.kind in ("SUM", "PROD", "INT") and _kind(result, at + 1) == "POWER":
+        if token.kind in ("SUM", "PROD", "INT", "BARS", "RNORM") and _kind(result, at + 1) == "POWER":
             middle = _group_end(result, at + 2)
             if _kind(result, middle) == "BELOW":
                 end = _group_end(result, middle + 1)
                 result[at + 1 : end] = [*result[middle:end], *result[at + 1 : middle]]
+    return _over_all(result)
+
+
+WHOLE = ("calX", "calY", "calZ", "bbR", "Omega")
+"""The letters that stand for all values of a variable."""
+
+
+def _over_all(tokens: list[Token]) -> list[Token]:
+    r"""The same, where an integral over all values says so: $\int_{\mathbb{R}^d}$ and $\int_{-\infty}^\infty p(x) dx$."""
+    result: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        result.append(tokens[at])
+        at += 1
+        if result[-1].kind == "INT" and _kind(tokens, at) == "BELOW":
+            at = _end_of_space(tokens, at)
     return result
+
+
+def _end_of_space(tokens: list[Token], start: int) -> int:
+    """Where the limits of an integral end, if they are the whole space of a variable; else where they begin."""
+    end = _group_end(tokens, start + 1)
+    below = [token.value for token in tokens[start + 2 : end - 1]]
+    if below and isinstance(below[0], Symbol) and below[0].base in WHOLE:
+        return end
+    over = next((token.value.base for token in tokens[end:] if token.kind == "DIFFERENTIAL"), "")
+    if over not in ("x", "z") or below != [None, Symbol("infty")] or _kind(tokens, end) != "POWER":
+        return start
+    last = _group_end(tokens, end + 1)
+    above = [token.value for token in tokens[end + 2 : last - 1] if token.kind != "PLUS"]
+    return last if above == [Symbol("infty")] else start
 
 
 def _group_end(tokens: list[Token], start: int) -> int:

@@ -23,6 +23,7 @@ from diffusion_notes.equations.language.pieces import (
     DROPPED_ARGUMENTS,
     LETTERS,
     NAMED_SIGNS,
+    ORNAMENTS,
     PLAIN_ALPHABETS,
     RELATIONS,
     SHOWING,
@@ -105,11 +106,13 @@ class _Lexer:
         if piece in _COMMANDS:
             return _COMMANDS[piece](self, piece, start)
         if piece in RELATIONS:
-            return [self._token("REL", start, RELATIONS[piece])]
+            return [self._relation(Token("REL", RELATIONS[piece], (start, self.scanner.at)), start)]
         if piece in LETTERS or (len(piece) == 1 and piece.isalpha()):
             return self._letter(piece, start)
         if piece[0].isdigit() or (piece[0] == "." and piece[1:].isdigit()):
             return [self._token("NUMBER", start, piece if piece[0] != "." else f"0{piece}")]
+        if piece in ORNAMENTS:
+            return [self._token("TEXT", start, "()")]
         if piece in NAMED_SIGNS:
             return [self._token("SYMBOL", start, Symbol(NAMED_SIGNS[piece]))]
         if piece.startswith("\\\\"):  # a new line, with the distance to it
@@ -281,6 +284,17 @@ class _Lexer:
                 raise self.scanner.fail("is it the power of the root, or of what is under it? Put braces", start)
         return [self._token("SQRT", start), *_grouped(self._inside(argument), argument)]
 
+    def _exponential(self, piece: str, start: int) -> list[Token]:
+        r"""An exponential; where braces alone hold what it is of, as in `\exp{-x}`, they are its brackets."""
+        sign = self._token("EXP", start)
+        if self.scanner.peek() != "{":
+            return [sign]
+        place = self.scanner.argument()
+        inner = self._inside(place)
+        if inner and inner[0].kind in ("LP", "LB", "LC"):
+            return [sign, *inner]
+        return [sign, Token("LP", None, (place[0], place[0])), *inner, Token("RP", None, (place[1], place[1]))]
+
     def _script(self, piece: str, start: int) -> list[Token]:
         return [self._token("POWER" if piece in ("^", "**") else "BELOW", start), *self._group()]
 
@@ -316,6 +330,13 @@ class _Lexer:
         if kinds == {"REL"} or kinds == {"SIM"} or kinds == {"IMPLIES"}:
             return [self._remarked(on[0], place, start)]
         raise self.scanner.fail("something over or under what is neither an operator nor a relation", start)
+
+    def _relation(self, relation: Token, start: int) -> Token:
+        """A relation, and what may hang on it: a remark, as in $=^{(a)}$."""
+        while self.scanner.peek() in ("^", "_"):
+            self.scanner.take()
+            relation = self._remarked(relation, self.scanner.argument(), start)
+        return relation
 
     def _remarked(self, relation: Token, place: Place, start: int) -> Token:
         """A relation with something over it: that it defines, or where it comes from."""
@@ -356,6 +377,9 @@ class _Lexer:
             return self._letter(bare, start, upright=True)
         if bare in (",", ".", ";"):
             return [self._token({",": "COMMA", ".": "STOP", ";": "SEMI"}[bare], start)]
+        if CONSTANT.fullmatch(bare) and (found := THETA.match(self.scanner.latex, self.scanner.at)):
+            self.scanner.at = found.end()
+            return [self._token("CONST", start)]
         if "$" in bare:
             return self._mixed(place, start)
         if re.search(r"[\\_^{}=]", bare) and not re.match(r"\\(?:ref|eqref|cite)", bare):
@@ -494,7 +518,7 @@ class _Lexer:
 
     def _finished(self, letter: Symbol, power: list[Token], start: int) -> list[Token]:
         """The token of a letter with its scripts, and those of its power."""
-        if letter.base in ("D", "calD", "bbD", "d") and letter.label == "kl":
+        if letter.base in ("D", "calD", "bbD", "frakD", "d") and letter.label == "kl":
             if power or letter.accent:
                 raise self.scanner.fail("something on the divergence: put brackets round it", start)
             return [self._token("KL", start)]
@@ -541,6 +565,10 @@ DEFINES = re.compile(
 )
 """What stands over a sign of equality that defines."""
 
+CONSTANT = re.compile(r"const\w*\.?\s+(?:w\.?\s?r\.?\s?t\.?|with respect to|in|independent of)", re.IGNORECASE)
+THETA = re.compile(r"\s*(?:\\(?:boldsymbol|bm|mathbf)\s*)?\{?\s*\\theta(?![a-zA-Z])\s*\}?")
+"""What calls a constant one that does not depend on the parameters θ."""
+
 INDEPENDENT = re.compile(r"\W*(?:text|mathrm|textrm|rm)?\W*i\.?\s*i\.?\s*d\.?\W*")
 """What stands over a sign that draws more than one value."""
 
@@ -571,6 +599,7 @@ _COMMANDS: dict[str, _Command] = {
     r"\begin": _Lexer._environment,
     "{": _Lexer._brace,
     r"\sqrt": _Lexer._root,
+    r"\exp": _Lexer._exponential,
     r"\arg": _Lexer._minimiser,
     r"\iint": _Lexer._double_integral,
 }

@@ -22,7 +22,9 @@ __all__ = [
     "ENVIRONMENTS",
     "LETTERS",
     "LIMITED",
+    "LOOKS",
     "NAMED_SIGNS",
+    "ORNAMENTS",
     "PIECE",
     "PLAIN_ALPHABETS",
     "RELATIONS",
@@ -36,7 +38,7 @@ __all__ = [
 
 # How LaTeX falls into pieces
 
-WORDS_OF_LETTERS = "log|ln|exp|ELBO|SNR|Var|Cov"
+WORDS_OF_LETTERS = "log|ln|exp|ELBO|SNR|Var|Cov|const"
 """What is a word even where an author forgot to say so."""
 
 PIECE = re.compile(
@@ -108,6 +110,16 @@ TEXTS = (
 )  # fmt: skip
 """What sets words."""
 
+LOOKS = re.compile(
+    r"\\(?:"
+    + "|".join(re.escape(piece[1:]) for piece in (*TEXTS, *SHOWING, *DECLARED, r"\mathbb", r"\mathcal"))
+    + rf"|{_SIZES}|{_MODES})(?![a-zA-Z])|\\color\s*\{{[^{{}}]*\}}"
+)
+"""What changes only the looks of a word."""
+
+ORNAMENTS = (r"\blacksquare", r"\square", r"\qed", r"\qedsymbol", r"\Box", r"\checkmark")
+"""What ends a proof."""
+
 # Signs
 
 RELATIONS = {
@@ -123,7 +135,8 @@ RELATIONS = {
 
 _SPELT = {
     "LAPLACE": r"\Delta", "FORALL": r"\forall", "PARTIAL": r"\partial", "LOG": r"\log \ln log ln", "EXP": r"\exp exp",
-    "SUM": r"\sum", "PROD": r"\prod", "INT": r"\int", "NABLA": r"\nabla", "TIMES": r"\cdot \times \odot * \cdotp",
+    "SUM": r"\sum", "PROD": r"\prod", "INT": r"\int", "NABLA": r"\nabla \triangledown",
+    "CONST": "const", "TIMES": r"\cdot \times \odot * \cdotp",
     "SLASH": r"/ \div \slash", "PLUS": "+", "MINUS": "-", "SIM": r"\sim \thicksim", "SEMI": ";", "COMMA": ",",
     "MID": r"| \mid \vert \shortmid", "BARS": r"\Vert \| || \parallel \shortparallel",
     "DOTS": r"\dots \ldots \cdots \dotsb \dotsc \dotsm \dotsi \dotso \hdots ...", "VDOTS": r"\vdots",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from diffusion_notes.equations.language.pieces import ALPHABETS, DECLARED, LETTERS, SHOWING, TEXTS
+from diffusion_notes.equations.language.pieces import LETTERS, LOOKS
 from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Place, Range, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
@@ -22,10 +22,6 @@ SIZES = ("d", "D", "n", "N")
 
 LOSSES = ("L", "calL", "calF")
 """Below which the parameters θ and φ say nothing more."""
-
-LOOKS = "|".join(re.escape(piece[1:]) for piece in (*TEXTS, *SHOWING, *DECLARED, *ALPHABETS))
-PRESENTED = re.compile(rf"\\(?:{LOOKS})(?![a-zA-Z])")
-"""What changes the looks of a word."""
 
 
 def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> Symbol:
@@ -61,9 +57,9 @@ def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> 
 
 def word_of(text: str) -> str:
     r"""The word that a script is, in small letters, or nothing: `\text{VLB}` and `vlb` are both `vlb`."""
-    bare = re.sub(r"[\s{}-]|\\[,;:! ]|\\(?=beta)", "", PRESENTED.sub("", text))
+    bare = re.sub(r"[\s{}_-]|\\[,;:! ]|\\(?=beta)", "", LOOKS.sub("", text))
     set_as_text = re.search(r"\\(?:text|mathrm|operatorname|mbox|rm(?![a-zA-Z])|mathsf|mathtt|mathit)", text)
-    is_word = len(bare) > 2 or (len(bare) == 2 and (bare.isupper() or set_as_text))
+    is_word = len(bare) > 2 or bare == "kl" or (len(bare) == 2 and (bare.isupper() or set_as_text))
     if re.fullmatch(r"[A-Za-z]+", bare) and is_word:
         return bare.lower()
     return ""
