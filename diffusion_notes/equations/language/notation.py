@@ -43,6 +43,8 @@ _CHAIN = {
     "L drawn between": r"D_{KL}(q(x_{t-1} \mid x_t, x_0) \Vert p(x_{t-1} \mid x_t))",
     "eps_step": r"\frac{x_t - \sqrt{\alpha_t}\, x_{t-1}}{\sqrt{\beta_t}}",
     "eps_whole": r"\frac{x_t - \sqrt{\bar\alpha_t}\, x_0}{\sqrt{1 - \bar\alpha_t}}",
+    "alpha_part": r"\sqrt{\bar\alpha_t}",
+    "sigma_part": r"\sqrt{1 - \bar\alpha_t}",
     "L_simple": r"\frac{1}{T} \sum_{t=1}^{T} \mathbb{E}_{x_0, \varepsilon}"
     r"\lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
     "L_simple step": r"\mathbb{E}_{x_0, \varepsilon} \lVert \varepsilon - \varepsilon_\theta(x_t, t) \rVert^2",
@@ -96,7 +98,8 @@ _SIGNALS = {**_GIVEN, "z": r"\Sigma^{-1/2} (x_t - \mu)"}
 OF_THE_STEP = ("mu_q", "sigma_q", "Sigma_q", "Sigma_theta")
 """The mean and the variance of the posterior, and of a step down: of the step t, and of x_t and x_0."""
 
-STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W", "eps_step", "eps_whole", *OF_THE_STEP)
+STEPPED = ("w", "C", "ell", "y", "kappa", "lambda", "tau", "W", "eps_step", "eps_whole", "alpha_part", "sigma_part",
+           *OF_THE_STEP)  # fmt: skip
 """Of these names the index is the step that their expression is about."""
 
 MEANINGS = {

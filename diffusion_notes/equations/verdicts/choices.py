@@ -28,7 +28,7 @@ PREDICTED = {Symbol("eps", label="theta"): Symbol("eps"), ESTIMATE: replace(ESTI
 
 @dataclass(frozen=True)
 class Choice:
-    """What a statement chooses: `perfect`, `exact`, `heavy`, `data`, `place` or `size`; and of data their law."""
+    """What is chosen: `perfect`, `exact`, `encoder`, `heavy`, `data`, `place` or `size`; and of data their law."""
 
     kind: str
     law: Node | None = None
@@ -93,6 +93,8 @@ def with_choices(worlds: tuple[World, ...], choices: Sequence[Choice]) -> tuple[
     for choice in choices:
         if choice.kind in ("perfect", "exact"):
             worlds = tuple(world.perfected(choice.kind) for world in worlds)
+        if choice.kind == "encoder":
+            worlds = tuple(exact for world in worlds if (exact := world.with_exact_encoder()) is not None)
     return worlds
 
 

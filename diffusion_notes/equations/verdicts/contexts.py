@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from diffusion_notes.equations.language.syntax_tree import Index, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Range, Symbol
 
 __all__ = ["contexts"]
 
 LATENT = ("vae", "hvae")
 CHAIN = ("ddpm", "samplers", "score", "conditioning", "guidance", "signals")
+
+BEFORE = Index("t", -1)
 
 MARKS = {
     "samplers": ("eta", "q_sigma", "hat x"),
@@ -30,6 +32,19 @@ def _is_of_layers(symbol: Symbol) -> bool:
     return symbol.base == "z" and numbered
 
 
+def _has_step_of_ddim(letters: frozenset[Symbol]) -> bool:
+    """Whether x_{t-1} is made with a level of its own of what a network predicts."""
+    level = Symbol("alpha", "bar", BEFORE) in letters or Symbol("alpha", index=BEFORE) in letters
+    predicted = any(symbol.label == "theta" or symbol == ESTIMATE for symbol in letters)
+    return level and predicted and Symbol("x", index=BEFORE) in letters
+
+
+def _has_levels_of_ddim(letters: frozenset[Symbol]) -> bool:
+    """Whether x_t is made of x_0 with an α_t, and neither a product of them nor a β_t is there."""
+    names = {symbol.name for symbol in letters}
+    return "alpha" in names and Symbol("x", index=Index(None, 0)) in letters and not names & {"bar alpha", "beta"}
+
+
 def contexts(letters: frozenset[Symbol], own: str | None) -> list[tuple[str, ...]]:
     """The chapters in whose notation a display may be written, in groups that are as likely as each other.
 
@@ -46,6 +61,9 @@ def contexts(letters: frozenset[Symbol], own: str | None) -> list[tuple[str, ...
         return [(context,) for context in (*order, *([own] if own and own not in LATENT else ()))]
     first = "ddpm" if own is None or own in LATENT else own
     names = {symbol.name for symbol in letters}
-    marked = [context for context, marks in MARKS.items() if context != first and names & set(marks)]
+    marked = {context for context, marks in MARKS.items() if names & set(marks)}
+    marked |= {"samplers"} if _has_step_of_ddim(letters) or (own is None and _has_levels_of_ddim(letters)) else set()
+    marked -= {first}
     others = [context for context in CHAIN if context not in (first, *marked)]
-    return [(first, *marked), *((context,) for context in others), *([(own,)] if own in LATENT else ())]
+    tied = [context for context in CHAIN if context in marked]
+    return [(first, *tied), *((context,) for context in others), *([(own,)] if own in LATENT else ())]

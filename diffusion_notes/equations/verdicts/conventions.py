@@ -1,8 +1,8 @@
 r"""What the same letters stand for on other people's pages: a few conventions, each in use, each said in one sentence.
 
 A convention gives a letter another meaning wherever it stands, never at one place alone: it renames a symbol to one
-whose meaning `notation.py` knows, as $\alpha_t$ to $\bar\alpha_t$. Or it chooses the variances of $p_\theta$. So it
-adds no freedom: under a convention a relation says one thing, which is true or not.
+whose meaning `notation.py` knows, as $\alpha_t$ to $\bar\alpha_t$. Or it chooses something of the worlds, as the
+variances of $p_\theta$. So it adds no freedom: under a convention a relation says one thing, which is true or not.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 
 from diffusion_notes.equations.evaluation.environment import TERMS
 from diffusion_notes.equations.language.parser import Display, Statement
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, Symbol, renamed
+from diffusion_notes.equations.language.syntax_tree import Index, Node, Symbol, renamed
+from diffusion_notes.equations.verdicts.choices import Choice
+from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 
 __all__ = [
     "CONVENTIONS",
+    "NAMES",
     "Convention",
-    "Letters",
     "Reading",
-    "chosen_variance",
+    "choosing",
     "letters",
     "named",
     "plain",
@@ -27,52 +29,31 @@ __all__ = [
     "under",
 ]
 
+LATENT = ("vae", "hvae")
 CHAIN = ("diffusion", "ddpm", "samplers", "score", "conditioning", "guidance", "signals")
-STEPS = ("diffusion", "ddpm", "score", "conditioning", "guidance", "signals")
-"""The chapters whose p has variances that are free."""
+STEPS = tuple(context for context in CHAIN if context != "samplers")
+"""The chapters in which the variances of p are free."""
 
-Letters = frozenset[Symbol]
+NOW = Index("t")
+BEFORE = Index("t", -1)
+DATA = Index(None, 0)
+
+
+def letters(display: Display) -> frozenset[Symbol]:
+    """All symbols that occur in a display."""
+    return frozenset(symbol for node in _nodes(display) for symbol in node.symbols())
+
+
+def _nodes(display: Display) -> list[Node]:
+    statements = (*display.statements, *display.named)
+    return [node for statement in statements for side in statement.expressions for node in side.walk()]
+
+
+# Which symbol stands for another, and for which
 
 
 def _same(symbol: Symbol) -> Symbol:
     return symbol
-
-
-def _always(letters: Letters) -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Convention:
-    """One convention.
-
-    Args:
-        name: How a page that uses it says so.
-        sentence: The condition that it is, for what holds under it.
-        about: What it is about: of two conventions about the same thing one page has one.
-        contexts: The chapters whose letters it is about.
-        renaming: Which symbol stands for another, and for which.
-        variance: Which variance of p it chooses, if it does that.
-        fits: Whether the letters of a display are such that it may be meant, beside those that it renames.
-        kept: Whether it says what a letter means on a whole page, or what holds in one display, as a choice does.
-    """
-
-    name: str
-    sentence: str
-    about: str
-    contexts: tuple[str, ...]
-    renaming: Callable[[Symbol], Symbol] = _same
-    variance: str = ""
-    fits: Callable[[Letters], bool] = _always
-    kept: bool = True
-
-    def applies(self, said: Letters, context: str) -> bool:
-        """Whether it says something about a display in which these letters occur."""
-        touched = bool(self.variance) or any(self.renaming(symbol) != symbol for symbol in said)
-        return context in self.contexts and touched and self.fits(said)
-
-
-# What they rename
 
 
 def _term(word: str, indices: Callable[[Index], bool]) -> Callable[[Symbol], Symbol]:
@@ -100,13 +81,14 @@ def _loss(symbol: Symbol) -> Symbol:
     return replace(symbol, label="loss") if is_bound else symbol
 
 
-def _product(symbol: Symbol) -> Symbol:
+def _level(symbol: Symbol) -> Symbol:
     is_level = symbol.base == "alpha" and not symbol.accent and symbol.index is not None
     return replace(symbol, accent="bar") if is_level else symbol
 
 
-def _of_step(symbol: Symbol) -> Symbol:
-    return Symbol("eps", label="step") if symbol == Symbol("eps") else symbol
+def _parts(symbol: Symbol) -> Symbol:
+    is_part = symbol.base in ("alpha", "sigma") and not symbol.accent and not symbol.label and symbol.index is not None
+    return replace(symbol, label="part") if is_part else symbol
 
 
 def _noise(accent: str, label: str, after: int = 0) -> Callable[[Symbol], Symbol]:
@@ -116,7 +98,7 @@ def _noise(accent: str, label: str, after: int = 0) -> Callable[[Symbol], Symbol
         index = symbol.index
         if replace(symbol, index=None) != Symbol("eps", accent) or not isinstance(index, Index):
             return symbol
-        if label == "whole" and index == Index("t"):
+        if label == "whole" and index == NOW:
             return Symbol("eps")
         return Symbol("eps", label=label, index=replace(index, plus=index.plus + after))
 
@@ -124,7 +106,7 @@ def _noise(accent: str, label: str, after: int = 0) -> Callable[[Symbol], Symbol
 
 
 def _source(symbol: Symbol) -> Symbol:
-    return Symbol("eps") if symbol == Symbol("eps", index=Index(None, 0)) else symbol
+    return Symbol("eps") if symbol == Symbol("eps", index=DATA) else symbol
 
 
 def _new(symbol: Symbol) -> Symbol:
@@ -135,81 +117,148 @@ def _law_of_data(symbol: Symbol) -> Symbol:
     return Symbol("q") if symbol == Symbol("p") else symbol
 
 
-# When they may be meant
+# When it may be meant
 
 
-def _has_variances(said: Letters) -> bool:
-    return any(symbol.base in ("sigma", "p", "Sigma", "L", "w") for symbol in said)
+Fit = Callable[[Display], bool]
 
 
-def _has_no_product(said: Letters) -> bool:
-    return all(symbol.name != "bar alpha" for symbol in said)
+def _always(display: Display) -> bool:
+    return True
 
 
-def _is_about_one_step(said: Letters) -> bool:
-    variables = {symbol.index for symbol in said if symbol.base == "x" and isinstance(symbol.index, Index)}
-    return Index("t", -1) in variables and Index(None, 0) not in variables and _has_no_product(said)
+def _has_variances(display: Display) -> bool:
+    """Whether the variances of p may matter, or those of a step down."""
+    said = letters(display)
+    named_noise = any(symbol.base == "eps" and (symbol.index or symbol.accent) for symbol in said)
+    step = Symbol("x", index=BEFORE) in said and (Symbol("z") in said or Symbol("eps") in said or named_noise)
+    return step or any(symbol.base in ("sigma", "p", "Sigma", "L", "calL", "w") for symbol in said)
 
 
-def _is_a_step_down(said: Letters) -> bool:
-    predicted = any(symbol.label == "theta" or symbol == ESTIMATE for symbol in said)
-    return predicted and Symbol("x", index=Index("t", -1)) in said and Symbol("x", index=Index(None, 0)) not in said
+def _is_of_one_step(display: Display) -> bool:
+    """Whether it has a point below x_t, and noise over which nothing is averaged."""
+    averages = [node for node in _nodes(display) if node.kind in ("expectation", "variance")]
+    drawn = any(Symbol("eps") in part.symbols() for node in averages for part in node.walk())
+    indices = [symbol.index for symbol in letters(display) if symbol.base == "x" and not symbol.label]
+    return not drawn and any(isinstance(i, Index) and i.letter == "t" and i.plus < 0 for i in indices)
 
 
-def _has_no_model(said: Letters) -> bool:
-    return Symbol("p", label="theta") not in said and Symbol("q") not in said
+def _has_both_parts(display: Display) -> bool:
+    bases = {symbol.base for symbol in letters(display) if symbol.index is not None}
+    return {"alpha", "sigma"} <= bases and "beta" not in bases
+
+
+def _has_no_model(display: Display) -> bool:
+    """Whether there is no q, and no law that has parameters."""
+    return all(symbol.base != "q" and (symbol.base != "p" or not symbol.label) for symbol in letters(display))
+
+
+def _is_of_network(display: Display) -> bool:
+    """Whether a prediction stands beside what it predicts: a score, or an expectation given what is seen."""
+    nodes = _nodes(display)
+    network = any(symbol.base in ("eps", "x", "v", "s") and symbol.label == "theta" for symbol in letters(display))
+    given = any(node.kind == "gradient" or (node.kind == "given" and node.value) for node in nodes)
+    return network and given and all(node.kind not in ("norm", "divergence") for node in nodes)
+
+
+def _says_that_the_encoder_is_exact(display: Display) -> bool:
+    """Whether all that it says is that q(z | x) is p(z | x), however that is written."""
+    first, *others = display.statements
+    sides = first.expressions
+    if others or first.relations[:1] != ["="] or len(sides) < 2 or sides[0].kind != "density":
+        return False
+    law, *about = sides[0].value
+    rest = {symbol.base for side in sides[1:] for node in side.walk() for symbol in node.symbols()}
+    return law.base == "q" and all(symbol.base == "z" for symbol in about) and "q" not in rest and "p" in rest
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One convention.
+
+    Args:
+        name: How a page that uses it says so.
+        sentence: The condition that it is, for what holds under it.
+        about: What it is about: of two conventions about the same thing one display has one.
+        contexts: The chapters whose letters it is about.
+        renaming: Which symbol stands for another, and for which.
+        variance: Which variance of p it chooses, if it does that.
+        choice: What else it chooses of the worlds, such as a `perfect` network.
+        fits: Whether a display is such that it may be meant, beside the letters that it renames.
+        without: The names of letters which no page has that means it.
+        kept: Whether it says what a letter means on a whole page, and not in one display alone.
+    """
+
+    name: str
+    sentence: str
+    about: str
+    contexts: tuple[str, ...]
+    renaming: Callable[[Symbol], Symbol] = _same
+    variance: str = ""
+    choice: str = ""
+    fits: Fit = _always
+    without: tuple[str, ...] = ()
+    kept: bool = False
+
+    def touches(self, display: Display, context: str) -> bool:
+        """Whether it says something about a display."""
+        renames = any(self.renaming(symbol) != symbol for symbol in letters(display))
+        return context in self.contexts and (renames or bool(self.variance or self.choice))
+
+    def may_be_meant(self, display: Display, context: str) -> bool:
+        """Whether a display may mean it."""
+        return self.touches(display, context) and self.fits(display)
 
 
 CONVENTIONS = (
     Convention(
-        "posterior-variance", "if σ_t² is chosen as β̃_t", "variance", STEPS,
-        variance="tilde", fits=_has_variances, kept=False,
+        "posterior-variance", "if σ_t² is chosen as β̃_t", "variance", STEPS, variance="tilde", fits=_has_variances
     ),
-    Convention(
-        "step-variance", "if σ_t² is chosen as β_t", "variance", STEPS,
-        variance="plain", fits=_has_variances, kept=False,
-    ),
+    Convention("step-variance", "if σ_t² is chosen as β_t", "variance", STEPS, variance="plain", fits=_has_variances),
     Convention(
         "pointwise-terms", "if L_{t-1} is what stands under its expectation", "expectation", CHAIN,
-        renaming=_term("drawn", _any_index), kept=False,
+        renaming=_term("drawn", _any_index),
     ),
     Convention(
-        "step-terms", "if L_t stands for the step x_{t-1} | x_t", "terms", CHAIN, renaming=_term("step", _running),
-    ),
-    Convention("loss", "if 𝓛 is a loss, the negative of the bound", "bound", ("vae", "hvae", *CHAIN), renaming=_loss),
-    Convention(
-        "step-noise", "if ε is the noise of the step x_t | x_{t-1}", "noise", CHAIN,
-        renaming=_of_step, fits=_is_about_one_step, kept=False,
+        "step-terms", "if L_t stands for the step x_{t-1} | x_t", "terms", CHAIN, renaming=_term("step", _running)
     ),
     Convention(
-        "noise-of-x", "if ε_t is the noise that makes x_t of x_0", "noise", CHAIN,
-        renaming=_noise("", "whole"), kept=False,
+        "loss", "if 𝓛 is a loss, the negative of the bound", "bound", (*LATENT, *CHAIN), renaming=_loss, kept=True
+    ),
+    Convention(
+        "noise-of-x", "if ε_t is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_noise("", "whole")
     ),
     Convention(
         "barred-noise-of-x", "if ε̄_t is the noise that makes x_t of x_0", "noise", CHAIN,
-        renaming=_noise("bar", "whole"), kept=False,
+        renaming=_noise("bar", "whole"),
     ),
     Convention(
-        "noise-of-step", "if ε_t is the noise of the step to x_t", "noise", CHAIN,
-        renaming=_noise("", "step"), kept=False,
+        "noise-of-step", "if ε_t is the noise of the step to x_t", "noise", CHAIN, renaming=_noise("", "step")
     ),
     Convention(
-        "noise-from-step", "if ε_t is the noise of the step from x_t", "noise", CHAIN,
-        renaming=_noise("", "step", 1), kept=False,
+        "noise-from-step", "if ε_t is the noise of the step from x_t", "noise", CHAIN, renaming=_noise("", "step", 1)
+    ),
+    Convention("source-noise", "if ε_0 is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_source),
+    Convention("new-noise", "if ε is new noise", "noise", CHAIN, renaming=_new, fits=_is_of_one_step),
+    Convention(
+        "perfect-network", "if the network predicts the expectation of the noise", "network", CHAIN,
+        choice="perfect", fits=_is_of_network,
     ),
     Convention(
-        "source-noise", "if ε_0 is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_source, kept=False,
-    ),
-    Convention(
-        "new-noise", "if ε is new noise", "noise", CHAIN, renaming=_new, fits=_is_a_step_down, kept=False,
+        "exact-encoder", "if the encoder is exact", "encoder", LATENT,
+        choice="encoder", fits=_says_that_the_encoder_is_exact,
     ),
     Convention(
         "law-of-data", "if p is the law of the data and of what noise makes of them", "law", CHAIN,
         renaming=_law_of_data, fits=_has_no_model,
     ),
     Convention(
-        "alpha-product", "if α_t stands for ᾱ_t", "alpha", ("samplers", "score", "conditioning", "guidance"),
-        renaming=_product, fits=_has_no_product,
+        "alpha-product", "if α_t stands for ᾱ_t", "alpha", tuple(c for c in CHAIN if c not in ("diffusion", "ddpm")),
+        renaming=_level, without=("bar alpha",), kept=True,
+    ),
+    Convention(
+        "signal-and-noise", "if α_t and σ_t stand for √ᾱ_t and √(1-ᾱ_t)", "alpha", CHAIN,
+        renaming=_parts, fits=_has_both_parts, without=("bar alpha", "beta"), kept=True,
     ),
 )  # fmt: skip
 """The conventions, in the order in which they are tried."""
@@ -223,15 +272,14 @@ def named(names: Iterable[str]) -> tuple[Convention, ...]:
     Raises:
         ValueError: If there is none of a name, or if two say different things of the same letter.
     """
-    found = []
+    found: dict[str, Convention] = {}
     for name in names:
         if name not in NAMES:
             raise ValueError(f"there is no convention {name!r}: there are {', '.join(NAMES)}")
-        found.append(NAMES[name])
-    for convention in found:
-        if any(other.about == convention.about and other != convention for other in found):
-            raise ValueError(f"{convention.name!r} and another convention say different things of the same letter")
-    return tuple(dict.fromkeys(found))
+        new = NAMES[name]
+        if found.setdefault(new.about, new) != new:
+            raise ValueError(f"{name!r} and {found[new.about].name!r} say different things of the same letter")
+    return tuple(found.values())
 
 
 # A display under a reading
@@ -239,13 +287,6 @@ def named(names: Iterable[str]) -> tuple[Convention, ...]:
 
 Reading = tuple[Convention, ...]
 """The conventions under which a display is read; none of them is the book's own reading."""
-
-
-def letters(display: Display) -> Letters:
-    """All symbols that occur in a display."""
-    statements = (*display.statements, *display.named)
-    nodes = (node for statement in statements for side in statement.expressions for node in side.walk())
-    return frozenset(symbol for node in nodes for symbol in node.symbols())
 
 
 def under(reading: Reading, display: Display) -> Display:
@@ -268,21 +309,31 @@ def plain(reading: Reading, node: Node) -> Node:
     return node
 
 
-def chosen_variance(reading: Reading) -> str:
-    """The variance of p that a reading chooses, or nothing."""
-    return next((convention.variance for convention in reading if convention.variance), "")
+def choosing(reading: Reading, said: SideConditions) -> SideConditions:
+    """What a display says beside its relations, and what its reading chooses."""
+    variance = next((convention.variance for convention in reading if convention.variance), "")
+    chosen = tuple(Choice(convention.choice) for convention in reading if convention.choice)
+    return replace(said, variance=said.variance or variance, chosen=(*said.chosen, *chosen))
 
 
-def readings(kept: Reading, said: Letters, context: str) -> list[Reading]:
+def readings(kept: Reading, display: Display, context: str, seen: Iterable[Symbol] = ()) -> list[Reading]:
     """The readings of a display, the likeliest first: that of the page so far, then with one convention more, or two.
 
     Args:
         kept: The conventions that the page has.
-        said: The letters of the display.
+        display: The display.
         context: The chapter.
+        seen: The letters of the page so far.
     """
-    so_far = tuple(convention for convention in kept if convention.applies(said, context))
+    so_far = tuple(convention for convention in kept if convention.touches(display, context))
     settled = {convention.about for convention in kept}
-    more = [c for c in CONVENTIONS if c.applies(said, context) and c.about not in settled]
+    names = {symbol.name for symbol in (*seen, *letters(display))}
+    more = [
+        convention
+        for convention in CONVENTIONS
+        if convention.about not in settled
+        and not names & set(convention.without)
+        and convention.may_be_meant(display, context)
+    ]
     pairs = [(one, two) for i, one in enumerate(more) for two in more[i + 1 :] if one.about != two.about]
     return [so_far, *((*so_far, one) for one in more), *((*so_far, *pair) for pair in pairs)]

@@ -10,7 +10,7 @@ from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, 
 from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
 from diffusion_notes.equations.verdicts.choices import check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
-from diffusion_notes.equations.verdicts.conventions import Reading, chosen_variance, plain, under
+from diffusion_notes.equations.verdicts.conventions import Reading, choosing, plain, under
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
 from diffusion_notes.equations.worlds.world import LATER, Undefined
@@ -98,8 +98,8 @@ class Judge:
             return [Verdict("not understood", text, why.why, "", why.place)]
         try:
             conditions, said = side_conditions(display)
-            said = replace(said, variance=said.variance or chosen_variance(self.reading))
             check_choices(said.chosen, self.context)
+            said = choosing(self.reading, said)
             check_draws(display, self.context, self.definitions)
         except NotUnderstood as why:
             return [Verdict("not understood", text, why.why, display.tag, why.place)]

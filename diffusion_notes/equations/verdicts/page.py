@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, read
-from diffusion_notes.equations.language.syntax_tree import NotUnderstood
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.verdicts.chain import Chain, as_one_line
 from diffusion_notes.equations.verdicts.contexts import contexts
-from diffusion_notes.equations.verdicts.conventions import Convention, Letters, Reading, letters, named, plain, readings
+from diffusion_notes.equations.verdicts.conventions import Convention, Reading, letters, named, plain, readings
 from diffusion_notes.equations.verdicts.judge import Judge, Verdict
 from diffusion_notes.equations.worlds.world import CHAINS
 
@@ -95,6 +95,7 @@ class Page:
     _kept: Reading = field(default=(), init=False, repr=False)
     _judges: dict[str, Judge] = field(default_factory=dict, init=False, repr=False)
     _latest: str = field(default="", init=False, repr=False)
+    _letters: set[Symbol] = field(default_factory=set, init=False, repr=False)
     _past: list[_Trial] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,10 +124,11 @@ class Page:
 
     def _judge_in(self, context: str) -> Judge:
         """The judge for a notation, with what the page has defined in it."""
+        own = self.conventions == ()
         if context == self.context:
-            return Judge(context, self.definitions, self.last, own=self.conventions == ())
-        found = self._judges.get(context) or Judge(context, own=self.conventions == ())
-        return replace(found, last=self.last, reading=())
+            return Judge(context, self.definitions, self.last, own=own)
+        found = self._judges.get(context) or Judge(context)
+        return replace(found, last=self.last, reading=(), own=own)
 
     def _in_the_book(self, latex: str) -> _Trial:
         return _Trial.of(latex, self._judge_in(self.context or "ddpm"))
@@ -162,6 +164,7 @@ class Page:
         groups = contexts(letters(display), self.context)
         if goes_on and self._judges:  # in the notation of what it goes on from
             groups = [(self._latest,)]
+        self._letters |= letters(display)
         best: _Trial | None = None
         for group in groups:
             found = max((self._read(latex, display, context) for context in group), key=lambda trial: trial.good)
@@ -181,12 +184,11 @@ class Page:
     def _read(self, latex: str, display: Display, context: str) -> _Trial:
         """The display in one notation, under the first reading under which it holds."""
         judge = self._judge_in(context)
-        said = letters(display)
         if self.conventions is not None:
-            stated = tuple(convention for convention in self._kept if convention.applies(said, context))
+            stated = tuple(c for c in self._kept if c.may_be_meant(display, context))
             trial = _Trial.of(latex, replace(judge, reading=stated))
             return _conditioned(trial, trial)
-        first, *others = readings(self._kept, said, context)
+        first, *others = readings(self._kept, display, context, self._letters)
         plain = _Trial.of(latex, replace(judge, reading=first))
         best = plain
         conflict: _Conflict | None = None
@@ -196,7 +198,8 @@ class Page:
                 break
             found = _Trial.of(latex, replace(judge, reading=reading))
             if found.good <= best.good:
-                tried += reading[len(first) :] if found.fails and len(reading) == len(first) + 1 else ()
+                said = found.fails and found.verdicts != plain.verdicts and len(reading) == len(first) + 1
+                tried += reading[len(first) :] if said else ()
             elif past := self._broken_by(found):
                 conflict = conflict or _Conflict(found, past)
             else:
@@ -204,25 +207,23 @@ class Page:
         best = _conditioned(plain, best)
         if best.holds:
             return best
-        return _explained(best, tried, conflict or self._forgone(latex, judge, said, best))
+        return _explained(best, tried, conflict or self._forgone(latex, display, judge, best))
 
     def _broken_by(self, trial: _Trial) -> _Trial | None:
         """The first display before this one that does not hold if this one is read as it is in a trial."""
         added = tuple(c for c in trial.after.reading if c.kept and c not in self._kept)
         for past in self._past:
-            said = letters(read(past.latex))
-            more = tuple(c for c in added if c.applies(said, past.after.context) and c not in past.after.reading)
-            if (
-                more
-                and _Trial.of(past.latex, replace(past.before, reading=(*past.after.reading, *more))).good < past.good
-            ):
+            display = read(past.latex)
+            more = tuple(c for c in added if c.touches(display, past.after.context) and c not in past.after.reading)
+            judge = replace(past.before, reading=(*past.after.reading, *more))
+            if more and _Trial.of(past.latex, judge).good < past.good:
                 return past
         return None
 
-    def _forgone(self, latex: str, judge: Judge, said: Letters, best: _Trial) -> _Conflict | None:
+    def _forgone(self, latex: str, display: Display, judge: Judge, best: _Trial) -> _Conflict | None:
         """A reading under which it would hold, had the page not said before what a letter in it stands for."""
-        kept = [convention for convention in self._kept if convention.applies(said, judge.context)]
-        for reading in readings((), said, judge.context) if kept else ():
+        kept = [convention for convention in self._kept if convention.touches(display, judge.context)]
+        for reading in readings((), display, judge.context) if kept else ():
             if set(kept) & set(reading):
                 continue
             trial = _Trial.of(latex, replace(judge, reading=reading))

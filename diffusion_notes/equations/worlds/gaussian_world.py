@@ -600,6 +600,16 @@ class GaussianWorld(World):
         other.rebuild()
         return other
 
+    def with_exact_encoder(self) -> Self | None:
+        """The same world with q's steps up those of p turned round, if these have one deviation."""
+        if self.D > 1 or self.bent:
+            return None
+        other = copy.copy(self)
+        other.up = list(self.up)
+        other.sigma_phi = self.sigma_phi.copy()
+        other._turn_p_round()
+        return other
+
     def with_length(self, length: float) -> Self:
         """The same world with another h, the length of a step."""
         other = copy.copy(self)

@@ -64,6 +64,7 @@ class HistogramWorld(World):
                 self.down[i] = (1 - tight) * self.down[i] + tight * np.log(pair.T)  # rows: what is given, above
             top = np.log(q.sum(axis=tuple(range(count - 1))))
             self.down[-1] = (1 - tight) * self.down[-1] + tight * top
+        self.flawless = False  # a classifier that is exact
         if self.attached:
             self._attach(seed, sharp, tight, small)
         self.rebuild()
@@ -78,7 +79,6 @@ class HistogramWorld(World):
         self.sizes = np.concatenate([self.sizes, np.reshape(sizes, (-1, n))])
         self.told = {key: rng.normal(size=(steps, n, n, n)) * sharp for key in self.attached}
         self.guessed = rng.normal(size=(steps + 1, n, n))  # the logits of a classifier that is trained
-        self.flawless = False
         self.weight = float(np.exp(rng.uniform(-0.7, 1.1)))
         chain = self._joint_up()
         for key in self.attached if tight else ():
@@ -170,6 +170,15 @@ class HistogramWorld(World):
         """The same world with an exact classifier; there are no networks."""
         other = copy.copy(self)
         other.flawless = self.flawless or kind == "exact"
+        return other
+
+    def with_exact_encoder(self) -> Self:
+        """The same world with q's steps up those of p turned round."""
+        other = copy.copy(self)
+        n = len(self.keys)
+        pairs = [self.joint["p"].sum(axis=tuple(j for j in range(n) if j not in (i, i + 1))) for i in range(n - 1)]
+        other.up = [self.up[0], *map(np.log, pairs)]  # a row for each box below
+        other.rebuild()
         return other
 
     def _mass(self, model: str, keys: tuple[str, ...]) -> np.ndarray:

@@ -156,6 +156,10 @@ class World(ABC):
         """The same world with networks that are perfect, where it has networks; or with an `exact` classifier."""
         return self
 
+    def with_exact_encoder(self) -> World | None:
+        """The same world with q's steps up those of p turned round; or nothing, if q cannot be that here."""
+        return None
+
     @property
     def diffusing(self) -> bool:
         """Is this the chain x_0, …, x_T, rather than x and its latents?"""
