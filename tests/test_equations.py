@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_the_chapter_is_told_by_name_front_matter_or_heading(tmp_path, text, nam
         ("# DDPM\n\n$$\\beta_t = 1 - \\alpha_t$$\n", 0),
         ("# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n", 1),
         ("# DDPM\n\n$$\\beta_t = 1 - \\foo$$\n", 2),
-        ("# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n\n$$\\foo = 1$$\n", 2),
+        ("# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n\n$$\\foo = 1$$\n", 1),
         ("# No chapter at all\n\n$$\\beta_t = 1 - \\alpha_t$$\n", 0),
         ("# DDPM\n\nNo equation.\n", 0),
     ],
@@ -108,6 +109,62 @@ def test_the_command_prints_a_line_a_relation_and_tells_by_its_status(tmp_path, 
 def test_a_file_that_is_not_there_is_no_success(tmp_path, capsys):
     assert main([str(tmp_path / "nothing.md")]) == 2
     assert "cannot be read" in capsys.readouterr().out
+
+
+def test_the_command_counts_what_it_found_by_file_and_in_all(tmp_path, capsys):
+    good = page(tmp_path, "# DDPM\n\n$$\\beta_t = 1 - \\alpha_t \\\\ c_t := 2 \\beta_t$$\n", "good.md")
+    bad = page(tmp_path, "# DDPM\n\n$$\n\\beta_t = 1 - \\alpha_t \\\\\n\\beta_t = \\foo\n$$\n\n$$a = $$\n", "bad.md")
+    assert main([str(good), str(bad)]) == 2
+    *_, first, last = capsys.readouterr().out.splitlines()
+    assert first == f"{bad}: 2 displays, 3 relations: 1 proved, 2 not understood"
+    assert last == "2 files: 3 displays, 5 relations: 2 proved, 1 definition, 2 not understood"
+    assert main(["--quiet", str(good), str(bad)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines[0::2]] == [f"{bad}:5", f"{bad}:8", "2 files"]
+    assert "(here: \\foo)" in lines[0]
+
+
+def test_a_file_that_cannot_be_read_hides_no_failure(tmp_path, capsys):
+    wrong = page(tmp_path, "# DDPM\n\n$$\\beta_t = 1 + \\alpha_t$$\n")
+    assert main([str(tmp_path), str(wrong), str(tmp_path / "nothing.md")]) == 1
+    assert capsys.readouterr().out.endswith("1 relation: 1 fails; 2 files not read\n")
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().out == f"{tmp_path}: cannot be read: it is a folder\n"
+
+
+def test_other_programs_get_json(tmp_path, capsys):
+    wrong = page(tmp_path, "# DDPM\n\n$$\n\\beta_t = 1 - \\alpha_t \\\\\n\\beta_t = \\foo\n$$\n")
+    assert main(["--json", str(wrong), str(tmp_path)]) == 2
+    said = json.loads(capsys.readouterr().out)
+    first, second = said["files"]
+    assert (said["version"], said["status"], first["path"]) == (1, 2, str(wrong))
+    assert (first["unreadable"], second["unreadable"]) == (None, "it is a folder")
+    assert said["counts"] == first["counts"] == {
+        "displays": 1, "relations": 2, "proved": 1, "holds": 0, "definition": 0, "fails": 0, "not understood": 1,
+    }  # fmt: skip
+    (display,) = first["displays"]
+    assert (display["line"], display["cell"], display["path"]) == (4, None, str(wrong))
+    proved, unread = display["relations"]
+    assert (proved["verdict"], proved["line"], proved["begin"]) == ("proved", 4, None)
+    assert (unread["verdict"], unread["line"]) == ("not understood", 5)
+    assert display["latex"][unread["begin"] : unread["end"]] == "\\foo"
+    assert set(proved) == set(unread)
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path):
+    text = page(tmp_path, "# DDPM\n\n" + "$$\\beta_t = 1 - \\alpha_t$$\n\n" * 3)
+    command = f"{sys.executable} -m diffusion_notes.equations {text} {text} | true"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_line_takes_less_than_two_seconds(tmp_path):
+    """Of the processor, in a process of its own: the import, and what is judged."""
+    line = page(tmp_path, "# DDPM\n\n$$\\beta_t = 1 - \\alpha_t$$\n")
+    code = f"import time; from diffusion_notes.equations.__main__ import main; main([{str(line)!r}]); "
+    code += "print(time.process_time())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert float(done.stdout.splitlines()[-1]) < 2
 
 
 # How it is made

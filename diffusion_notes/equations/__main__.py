@@ -1,52 +1,64 @@
-"""`python -m diffusion_notes.equations FILE…` checks the displayed equations of Markdown files and notebooks.
+"""Check the displayed equations of Markdown files, notebooks and LaTeX sources.
 
-Prints one line a relation. The exit status is 0 if all hold, 1 if one fails, 2 if one was not understood.
+Prints a line for each relation and the numbers of each file. The exit status is 1 as soon as a relation fails; 2 if
+none fails, but one was not understood or a file could not be read; and 0 if all hold.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
+import os
 import sys
-from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from diffusion_notes.equations.pages import judge_page
-from diffusion_notes.equations.verdicts.judge import Verdict
+from diffusion_notes.equations.tally import Checked, as_json, lines, status, summary
 
 __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the files that are named; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion_notes.equations", description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Markdown file or a notebook")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show only what does not hold")
+    parser = argparse.ArgumentParser(prog="check-derivation", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown, a notebook, or a LaTeX source")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show only what does not hold, and the numbers")
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
     options = parser.parse_args(arguments)
-    counts: Counter[str] = Counter()
-    for path in options.files:
-        try:
-            equations = judge_page(path)
-        except (OSError, ValueError, KeyError) as error:
-            print(f"{path}: cannot be read: {error}")
-            counts["not understood"] += 1
-            continue
-        for equation in equations:
-            for verdict in equation.verdicts:
-                counts[verdict.kind] += 1
-                if verdict.good and options.quiet:
-                    continue
-                tag = f" ({verdict.tag})" if verdict.tag else ""
-                why = verdict.detail + pointer(equation.latex, verdict)
-                print(f"{path.name}{tag}: {verdict.kind}: {verdict.latex}  [{why}]")
-    print(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no displayed equations")
-    return 2 if counts["not understood"] else 1 if counts["fails"] else 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no Greek is no reason to stop
+    files = []
+    with suppress(BrokenPipeError):  # nor is a reader who has seen enough
+        for path in options.files:
+            files.append(_checked(path))
+            if not options.json:
+                _say(lines(files[-1], options.quiet))
+        if options.json:
+            _say([json.dumps(as_json(files), indent=2)])
+        elif options.quiet or len(files) > 1:
+            _say([summary(files)])
+        return status(files)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status(files)
 
 
-def pointer(latex: str, verdict: Verdict) -> str:
-    """The characters that were not understood."""
-    if verdict.place is None:
-        return ""
-    return f": here: {' '.join(latex[slice(*verdict.place)].split())}"
+def _say(lines: list[str]) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()
+
+
+def _checked(path: Path) -> Checked:
+    """A file with its verdicts; whatever is wrong with it is said in a sentence."""
+    try:
+        return Checked(path, tuple(judge_page(path)))
+    except OSError as error:
+        return Checked(path, unreadable=error.strerror or str(error))
+    except ValueError as why:
+        return Checked(path, unreadable=str(why))
+    except Exception as error:  # no file may end the others' check
+        return Checked(path, unreadable=f"the reader broke: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

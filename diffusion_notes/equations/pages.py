@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffusion_notes.equations.language.macros import expand, without_comments
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.sources import Equation, displays, heading_text
+from diffusion_notes.equations.sources import Equation, about, displays, heading_text
 from diffusion_notes.equations.verdicts.judge import Verdict
 from diffusion_notes.equations.verdicts.page import Page
 
@@ -44,14 +44,15 @@ def chapter(path: Path) -> str | None:
     Returns:
         A key of `CHAINS`; or `None` if nothing tells, and the letters of each display have to.
     """
-    text = heading_text(path)
-    front = re.match(r"---\n(.*?)\n---", text, re.S)
-    said = re.search(r"^(?:chapter|context|equations):\s*[\"']?(\w+)", front[1], re.M) if front else None
-    if said and said[1] in STEMS | {"hvae": ""}:
-        return STEMS.get(said[1], said[1])
+    about_it = about(path)
+    said = next(
+        (about_it[key] for key in ("chapter", "context", "equations") if isinstance(about_it.get(key), str)), ""
+    )
+    if said in STEMS | {"hvae": ""}:
+        return STEMS.get(said, said)
     if path.stem in STEMS:
         return STEMS[path.stem]
-    heading = re.search(r"^#+\s+(.+)$", text, re.M)
+    heading = re.search(r"^#+\s+(.+)$", heading_text(path), re.M)
     for name, words in TITLES.items():
         if heading and re.search(words, heading[1], re.I):
             return name
@@ -64,10 +65,23 @@ def judge_page(path: Path, conventions: Sequence[str] | None = None) -> list[Equ
     Args:
         path: Markdown, a notebook, or a LaTeX source.
         conventions: The names of the conventions that it uses; none of them, `()`, is the book's own reading; `None`
-            tries those of `verdicts/conventions.py`.
+            takes those that the page states, and tries all of `verdicts/conventions.py` where it states none.
+
+    Raises:
+        OSError: If there is no such file, or none that may be read.
+        ValueError: If it is none of these, or states a convention that there is not.
     """
-    page = Page(chapter(path), conventions=conventions)
+    page = Page(chapter(path), conventions=_stated_conventions(path) if conventions is None else conventions)
     return [replace(equation, verdicts=tuple(_judged(equation, page))) for equation in displays(path)]
+
+
+def _stated_conventions(path: Path) -> list[str] | None:
+    """The conventions that a page states, `[]` if it says `book`; nothing, if it states none."""
+    said = about(path).get("conventions")
+    if not isinstance(said, (str, list)):
+        return None
+    names = re.findall(r"[\w-]+", said) if isinstance(said, str) else [str(name) for name in said]
+    return [name for name in names if name != "book"]
 
 
 def _judged(equation: Equation, page: Page) -> list[Verdict]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from diffusion_notes.equations.evaluation.arithmetic import scalar
 from diffusion_notes.equations.evaluation.binding import (
@@ -363,7 +363,7 @@ def minimiser(env: Environment, node: Node, point: Point) -> np.ndarray:
     if len(turns) != 1 or signs[0] > 0:
         raise Valueless("an expression without one minimum")
     ends = grid[turns[0] : turns[0] + 2]
-    return np.array([np.exp(brentq(slope, *ends, xtol=1e-13))])
+    return np.array([np.exp(scipy.optimize.brentq(slope, *ends, xtol=1e-13))])
 
 
 def _with_constants_known(env: Environment, node: Node, point: Point) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["about", "displays", "heading_text"]
 
 MARKDOWN = (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".myst", ".qmd", ".rmd", ".txt")
 LATEX = (".tex", ".ltx", ".latex")
+REMARK = re.compile(r"^[ \t]*(?:%+|<!--)[ \t]*(chapter|context|conventions):[ \t]*(.*?)[ \t]*(?:-->)?[ \t]*$", re.M)
 
 
 def displays(path: Path) -> list[Equation]:
@@ -41,12 +43,13 @@ def displays(path: Path) -> list[Equation]:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What a file says about itself in its front matter.
+    """What a file says about itself: in its front matter, or in remarks, `% chapter: vae`, `<!-- chapter: vae -->`.
 
     Args:
-        path: Markdown, a notebook, or a LaTeX source, which has none.
+        path: Markdown, a notebook, or a LaTeX source.
     """
-    return {} if _is(path, LATEX) else markdown.front_matter(heading_text(path))
+    text = heading_text(path)
+    return dict(REMARK.findall(text)) | markdown.front_matter(text)
 
 
 def heading_text(path: Path) -> str:
@@ -86,6 +89,8 @@ def _texts(path: Path) -> list[tuple[int | None, str]]:
         return list(notebook.cells(text_of(path)))
     if _is(path, MARKDOWN):
         return [(None, text_of(path))]
+    if path.is_dir():
+        raise Unreadable("it is a folder")
     raise Unreadable("it is no Markdown, no notebook and no LaTeX by its ending")
 
 

@@ -65,8 +65,8 @@ class _Source:
 
     def _gather(self, path: Path) -> None:
         """Gather what a file defines, and what those that it brings in define."""
-        self.open.append(path)
         text = typeset(path)
+        self.open.append(path)
         for _, new in definitions(text, self.macros):
             self.macros |= new
         for brought in BRINGS.finditer(text):
@@ -77,8 +77,8 @@ class _Source:
 
     def pieces(self, path: Path) -> Iterator[tuple[Path, Piece]]:
         """The mathematics of a file, and of those that it brings in."""
-        self.open.append(path)
         text = typeset(path)
+        self.open.append(path)
         for (begin, end), _ in list(definitions(text, {})):
             text = text[:begin] + _blanks(text[begin:end]) + text[end:]
         yield from self._scanned(path, text)

@@ -14,6 +14,7 @@ from markdown_it.rules_inline import StateInline, backtick
 from markdown_it.token import Token
 from mdit_py_plugins.colon_fence import colon_fence_plugin
 
+from diffusion_notes.equations.language.macros import definitions
 from diffusion_notes.equations.sources.delimiters import OPENS, delimited
 from diffusion_notes.equations.sources.equation import Piece
 
@@ -30,12 +31,15 @@ OPTIONS = re.compile(r"\s*---\n.*?\n---[ \t]*(?:\n|$)|(?:\s*:[\w-]+:[^\n]*(?:\n|
 HIDING = re.compile(r"<!--|<(?:pre|script|style|textarea)\b", re.I)
 HIDDEN = re.compile(r"<!--.*?(?:-->|$)|<(pre|script|style|textarea)\b.*?(?:</\1\s*>|$)", re.S | re.I)
 IN_LINE = re.compile(r"\$(?![\s$])((?:\\.|[^$\\])+?)(?<!\s)\$(?!\$)|\\\((.+?)\\\)", re.S)
+DEFINES = re.compile(r"\\(?:(?:re)?new|provide)command|\\def(?![a-z])|\\Declare(?:MathOp|Paired)")
 SAYS = re.compile(r"[\\^_=<>]")
 BLANK_LINES = re.compile(r"\n[ \t]*\n")
 IN_RST = re.compile(r"^([ \t]*)\.\. math::[ \t]*([^\n]*\n(?:\1[ \t]+[^\n]*\n|[ \t]*\n)*)", re.M)
 
+DEEPEST = 60  # quotations and lists within one another
 UNCLOSED = "a display begins here that nothing ends"
 IN_CODE = "this stands between backticks, as code does: is it a display?"
+TOO_DEEP = "there are displays here, in too many quotations and lists to follow"
 OPEN_FENCE = "code begins here that nothing ends, and there are displays in it"
 
 
@@ -44,7 +48,7 @@ def front_matter(text: str) -> dict[str, Any]:
     found = FRONT.match(text)
     try:
         said = yaml.safe_load(found[1]) if found else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         said = None
     return said if isinstance(said, dict) else {}
 
@@ -73,6 +77,8 @@ def _pieces(text: str, above: int) -> Iterator[Piece]:
         elif token.type == "html_block":
             shown = HIDDEN.sub(lambda hidden: "\n" * hidden.group().count("\n"), token.content)
             yield from _running(_markdown().parseInline(shown)[0], above + first)
+        elif token.type == "deep":
+            yield Piece("display", token.content, above + first + 1, trouble=TOO_DEEP)
         elif token.type in ("fence", "colon_fence"):
             yield from _fenced(token, above + first)
 
@@ -119,8 +125,14 @@ def _fenced(token: Token, above: int) -> Iterator[Piece]:
             yield from _equations(content, above + 1 + token.content.count("\n", 0, found.start()))
     elif token.type == "colon_fence" or (directive and not CODE.match(directive[1])):
         yield from _pieces(token.content, above + 1)
-    elif token.map and token.map[1] - token.map[0] == token.content.count("\n") + 1 and OPENS.search(token.content):
+    elif _is_open(token) and OPENS.search(token.info + token.content):
         yield Piece("display", token.content.strip(), above + 1, trouble=OPEN_FENCE)
+
+
+def _is_open(fence: Token) -> bool:
+    """Whether nothing ends a fence: it has no last line."""
+    first, last = fence.map or (0, 0)
+    return last - first == 1 + fence.content.count("\n") + (fence.content[-1:] not in ("", "\n"))
 
 
 def _without_options(content: str) -> str:
@@ -157,6 +169,8 @@ def _markdown() -> MarkdownIt:
 
 def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
     """A display that begins a line and ends one."""
+    if state.level > DEEPEST:
+        return _too_deep(state, first, end, silent)
     begin = state.bMarks[first] + state.tShift[first]
     if not OPENS.match(state.src, begin):
         return False
@@ -173,6 +187,17 @@ def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
         token = state.push("display", "", 0)
         token.content = text[found.content]
         token.map = [first, state.line]
+    return True
+
+
+def _too_deep(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """What stands in more quotations and lists than anybody follows."""
+    text = state.getLines(first, end, 0, False)
+    if silent or not OPENS.search(text):
+        return False
+    state.line = end
+    state.push("deep", "", 0).content = text.strip()
+    state.tokens[-1].map = [first, end]
     return True
 
 
@@ -198,6 +223,9 @@ def _inline(state: StateInline, silent: bool) -> bool:
 
 def _mathematics(text: str, at: int) -> tuple[str, str, int] | None:
     """What mathematics stands at a place: its kind, its LaTeX, and where it ends."""
+    if DEFINES.match(text, at) and (defined := next(definitions(text[at:], {}), None)) and not defined[0][0]:
+        end = at + defined[0][1]
+        return "formula", text[at:end], end
     opens = OPENS.match(text, at)
     if not opens:
         formula = IN_LINE.match(text, at)

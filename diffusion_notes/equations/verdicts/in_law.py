@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag
+import scipy
 
 from diffusion_notes.equations.evaluation.binding import free_variables
 from diffusion_notes.equations.evaluation.environment import NEW_NOISE, Definitions, unfolded
@@ -148,7 +148,7 @@ class _Trial:
         known = tuple(key for key in self.world.keys if key in given)
         mean, cov = self.world.law(self.model, rest, known, point) if rest else (np.zeros((1, 0)), np.zeros((1, 0, 0)))
         middle = np.concatenate([mean[0], np.zeros(D * len(fresh))])
-        spread = block_diag(cov[0], np.eye(D * len(fresh)))
+        spread = scipy.linalg.block_diag(cov[0], np.eye(D * len(fresh)))
         n = len(middle)
         far = np.random.default_rng(n).normal(size=(1, n))
         moves = np.concatenate([np.zeros((1, n)), np.eye(n), far])

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Self
 
 import numpy as np
-from scipy.linalg import block_diag
+import scipy
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
 from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, Point, Undefined, Unsuited, Values, World
@@ -184,7 +184,7 @@ class GaussianWorld(World):
             shifts.append(b)
             noises.append(noise / weight if key == "c" else noise)
         way = np.concatenate(ways)
-        return way @ mean + np.concatenate(shifts), way @ cov @ way.T + block_diag(*noises)
+        return way @ mean + np.concatenate(shifts), way @ cov @ way.T + scipy.linalg.block_diag(*noises)
 
     def _told_chain(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """The joint Gaussian of a model that is told what is seen, and of that; it is standard normal in it."""
