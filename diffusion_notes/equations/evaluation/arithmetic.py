@@ -5,7 +5,9 @@ One rule a kind of node; `Evaluator` lists them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -127,12 +129,11 @@ def _check_visible(env: Environment, value: np.ndarray, summed: float, beside: n
 
 def total(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A sum or a product over an index."""
-    sign, letter, _ = node.value
-    body = node.parts[-1]
-    values = [env.value(body, inner) for inner in env.index_range(node, point)]
+    if _is_of_densities(node):
+        return from_logarithm(env, logarithm(env, node, point))
+    sign = node.value[0]
+    values = _at_each_index(env, node, point, env.value)
     if not values:
-        with suppress(Undefined, Unsuited):  # what stands after an empty sum has to have a meaning too
-            env.value(body, point.at(**{letter.base: 2}))
         return np.zeros(1) if sign == "SUM" else np.ones(1)
     if sign == "PROD" and values[0].ndim > 1:
         raise NotUnderstood("a product of what are not numbers", node.place)
@@ -140,6 +141,18 @@ def total(env: Environment, node: Node, point: Point) -> np.ndarray:
     for value in values[1:]:
         result = result + value if sign == "SUM" else result * value
     return result
+
+
+def _at_each_index(
+    env: Environment, node: Node, point: Point, evaluate: Callable[[Node, Point], np.ndarray]
+) -> list[np.ndarray]:
+    """What stands after a sum or a product sign, at each of its indices."""
+    body = node.parts[-1]
+    values = [evaluate(body, inner) for inner in env.index_range(node, point)]
+    if not values:
+        with suppress(Undefined, Unsuited):  # what stands after an empty sum has to have a meaning too
+            evaluate(body, point.at(**{node.value[1].base: 2}))
+    return values
 
 
 # Products
@@ -321,6 +334,8 @@ def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
         return a + b if node.kind == "mul" else a - b
     if node.kind == "power" and _is_of_densities(node):
         return scalar(env, node.parts[1], point) * logarithm(env, node.parts[0], point)
+    if node.kind == "total" and _is_of_densities(node):
+        return sum(_at_each_index(env, node, point, partial(logarithm, env)), np.zeros(1))
     value = scalar(env, node, point)
     if (value == 0).any():
         raise Unsuited("a number too small for a computer")
@@ -363,6 +378,8 @@ def _is_of_densities(node: Node) -> bool:
         return all(_is_of_densities(part) for part in node.parts)
     if node.kind == "power" and node.parts[1].value != Symbol("T"):
         return _is_of_densities(node.parts[0])
+    if node.kind == "total" and node.value[0] == "PROD":
+        return _is_of_densities(node.parts[-1])
     return node.kind in ("density", "normal")
 
 
