@@ -76,7 +76,7 @@ def test_a_side_that_is_not_read_says_why_and_where():
 
 
 def test_under_a_brace_the_place_is_that_of_the_display():
-    latex = r"\beta_t = 1 - \underbrace{\alpha_t}_{\text{a name} p}"
+    latex = r"\beta_t = 1 - \underbrace{\alpha_t}_{2 p}"
     (named,) = read(latex).named
     assert latex[slice(*named.sides[0].value.place)] == "p"
 
@@ -97,7 +97,7 @@ def test_nothing_goes_on_from_what_was_not_read():
         (r"a = \bm{x + \foo}, b = c", r"\foo"),
         (r"a = x_{b!}, b = c", "x_{b!}"),
         (r"a = b_", "b_"),
-        (r"a & = b", "&"),
+        (r"{a & = b}", "&"),
     ],
 )
 def test_what_is_unread_leaves_the_rest_readable(latex, unread):

@@ -22,6 +22,9 @@ SINGLE = {"LABS": "MID", "RABS": "MID", "LNORM": "BARS", "RNORM": "BARS"}
 BEFORE_TERM = (*OPERATORS, *CLOSER, "", "REL", "SIM", "COMMA", "SEMI", "LOG", "NEWLINE", "QUAD", "IMPLIES", "DET", "TO")
 """After what a term begins."""
 
+CAPITALS = {"P": "p", "bbP": "p", "Q": "q", "bbQ": "q"}
+"""The laws, where they are written as those of events."""
+
 DIVERGING = {Symbol(base) for base in ("D", "calD", "bbD")}
 
 
@@ -33,7 +36,7 @@ def bracketed(tokens: list[Token]) -> list[Token]:
     """
     tokens = _sided(tokens)
     tokens = _absolute_values(tokens)
-    for rule in (_divergence, _parted, _law, _indicator, _expectation):
+    for rule in (_divergence, _parted, _probability, _law, _indicator, _expectation):
         at = 0
         while at < len(tokens):
             tokens = rule(tokens, at)
@@ -172,6 +175,15 @@ def _parted(tokens: list[Token], at: int) -> list[Token]:
         return tokens
     (middle,) = double
     return [*tokens[:middle], replace(tokens[middle], kind="PAR"), *tokens[middle + 1 :]]
+
+
+def _probability(tokens: list[Token], at: int) -> list[Token]:
+    """A density by a capital letter, as in P(x | z)."""
+    token = tokens[at]
+    if token.kind != "SYMBOL" or token.value.base not in CAPITALS or _kind(tokens, at + 1) != "LP":
+        return tokens
+    law = replace(token.value, base=CAPITALS[token.value.base])
+    return [*tokens[:at], replace(token, value=law), *tokens[at + 1 :]]
 
 
 def _law(tokens: list[Token], at: int) -> list[Token]:

@@ -34,6 +34,9 @@ CONNECTING = re.compile(
 )
 """Words between two statements, or before one."""
 
+FOR_ALL = re.compile(r"\bfor (?:all|any|every|each)\W*$")
+"""Words that bind the letter behind them."""
+
 LEADING = re.compile(
     r".*(?:[:,]|\b(?:that|have|get|gets|obtain|find|know|define|let|then|since|note|see|write|follows|recall|becomes|yields"
     r"|is|are|by))\W*",
@@ -42,7 +45,7 @@ LEADING = re.compile(
 """How words end that lead to a statement."""
 
 CHANGING = re.compile(
-    r"\b(?:not|no|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
+    r"\b(?:not|no(?!\W?\d)|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
     r"|assum\w*|suppose|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*"
     r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*"
     r"|wenn|sauf|pas|si|presque)\b|常|近似|不(?!等式)|≈|≠|∝|→",
@@ -51,8 +54,9 @@ CHANGING = re.compile(
 """Words that may change what is said beside them."""
 
 POINTING = {
-    "eq", "eqs", "eqn", "equation", "equations", "by", "from", "see", "using", "use", "and", "cf", "lemma", "theorem",
-    "in", "property", "step", "definition", "def", "proposition", "appendix", "section", "of",
+    "no", "nr", "eq", "eqs", "eqn", "equation", "equations", "step",
+    "by", "from", "see", "using", "use", "and", "cf", "lemma", "theorem",
+    "in", "property", "definition", "def", "proposition", "appendix", "section", "of",
 }  # fmt: skip
 """Words that point to an explanation."""
 
@@ -77,7 +81,7 @@ def says_nothing(text: str) -> bool:
 
 def _is_reference(words: str) -> bool:
     """A number or a letter that points to an explanation; a letter alone may be more than that."""
-    parts = re.findall(r"[^\s()\[\].,:;]+(?:\.\d+)*", words)
+    parts = re.findall(r"\d+(?:\.\d+)*[a-z]?|[^\s()\[\].,:;\d]+", words)
     marked = re.search(r"[(\[)\]*①-⑳]", words) or not parts or any(part.lower() in POINTING for part in parts)
     return bool(marked) and all(part.lower() in POINTING or POINTED.fullmatch(part) for part in parts)
 
@@ -122,9 +126,13 @@ def _margins_behind(tokens: list[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         end = _margin_end(tokens, at)
-        if end is not None:
+        if end is not None and _says(tokens[at:end]) and _goes_on(tokens, end):
             kept += tokens[at:end]
             at = end
+        elif end is not None and not _says(tokens[at:end]):
+            result += _prose(tokens[at:end])
+            at = end
+            continue
         if kept and not _goes_on(tokens, at):
             result += [*kept, replace(tokens[at], kind="COMMA")] if at < len(tokens) else kept
             kept = []
@@ -134,14 +142,31 @@ def _margins_behind(tokens: list[Token]) -> list[Token]:
 
 
 def _margin_end(tokens: list[Token], at: int) -> int | None:
-    """Where a condition in a column of its own ends, if one begins here and the row after it goes on with a sign."""
-    if tokens[at].kind != "COLUMN":
+    """Where a column of words ends, if one begins here."""
+    if tokens[at].kind not in ("COLUMN", "QUAD"):
         return None
     start = next((i for i in range(at, len(tokens)) if tokens[i].kind not in ("COLUMN", "QUAD")), len(tokens))
-    if _kind(tokens, start) != "TEXT" or not CONNECTING.fullmatch(tokens[start].value):
+    if _kind(tokens, start) != "TEXT" or _kind(tokens, start + 1) in (*ENDING, "COLUMN", "REL"):
+        return None
+    if FOR_ALL.search(tokens[start].value):
         return None
     end = next((i for i in range(start, len(tokens)) if tokens[i].kind == "NEWLINE"), len(tokens))
-    return end if end < len(tokens) and _goes_on(tokens, end) else None
+    condition = tokens[at].kind == "COLUMN" and CONNECTING.fullmatch(tokens[start].value)
+    return end if condition or not _says(tokens[start:end]) else None
+
+
+def _says(tokens: list[Token]) -> bool:
+    """Whether some tokens say more than words with letters between them."""
+    return any(token.kind in ("REL", "SIM", "TO", "IMPLIES", "DOTS", "COLUMN", "UNREAD") for token in tokens[2:])
+
+
+def _prose(tokens: list[Token]) -> list[Token]:
+    """A wide space for words with letters between them, or a doubt, where they may change what is said."""
+    words = " ".join(token.value for token in tokens if token.kind == "TEXT")
+    place = (tokens[0].place[0], tokens[-1].place[1])
+    if CHANGING.search(words):
+        return [Token("UNREAD", NotUnderstood("words that may change what is said", place), place)]
+    return [Token("QUAD", None, place)]
 
 
 def _goes_on(tokens: list[Token], at: int) -> bool:
@@ -203,7 +228,7 @@ class _Remarks:
     def _told(self, at: int, token: Token) -> list[Token]:
         words: str = token.value
         if CONNECTING.fullmatch(words):
-            sign = "FORALL" if re.search(r"\bfor (?:all|any|every|each)\W*$", words) else "QUAD"
+            sign = "FORALL" if FOR_ALL.search(words) else "QUAD"
             return [replace(token, kind="COMMA", value=None), replace(token, kind=sign, value=None)]
         if self.depth or not self._stands_alone(at, words):
             return [replace(token, kind="SYMBOL", value=Symbol(_name(words)))]
@@ -218,7 +243,7 @@ class _Remarks:
         before = self.result[-1].kind if self.result else ""
         if (before in JOINING and before != "IMPLIES") or before in (*OPENING, "COMMA"):
             return False
-        bracketed = re.fullmatch(r"\s*[(\[].*[)\]][.,;]?\s*", words, re.S)
+        bracketed = re.fullmatch(r"\s*(?:[(\[].*[)\]][.,;]?|:.*)\s*", words, re.S)
         row_begins = before in ("", "NEWLINE")
         passed = ("QUAD", "NEWLINE") if row_begins else ("QUAD",)
         after = next((token.kind for token in self.tokens[at + 1 :] if token.kind not in passed), "")
@@ -287,7 +312,7 @@ WHOLE = ("calX", "calY", "calZ", "bbR", "Omega")
 
 
 def _over_all(tokens: list[Token]) -> list[Token]:
-    r"""The same, where an integral over all values says so: $\int_{\mathbb{R}^d}$ and $\int_{-\infty}^\infty p(x) dx$."""
+    r"""The same, without the limits of integrals over all values, as in $\\int_{\\mathbb{R}^d}$."""
     result: list[Token] = []
     at = 0
     while at < len(tokens):

@@ -216,7 +216,9 @@ class _Lexer:
 
     def _name(self, name: Place, what: Place) -> None:
         """Write down what a brace names, unless its name is a remark."""
-        if not all(_is_remark(token) for token in laid_out(self._inside(name))):
+        inner = self._inside(name)
+        is_prose = inner[:1] and inner[0].kind == "TEXT" and not any(token.kind == "REL" for token in inner)
+        if not is_prose and not all(_is_remark(token) for token in laid_out(inner)):
             self.shared.named.append((name, what))
 
     def _environment(self, piece: str, start: int) -> list[Token]:
@@ -369,6 +371,8 @@ class _Lexer:
         """Upright letters: a function, a label, a remark, or one letter that only looks different."""
         text = re.sub(r"\\[,;:! ]|~", " ", self.scanner.text(place))
         bare = " ".join(text.split())
+        if re.fullmatch(r"(?:[A-Za-z] )+[A-Za-z]", bare):  # as some converters set words
+            bare = bare.replace(" ", "")
         if not bare:
             return []
         if bare in UPRIGHT:
@@ -382,6 +386,8 @@ class _Lexer:
             return [self._token("CONST", start)]
         if "$" in bare:
             return self._mixed(place, start)
+        if not re.search(r"[^\W\d_]|[^\x00-\x7f]", bare) and not re.match(r"[(\[*]", bare):
+            return self._shown(place, start)
         if re.search(r"[\\_^{}=]", bare) and not re.match(r"\\(?:ref|eqref|cite)", bare):
             return self._shown(place, start)
         return [self._token("TEXT", start, text)]
@@ -453,7 +459,7 @@ class _Lexer:
             if more or over.kind != "SYMBOL":
                 raise scanner.fail("something on a differential: put brackets", start)
             return [self._token("DIFFERENTIAL", start, over.value)]
-        if name == "K" and scanner.comes(re.compile(f"L{BRACKET.pattern}")):
+        if name == "K" and scanner.comes(re.compile(rf"\s*L{BRACKET.pattern}")):
             scanner.take()
             return [self._token("KL", start)]
         if name in ("Pi", "Sigma") and scanner.comes(COUNTED):

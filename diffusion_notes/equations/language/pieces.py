@@ -76,7 +76,7 @@ DROPPED = re.compile(
 
 DROPPED_ARGUMENTS = {
     r"\label": 1, r"\vphantom": 1, r"\vspace": 1, r"\vspace*": 1, r"\mspace": 1, r"\require": 1, r"\setcounter": 2,
-    r"\raisetag": 1, r"\mathchoice": 4,
+    r"\definecolor": 3, r"\raisetag": 1, r"\mathchoice": 4,
 }  # fmt: skip
 """What is dropped with so many arguments."""
 
@@ -93,6 +93,7 @@ SHOWING = {
     r"\fcolorbox": 2, r"\class": 1, r"\cssId": 1, r"\style": 1, r"\href": 1, r"\bbox": 0, r"\htmlClass": 1,
     r"\htmlId": 1, r"\htmlStyle": 1, r"\htmlData": 1, r"\hl": 0, r"\highlight": 0, r"\scalebox": 1,
     r"\resizebox": 2,
+    **dict.fromkeys((r"\red", r"\blue", r"\green", r"\orange", r"\purple", r"\gray", r"\cyan", r"\magenta"), 0),
 }  # fmt: skip
 """What changes only the looks of its last argument, and how many arguments come before that one."""
 
