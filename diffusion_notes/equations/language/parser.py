@@ -16,11 +16,12 @@ from typing import Any
 
 import lark
 from lark import Lark, Transformer, v_args
-from lark.exceptions import UnexpectedInput, VisitError
+from lark.exceptions import UnexpectedToken, VisitError
 from lark.lexer import Lexer
 from lark.tree import Meta
 
 from diffusion_notes.equations.language.ellipses import expand_ellipses
+from diffusion_notes.equations.language.expectations import not_expected
 from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
 from diffusion_notes.equations.language.splitting import split
@@ -319,11 +320,10 @@ def _parse(tokens: list[Token], start: str = "expr") -> Node:
     tokens = classified(tokens)
     try:
         return _TreeBuilder().transform(_grammar().parse(tokens, start))  # type: ignore[arg-type] # tokens for text
-    except UnexpectedInput as error:
+    except UnexpectedToken as error:
         token = getattr(error, "token", None)
-        if token is None or token.type == "$END":
-            raise NotUnderstood("the expression ends too early", tokens[-1].place) from None
-        raise NotUnderstood("this does not belong here", (token.start_pos, token.end_pos)) from None
+        at = token.line if token is not None and token.type != "$END" else None
+        raise not_expected(tokens, at, error.accepts) from None
     except VisitError as error:
         raise error.orig_exc from None
 
@@ -348,8 +348,8 @@ class _Tokens(Lexer):
         pass
 
     def lex(self, tokens: list[Token]) -> Iterator[lark.Token]:  # type: ignore[override] # what a lexer of one's own gets
-        for token in tokens:
-            yield lark.Token(token.kind, token.value, start_pos=token.place[0], end_pos=token.place[1])
+        for line, token in enumerate(tokens):  # what Lark takes for a line says which of them it is
+            yield lark.Token(token.kind, token.value, start_pos=token.place[0], end_pos=token.place[1], line=line)
 
 
 Children = list[Any]
