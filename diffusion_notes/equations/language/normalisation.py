@@ -30,6 +30,9 @@ FUNCTIONS = {"O", "F", "r", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "S
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
 
+SPACES = ("calX", "calZ", "bbR", "Omega")
+"""The names of all of a space, over which an integral goes that names no variable."""
+
 CLOSING = ("PLUS", "MINUS", *CLOSER.values(), "", "COMMA", "SEMI", "MID", "PAR", "REL", "BELOW", "DIFFERENTIAL")
 """What may follow the brackets of a logarithm without a doubt about what it is taken of."""
 
@@ -61,7 +64,7 @@ def pair_brackets(tokens: list[Token]) -> list[Token]:
     for at, token in enumerate(tokens):
         kind = _bar(stack) if token.kind == "BARS" else token.kind
         if kind in CLOSER:
-            stack.append(_Open(CLOSER[kind], at > 0 and tokens[at - 1].kind == "KL", at))
+            stack.append(_Open(CLOSER[kind], _bar_within(tokens[at - 1]) if at else "", at))
         elif kind in CLOSER.values():
             if not stack or stack[-1].closer != kind:
                 raise NotUnderstood("a bracket is closed that was not opened", token.place)
@@ -74,18 +77,25 @@ def pair_brackets(tokens: list[Token]) -> list[Token]:
 
 @dataclass
 class _Open:
-    """A bracket that is open: what closes it, whether a bar in it parts two laws, and where it stands."""
+    """A bracket that is open: what closes it, what a double bar in it is if it is no norm, and where it stands."""
 
     closer: str
-    awaits_bar: bool
+    bar: str
     at: int
 
 
+def _bar_within(before: Token) -> str:
+    """What a double bar in brackets is: of a divergence it parts the laws, of a law the variables."""
+    law = before.kind == "SYMBOL" and before.value.base in ("p", "q")
+    return "PAR" if before.kind == "KL" else "MID" if law else ""
+
+
 def _bar(stack: list[_Open]) -> str:
-    """Whether a double bar parts the laws of a divergence, or opens or closes a norm."""
-    if stack and stack[-1].awaits_bar:
-        stack[-1].awaits_bar = False
-        return "PAR"
+    """Whether a double bar parts the laws of a divergence or the variables of a law, or opens or closes a norm."""
+    if stack and stack[-1].bar:
+        kind = stack[-1].bar
+        stack[-1].bar = ""
+        return kind
     return "RNORM" if stack and stack[-1].closer == "RNORM" else "LNORM"
 
 
@@ -198,21 +208,38 @@ def _arguments_before_power(rest: list[Token]) -> tuple[list[Token], int]:
 
 def _integral(token: Token, rest: list[Token]) -> tuple[Token, int]:
     """The signs of an integral that stand side by side, as one; its value says over how many variables it goes."""
-    count = 1
-    named: list[Symbol] = []
+    named: list[list[Symbol]] = []
     at = 0
     while True:
-        kinds = [other.kind for other in rest[at : at + 5]]
-        if kinds[:4] == ["BELOW", "OPEN", "SYMBOL", "CLOSE"] and kinds[4:] != ["POWER"]:
-            named.append(rest[at + 2].value)
-            at += 4
+        below = _below(rest, at)
+        domain = _domain(below)
+        named.append(domain or [])
+        at += 0 if domain is None else len(below) + 3
         if at == len(rest) or rest[at].kind != "INT":
             break
-        count += 1
         at += 1
-    if named and len(named) != count:
+    if any(named) and not all(named):
         raise NotUnderstood("some of the integrals name their variable and some do not", token.place)
-    return replace(token, value=(count, tuple(named))), at
+    return replace(token, value=(len(named), tuple(symbol for domain in named for symbol in domain))), at
+
+
+def _below(tokens: list[Token], at: int) -> list[Token]:
+    """What stands in braces below a sign, if nothing stands above it."""
+    if [token.kind for token in tokens[at : at + 2]] != ["BELOW", "OPEN"]:
+        return []
+    end = matching_bracket(tokens, at + 1)
+    return [] if [token.kind for token in tokens[end + 1 : end + 2]] == ["POWER"] else tokens[at + 2 : end]
+
+
+def _domain(below: list[Token]) -> list[Symbol] | None:
+    """The variables that an integral names below it; none where it names all of a space, and `None` where neither."""
+    kinds = [token.kind for token in below]
+    if kinds[:2] == ["SYMBOL", "REL"] and below[1].value == r"\in":
+        return [below[0].value]
+    if kinds[:1] == ["SYMBOL"] and kinds[1:2] in ([], ["POWER"]) and below[0].value.base in SPACES:
+        return []
+    listed = bool(below) and set(kinds[::2]) == {"SYMBOL"} and set(kinds[1::2]) <= {"COMMA"}
+    return [token.value for token in below[::2]] if listed else None
 
 
 # Kinds of letters

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from diffusion_notes.equations.language.expectations import not_expected
 from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
 from diffusion_notes.equations.language.splitting import split
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Range, Symbol
 from diffusion_notes.equations.language.tokens import MOST, Token
 
 __all__ = ["Display", "Statement", "read", "read_expression", "read_whole"]
@@ -88,11 +89,36 @@ def read(latex: str) -> Display:
         NotUnderstood: If its statements cannot be told apart.
     """
     found, tag, named = tokenise(latex)
-    statements = [_read(tokens, latex) for tokens in split(pair_brackets(found))]
+    statements = [_read(tokens, latex) for tokens in split(_paired(found))]
     if not statements:
         raise NotUnderstood("an empty display")
     labels = [_named(latex, name, what) for name, what in named if not COMMENT.fullmatch(latex[slice(*name)])]
     return Display(statements, tag, labels)
+
+
+def _paired(tokens: list[Token]) -> list[Token]:
+    """The tokens with their brackets paired; where that cannot be, line by line, if some of the lines can be read."""
+    try:
+        return pair_brackets(tokens)
+    except NotUnderstood:
+        paired = [_paired_line(line) for line in _lines(tokens)]
+        if all(line[-1:] and line[-1].kind == "UNREAD" for line in paired):
+            raise
+        return [token for line in paired for token in line]
+
+
+def _lines(tokens: list[Token]) -> list[list[Token]]:
+    """The lines of a display, each but the first with the mark that begins it."""
+    starts = [0, *(i for i, token in enumerate(tokens) if token.kind == "NEWLINE"), len(tokens)]
+    return [tokens[a:b] for a, b in pairwise(starts) if a < b]
+
+
+def _paired_line(line: list[Token]) -> list[Token]:
+    """A line with its brackets paired, or one token in its place that says why it is not read."""
+    try:
+        return pair_brackets(line)
+    except NotUnderstood as why:
+        return [*line[: line[0].kind == "NEWLINE"], Token("UNREAD", why, (line[0].place[0], line[-1].place[1]))]
 
 
 def read_whole(latex: str) -> Display:
@@ -355,6 +381,9 @@ class _Tokens(Lexer):
 Children = list[Any]
 """Below a rule of the grammar: nodes, and Lark's tokens, whose value is that of ours."""
 
+APART = ("log", "gradient", "integral", "expectation")
+"""Before what a logarithm ends: log a log b is a product, and so is log a ∫ b dz."""
+
 KEPT = ("SYMBOL", "LAW", "FUNCTION", "DIFFERENTIAL", "NUMBER", "MUTUAL", "DOTS")
 
 
@@ -378,6 +407,7 @@ class _TreeBuilder(Transformer):
 
     def beside(self, meta: Meta, children: Children) -> Node:
         left, right = children
+        _check_reach(left, right)
         if left.kind == "div":
             raise NotUnderstood("a/b c may be a/(bc) or (a/b) c: use a fraction, or brackets", right.place)
         if right.kind == "number" or (right.kind == "power" and right.parts[0].kind == "number"):
@@ -386,7 +416,12 @@ class _TreeBuilder(Transformer):
 
     def times(self, meta: Meta, children: Children) -> Node:
         left, sign, right = children
+        _check_reach(left, right)
         return Node("mul", (left, right), "dot" if sign.value else (), _place(meta))
+
+    def mul(self, meta: Meta, children: Children) -> Node:
+        _check_reach(*children)
+        return self.__default__("mul", children, meta)
 
     def total(self, meta: Meta, children: Children) -> Node:
         kind, _, _, letter, relation, *rest = children
@@ -399,6 +434,23 @@ class _TreeBuilder(Transformer):
             parts = (*parts[:-1], Node("neg", parts[-1:], None, parts[-1].place))
         return Node("total", parts, (kind.type, letter.value, relation.value), _place(meta))
 
+    def from_one(self, meta: Meta, children: Children) -> Node:
+        kind, _, _, letter, *rest = children
+        first = Node("number", (), "1", _place(meta))
+        return Node("total", (first, *_nodes(rest)), (kind.type, letter.value, "="), _place(meta))
+
+    def given(self, meta: Meta, children: Children) -> Node:
+        """What is given; of x_0 = x̂_0 what stands last."""
+        told: list[Symbol] = []
+        for child in children:
+            if child.type == "REL":
+                replaced = told.pop()
+                if child.value != "=" or replace(children[-1].value, accent=replaced.accent) != replaced:
+                    raise NotUnderstood("a value for a variable that is given is read as x_0 = \\hat x_0", _place(meta))
+            else:
+                told.append(child.value)
+        return Node("given", (), tuple(told), _place(meta))
+
     def indicator(self, meta: Meta, children: Children) -> Node:
         relation = next(child for child in children if isinstance(child, lark.Token) and child.type == "REL")
         return Node("indicator", _nodes(children), relation.value, _place(meta))
@@ -407,9 +459,17 @@ class _TreeBuilder(Transformer):
         count, named = children[0].value
         differentials = [child for child in children[1:] if isinstance(child, lark.Token)]
         over = tuple(token.value for token in differentials if token.type == "DIFFERENTIAL")
+        parts = _nodes(children)
+        if not over and named:
+            over = named
+        elif not over:
+            over, body = _with_last_differential(parts[-1])
+            parts = (*parts[:-1], body)
         if count not in (1, len(over)) or (named and set(named) != set(over)):
             raise NotUnderstood("the integrals and their differentials do not belong together", _place(meta))
-        return Node("integral", _nodes(children), over, _place(meta))
+        if over[0].base in ("x", "z") and _is_everywhere(parts[:-1]):
+            parts = parts[-1:]
+        return Node("integral", parts, over, _place(meta))
 
     def gradient(self, meta: Meta, children: Children) -> Node:
         inner = _nodes(children)[0]
@@ -443,7 +503,7 @@ class _TreeBuilder(Transformer):
 
     def log(self, meta: Meta, children: Children) -> Node:
         sign, inner = children
-        if inner.kind == "mul" and inner.parts[1].kind in ("log", "gradient"):  # log a log b is a product
+        if inner.kind == "mul" and any(factor.kind in APART for factor in _factors(inner)[1:]):
             first = self.log(meta, [sign, inner.parts[0]])
             return Node("mul", (first, inner.parts[1]), None, _place(meta))
         if _is_mixed(inner):
@@ -457,6 +517,38 @@ def _place(meta: Meta) -> Place:
 
 def _nodes(children: Children) -> tuple[Node, ...]:
     return tuple(child for child in children if isinstance(child, Node))
+
+
+def _check_reach(left: Node, right: Node) -> None:
+    """What follows a differential is no part of its integral, so it must not speak of what that is over."""
+    while left.kind == "mul":
+        left = left.parts[-1]
+    mine = {symbol for symbol in left.value if left.kind == "integral"} if left.kind == "integral" else set()
+    for symbol in (symbol for node in right.walk() for symbol in node.symbols()):
+        if any(_may_be(symbol, other) for other in mine):
+            raise NotUnderstood("does the integral reach beyond its differential? Put that last", right.place)
+
+
+def _may_be(one: Symbol, other: Symbol) -> bool:
+    """Whether two letters may name the same variable: they are equal, or one is a range."""
+    ranges = isinstance(one.index, Range) or isinstance(other.index, Range)
+    return one == other or (one.base == other.base and ranges)
+
+
+def _with_last_differential(node: Node) -> tuple[tuple[Symbol, ...], Node]:
+    """The last differential of the integral that a body ends with, and the body without it: ∫ p(x) ∫ p(z|x) dz dx."""
+    if node.kind == "integral" and len(node.value) > 1:
+        return node.value[-1:], replace(node, value=node.value[:-1])
+    if not node.parts or node.kind in ("group", "call", "density", "integral"):
+        raise NotUnderstood("an integral without its differential", node.place)
+    over, last = _with_last_differential(node.parts[-1])
+    return over, replace(node, parts=(*node.parts[:-1], last))
+
+
+def _is_everywhere(ends: tuple[Node, ...]) -> bool:
+    """Whether an integral goes from -∞ to ∞."""
+    letters = [node.value for end in ends for node in end.walk() if node.kind == "symbol"]
+    return [end.kind for end in ends] == ["neg", "raised"] and letters == [Symbol("infty")] * 2
 
 
 def _runs_down(parts: tuple[Node, ...]) -> bool:
