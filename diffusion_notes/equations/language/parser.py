@@ -463,7 +463,7 @@ class _TreeBuilder(Transformer):
         if not over and named:
             over = named
         elif not over:
-            over, body = _with_last_differential(parts[-1])
+            over, body = _over_both(parts[-1])
             parts = (*parts[:-1], body)
         if count not in (1, len(over)) or (named and set(named) != set(over)):
             raise NotUnderstood("the integrals and their differentials do not belong together", _place(meta))
@@ -535,13 +535,17 @@ def _may_be(one: Symbol, other: Symbol) -> bool:
     return one == other or (one.base == other.base and ranges)
 
 
-def _with_last_differential(node: Node) -> tuple[tuple[Symbol, ...], Node]:
-    """The last differential of the integral that a body ends with, and the body without it: ∫ p(x) ∫ p(z|x) dz dx."""
-    if node.kind == "integral" and len(node.value) > 1:
-        return node.value[-1:], replace(node, value=node.value[:-1])
-    if not node.parts or node.kind in ("group", "call", "density", "integral"):
+def _over_both(node: Node) -> tuple[tuple[Symbol, ...], Node]:
+    """The variables of ∫ p(x) ∫ p(z|x) dz dx, in which all differentials stand last, and what is integrated over them.
+
+    Args:
+        node: What the first of the integrals takes.
+    """
+    if node.kind == "integral" and len(node.value) > 1 and len(node.parts) == 1:
+        return node.value, node.parts[0]
+    if node.kind != "mul":
         raise NotUnderstood("an integral without its differential", node.place)
-    over, last = _with_last_differential(node.parts[-1])
+    over, last = _over_both(node.parts[-1])
     return over, replace(node, parts=(*node.parts[:-1], last))
 
 
