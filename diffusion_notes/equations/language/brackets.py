@@ -166,7 +166,7 @@ def _divergence(tokens: list[Token], at: int) -> list[Token]:
 
 
 def _parted(tokens: list[Token], at: int) -> list[Token]:
-    """Brackets in which one double bar stands alone: it parts what is in them, and is no side of a norm."""
+    """Brackets in which one double bar stands alone: it parts laws, or variables of a law, and is no norm."""
     end = _closed(tokens, at) if tokens[at].kind in ROUND else None
     if end is None:
         return tokens
@@ -174,7 +174,8 @@ def _parted(tokens: list[Token], at: int) -> list[Token]:
     if len(double) != 1:
         return tokens
     (middle,) = double
-    return [*tokens[:middle], replace(tokens[middle], kind="PAR"), *tokens[middle + 1 :]]
+    law = at > 0 and tokens[at - 1].kind == "SYMBOL" and tokens[at - 1].value.base in ("p", "q")
+    return [*tokens[:middle], replace(tokens[middle], kind="MID" if law else "PAR"), *tokens[middle + 1 :]]
 
 
 def _probability(tokens: list[Token], at: int) -> list[Token]:

@@ -64,7 +64,7 @@ def pair_brackets(tokens: list[Token]) -> list[Token]:
     for at, token in enumerate(tokens):
         kind = _bar(stack) if token.kind == "BARS" else token.kind
         if kind in CLOSER:
-            stack.append(_Open(CLOSER[kind], _bar_within(tokens[at - 1]) if at else "", at))
+            stack.append(_Open(CLOSER[kind], at > 0 and tokens[at - 1].kind == "KL", at))
         elif kind in CLOSER.values():
             if not stack or stack[-1].closer != kind:
                 raise NotUnderstood("a bracket is closed that was not opened", token.place)
@@ -77,25 +77,18 @@ def pair_brackets(tokens: list[Token]) -> list[Token]:
 
 @dataclass
 class _Open:
-    """A bracket that is open: what closes it, what a double bar in it is if it is no norm, and where it stands."""
+    """A bracket that is open: what closes it, whether a bar in it parts two laws, and where it stands."""
 
     closer: str
-    bar: str
+    awaits_bar: bool
     at: int
 
 
-def _bar_within(before: Token) -> str:
-    """What a double bar in brackets is: of a divergence it parts the laws, of a law the variables."""
-    law = before.kind == "SYMBOL" and before.value.base in ("p", "q")
-    return "PAR" if before.kind == "KL" else "MID" if law else ""
-
-
 def _bar(stack: list[_Open]) -> str:
-    """Whether a double bar parts the laws of a divergence or the variables of a law, or opens or closes a norm."""
-    if stack and stack[-1].bar:
-        kind = stack[-1].bar
-        stack[-1].bar = ""
-        return kind
+    """Whether a double bar parts the laws of a divergence, or opens or closes a norm."""
+    if stack and stack[-1].awaits_bar:
+        stack[-1].awaits_bar = False
+        return "PAR"
     return "RNORM" if stack and stack[-1].closer == "RNORM" else "LNORM"
 
 

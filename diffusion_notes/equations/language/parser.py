@@ -460,9 +460,7 @@ class _TreeBuilder(Transformer):
         differentials = [child for child in children[1:] if isinstance(child, lark.Token)]
         over = tuple(token.value for token in differentials if token.type == "DIFFERENTIAL")
         parts = _nodes(children)
-        if not over and named:
-            over = named
-        elif not over:
+        if not over:
             over, body = _over_both(parts[-1])
             parts = (*parts[:-1], body)
         if count not in (1, len(over)) or (named and set(named) != set(over)):
