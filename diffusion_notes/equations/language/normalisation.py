@@ -30,9 +30,6 @@ FUNCTIONS = {"O", "F", "r", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "S
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
 
-SPACES = ("calX", "calZ", "bbR", "Omega")
-"""The names of all of a space, over which an integral goes that names no variable."""
-
 CLOSING = ("PLUS", "MINUS", *CLOSER.values(), "", "COMMA", "SEMI", "MID", "PAR", "REL", "BELOW", "DIFFERENTIAL")
 """What may follow the brackets of a logarithm without a doubt about what it is taken of."""
 
@@ -205,9 +202,8 @@ def _integral(token: Token, rest: list[Token]) -> tuple[Token, int]:
     at = 0
     while True:
         below = _below(rest, at)
-        domain = _domain(below)
-        named.append(domain or [])
-        at += 0 if domain is None else len(below) + 3
+        named.append(_domain(below))
+        at += len(below) + 3 if named[-1] else 0
         if at == len(rest) or rest[at].kind != "INT":
             break
         at += 1
@@ -224,15 +220,13 @@ def _below(tokens: list[Token], at: int) -> list[Token]:
     return [] if [token.kind for token in tokens[end + 1 : end + 2]] == ["POWER"] else tokens[at + 2 : end]
 
 
-def _domain(below: list[Token]) -> list[Symbol] | None:
-    """The variables that an integral names below it; none where it names all of a space, and `None` where neither."""
+def _domain(below: list[Token]) -> list[Symbol]:
+    """The variables that an integral names below it."""
     kinds = [token.kind for token in below]
     if kinds[:2] == ["SYMBOL", "REL"] and below[1].value == r"\in":
         return [below[0].value]
-    if kinds[:1] == ["SYMBOL"] and kinds[1:2] in ([], ["POWER"]) and below[0].value.base in SPACES:
-        return []
-    listed = bool(below) and set(kinds[::2]) == {"SYMBOL"} and set(kinds[1::2]) <= {"COMMA"}
-    return [token.value for token in below[::2]] if listed else None
+    listed = set(kinds[::2]) == {"SYMBOL"} and set(kinds[1::2]) <= {"COMMA"}
+    return [token.value for token in below[::2]] if listed else []
 
 
 # Kinds of letters

@@ -465,8 +465,6 @@ class _TreeBuilder(Transformer):
             parts = (*parts[:-1], body)
         if count not in (1, len(over)) or (named and set(named) != set(over)):
             raise NotUnderstood("the integrals and their differentials do not belong together", _place(meta))
-        if over[0].base in ("x", "z") and _is_everywhere(parts[:-1]):
-            parts = parts[-1:]
         return Node("integral", parts, over, _place(meta))
 
     def gradient(self, meta: Meta, children: Children) -> Node:
@@ -545,12 +543,6 @@ def _over_both(node: Node) -> tuple[tuple[Symbol, ...], Node]:
         raise NotUnderstood("an integral without its differential", node.place)
     over, last = _over_both(node.parts[-1])
     return over, replace(node, parts=(*node.parts[:-1], last))
-
-
-def _is_everywhere(ends: tuple[Node, ...]) -> bool:
-    """Whether an integral goes from -∞ to ∞."""
-    letters = [node.value for end in ends for node in end.walk() if node.kind == "symbol"]
-    return [end.kind for end in ends] == ["neg", "raised"] and letters == [Symbol("infty")] * 2
 
 
 def _runs_down(parts: tuple[Node, ...]) -> bool:
