@@ -186,7 +186,7 @@ def _moved(why: NotUnderstood, by: int, otherwise: Place) -> NotUnderstood:
 
 def _read(tokens: list[Token], latex: str) -> Statement:
     """What some tokens say, or that it is not understood."""
-    place = (tokens[0].place[0], tokens[-1].place[1])
+    place = (min(token.place[0] for token in tokens), max(token.place[1] for token in tokens))
     text = latex[slice(*place)].strip()
     try:
         return _statement(tokens, text, place)
@@ -212,13 +212,27 @@ def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
         _check_read(tokens)
         raise NotUnderstood("no relation in it: nothing is said", place)
     pieces = [tokens[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(tokens)], strict=True)]
-    beside = [tokens[i].place for i in (cuts[0], *cuts)]
+    pieces, signs = _without_pauses(pieces, [tokens[i] for i in cuts])
+    beside = [sign.place for sign in (signs[0], *signs)]
     sides = [
         _side(piece, there) if piece or i else None for i, (piece, there) in enumerate(zip(pieces, beside, strict=True))
     ]
-    return Statement(
-        sides, [tokens[i].value for i in cuts], "relation", text, place, cuts=[tokens[i].place for i in cuts]
-    )
+    relations = [sign.value for sign in signs]
+    return Statement(sides, relations, "relation", text, place, cuts=[sign.place for sign in signs])
+
+
+def _without_pauses(pieces: list[list[Token]], signs: list[Token]) -> tuple[list[list[Token]], list[Token]]:
+    r"""The sides of a chain and its signs without dots for steps that are not shown, as in $a = \dots = b$."""
+    for at in range(1, len(pieces)):
+        if [token.kind for token in pieces[at]] != ["DOTS"]:
+            continue
+        before, *after = signs[at - 1 : at + 1]
+        if after and after[0].value == before.value:
+            joined = replace(before, place=(before.place[0], after[0].place[1]))
+            return _without_pauses(pieces[:at] + pieces[at + 1 :], [*signs[: at - 1], joined, *signs[at + 1 :]])
+        if not after and at > 1:
+            return pieces[:at], signs[:-1]
+    return pieces, signs
 
 
 def _side(tokens: list[Token], otherwise: Place) -> Node:
@@ -489,6 +503,9 @@ class _TreeBuilder(Transformer):
         if inner.kind in ("mul", "div"):
             raise NotUnderstood("is the derivative that of all that follows? Put brackets", inner.place)
         return self.__default__(kind, children, meta)
+
+    def optimum(self, meta: Meta, children: Children) -> Node:
+        raise NotUnderstood("which parameters are the best is not looked for", _place(meta))
 
     def mutual(self, meta: Meta, children: Children) -> Node:
         groups = (group.value for group in _nodes(children[1:]))

@@ -7,7 +7,7 @@ something new, and by wide spaces between two that both say something. A line th
 from __future__ import annotations
 
 from diffusion_notes.equations.language.normalisation import OPERATORS, bracket_depths, matching_bracket
-from diffusion_notes.equations.language.syntax_tree import NotUnderstood
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["split"]
@@ -19,6 +19,8 @@ SEPARATORS = ("COMMA", "SEMI", "STOP", "IMPLIES")
 SPACES = ("QUAD", "NEWLINE")
 INDENTED = {("NEWLINE", sign) for sign in OPERATORS}
 """Where a wide space is the beginning of a line that goes on."""
+
+STEPS = (Symbol("t"), Symbol("s"), Symbol("T"))
 
 LAWS = ("calN", "calU")
 """The laws of one variable: of several that are drawn from one of them, each is."""
@@ -63,13 +65,15 @@ class _Splitter:
         elif token.kind in SEPARATORS and not self._beside_dots(at):
             self._end(at, token)
         elif token.kind == "NEWLINE":
-            if not self._goes_on(at):
+            if self._is_aside() or not self._goes_on(at):
                 self._close()
         elif token.kind == "QUAD":
             self._wide_space(at, token)
         else:
             if token.kind == "FORALL" or (self._closes_a_bracket() and _is_condition(self.tokens, at)):
                 self._close()
+            if token.kind == "SIM":
+                self._begin_draw()
             self.current.append(token)
             self.ended = False
 
@@ -116,6 +120,21 @@ class _Splitter:
         self.variables = []
         self.current = []
 
+    def _begin_draw(self) -> None:
+        """What is equal to something and drawn from a law says both: x = a + b ∼ N(0, I)."""
+        kinds = [token.kind for token in self.current]
+        if kinds[:2] == ["SYMBOL", "REL"]:
+            variable = self.current[0]
+            self._close()
+            self.current = [variable]
+
+    def _is_aside(self) -> bool:
+        """Whether the statement at hand draws something or is about a step: the next line goes on from another."""
+        kinds = [token.kind for token in self.current]
+        drawn = kinds[:2] == ["SYMBOL", "SIM"] or kinds[:4] == ["SYMBOL", "COMMA", "DOTS", "SIM"]
+        steps = kinds[:2] == ["SYMBOL", "REL"] and self.current[0].value in STEPS
+        return bool(self.done) and (drawn or steps)
+
     def _wide_space(self, at: int, token: Token) -> None:
         """A wide space stands between two statements, or it means nothing; between two factors it is not understood."""
         start = next((i for i in range(at + 1, len(self.tokens)) if self.tokens[i].kind != "QUAD"), len(self.tokens))
@@ -159,7 +178,7 @@ class _Splitter:
     def _goes_on(self, at: int) -> bool:
         """Whether what follows belongs to what came before: a sign ends it, or begins what follows."""
         joined = bool(self.current) and self.current[-1].kind in (*OPERATORS, "REL", "SIM")
-        return joined or (self._after(at) in ("REL", *OPERATORS) and not self.ended)
+        return joined or (self._after(at) in ("REL", "SIM", *OPERATORS) and not self.ended)
 
 
 def _says(tokens: list[Token]) -> bool:
