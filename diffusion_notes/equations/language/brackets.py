@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from diffusion_notes.equations.language.normalisation import CLOSER, OPERATORS
-from diffusion_notes.equations.language.syntax_tree import Symbol
+from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["bracketed"]
@@ -36,7 +36,7 @@ def bracketed(tokens: list[Token]) -> list[Token]:
     """
     tokens = _sided(tokens)
     tokens = _absolute_values(tokens)
-    for rule in (_divergence, _parted, _probability, _law, _indicator, _expectation):
+    for rule in (_divergence, _parted, _probability, _drawn, _law, _indicator, _expectation, _power, _mark):
         at = 0
         while at < len(tokens):
             tokens = rule(tokens, at)
@@ -179,12 +179,54 @@ def _parted(tokens: list[Token], at: int) -> list[Token]:
 
 
 def _probability(tokens: list[Token], at: int) -> list[Token]:
-    """A density by a capital letter, as in P(x | z)."""
+    """A density by a capital letter, as in P(x | z), in KL(Q || P) and below an expectation."""
     token = tokens[at]
-    if token.kind != "SYMBOL" or token.value.base not in CAPITALS or _kind(tokens, at + 1) != "LP":
+    if token.kind != "SYMBOL" or token.value.base not in CAPITALS:
+        return tokens
+    before, after = _kind(tokens, at - 1), _kind(tokens, at + 1)
+    averaged = (before, after) == ("OPEN", "CLOSE") and _kind(tokens, at - 3) == "E"
+    if after != "LP" and before not in ("SIM", "PAR") and after != "PAR" and not averaged:
         return tokens
     law = replace(token.value, base=CAPITALS[token.value.base])
     return [*tokens[:at], replace(token, value=law), *tokens[at + 1 :]]
+
+
+def _drawn(tokens: list[Token], at: int) -> list[Token]:
+    r"""A law of what is drawn from it, where a dot stands for that: $z \sim q(\cdot \mid x)$; or its index does."""
+    kinds = [_kind(tokens, at + i) for i in range(5)]
+    if kinds == ["SYMBOL", "SIM", "SYMBOL", "LP", "TIMES"]:
+        return [*tokens[: at + 4], tokens[at], *tokens[at + 5 :]]
+    below = kinds[:3] == ["SYMBOL", "BELOW", "OPEN"] and tokens[at].value == Symbol("calN")
+    end = _closed(tokens, at + 2) if below else None
+    if end is None or _kind(tokens, end + 1) not in ROUND:
+        return tokens
+    variable = [*tokens[at + 3 : end], replace(tokens[end], kind="SEMI", value=None)]
+    return [*tokens[: at + 1], tokens[end + 1], *variable, *tokens[end + 2 :]]
+
+
+def _power(tokens: list[Token], at: int) -> list[Token]:
+    r"""A power of a function behind its argument: $\cos^2(x)$ is $\cos(x)^2$."""
+    kinds = [_kind(tokens, at + i) for i in range(1, 5)]
+    if tokens[at].kind not in ("COS", "SIN") or kinds != ["POWER", "OPEN", "NUMBER", "CLOSE"]:
+        return tokens
+    start = at + 5
+    end = _closed(tokens, start) if _kind(tokens, start) in ROUND else start
+    if end is None or _kind(tokens, start) not in (*ROUND, "SYMBOL"):
+        return tokens
+    return [*tokens[: at + 1], *tokens[start : end + 1], *tokens[at + 1 : start], *tokens[end + 1 :]]
+
+
+def _mark(tokens: list[Token], at: int) -> list[Token]:
+    """A mark like (**), which stands for what is said elsewhere: = (**) says nothing more, (**) = is not read."""
+    if tokens[at].kind != "LP" or _kind(tokens, at + 1) != "TIMES" or (end := _closed(tokens, at)) is None:
+        return tokens
+    if any(token.kind != "TIMES" or token.value for token in tokens[at + 1 : end]):
+        return tokens
+    if _kind(tokens, at - 1) == "REL" and _kind(tokens, end + 1) in ("", "NEWLINE", "QUAD"):
+        return [*tokens[: at - 1], *tokens[end + 1 :]]
+    place = (tokens[at].place[0], tokens[end].place[1])
+    why = NotUnderstood("a mark that stands for what is said elsewhere", place)
+    return [*tokens[:at], Token("UNREAD", why, place), *tokens[end + 1 :]]
 
 
 def _law(tokens: list[Token], at: int) -> list[Token]:

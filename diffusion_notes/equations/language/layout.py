@@ -45,10 +45,11 @@ LEADING = re.compile(
 """How words end that lead to a statement."""
 
 CHANGING = re.compile(
-    r"\b(?:not|no(?!\W?\d)|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only|for|provided"
-    r"|assum\w*|suppose|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*"
-    r"|drop\w*|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*"
-    r"|wenn|sauf|pas|si|presque)\b|常|近似|不(?!等式)|≈|≠|∝|→",
+    r"\b(?:not|no(?!\W?\d)|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only"
+    r"|provided|assum\w*|suppose|for (?:all|any|every|each|some|large|small|[a-zA-Z]\b)|for\W*$"
+    r"|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*|drop\w*"
+    r"|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*|wenn|sauf|pas|si|presque)\b"
+    r"|常|近似|不(?!等式)|≈|≠|∝|→",
     re.IGNORECASE,
 )
 """Words that may change what is said beside them."""

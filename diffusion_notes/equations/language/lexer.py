@@ -22,6 +22,7 @@ from diffusion_notes.equations.language.pieces import (
     DIGITS,
     DROPPED_ARGUMENTS,
     LETTERS,
+    LOOKS,
     NAMED_SIGNS,
     ORNAMENTS,
     PLAIN_ALPHABETS,
@@ -105,6 +106,8 @@ class _Lexer:
         """The tokens of a piece and of its arguments; it began at `start` and has been passed."""
         if piece in _COMMANDS:
             return _COMMANDS[piece](self, piece, start)
+        if piece in UPRIGHT:  # a word of which its author forgot to say that it is one
+            return self._word(piece, start)
         if piece in RELATIONS:
             return [self._relation(Token("REL", RELATIONS[piece], (start, self.scanner.at)), start)]
         if piece in LETTERS or (len(piece) == 1 and piece.isalpha()):
@@ -187,6 +190,7 @@ class _Lexer:
         return []
 
     def _dropped(self, piece: str, start: int) -> list[Token]:
+        self.scanner.optional()
         for _ in range(DROPPED_ARGUMENTS[piece]):
             self.scanner.argument()
         return []
@@ -209,10 +213,13 @@ class _Lexer:
 
     def _named_brace(self, piece: str, start: int) -> list[Token]:
         place = self.scanner.argument()
+        inner = self._inside(place)
         while self.scanner.peek() in ("_", "^"):
             self.scanner.take()
-            self._name(self.scanner.argument(), place)
-        return self._inside(place)
+            name = self.scanner.argument()
+            if [token.kind for token in inner] != ["REL"]:
+                self._name(name, place)
+        return inner
 
     def _name(self, name: Place, what: Place) -> None:
         """Write down what a brace names, unless its name is a remark."""
@@ -369,7 +376,7 @@ class _Lexer:
 
     def _of_text(self, place: Place, start: int) -> list[Token]:
         """Upright letters: a function, a label, a remark, or one letter that only looks different."""
-        text = re.sub(r"\\[,;:! ]|~", " ", self.scanner.text(place))
+        text = self._plain(place)
         bare = " ".join(text.split())
         if re.fullmatch(r"(?:[A-Za-z] )+[A-Za-z]", bare):  # as some converters set words
             bare = bare.replace(" ", "")
@@ -377,20 +384,27 @@ class _Lexer:
             return []
         if bare in UPRIGHT:
             return self._word(bare, start)
+        if "$" in bare:
+            return self._mixed(place, start)
         if len(bare) == 1 and bare.isalpha():
-            return self._letter(bare, start, upright=True)
+            return self._letter(bare, start)
         if bare in (",", ".", ";"):
-            return [self._token({",": "COMMA", ".": "STOP", ";": "SEMI"}[bare], start)]
+            return [self._token(SIGNS[bare], start)]
         if CONSTANT.fullmatch(bare) and (found := THETA.match(self.scanner.latex, self.scanner.at)):
             self.scanner.at = found.end()
             return [self._token("CONST", start)]
-        if "$" in bare:
-            return self._mixed(place, start)
-        if not re.search(r"[^\W\d_]|[^\x00-\x7f]", bare) and not re.match(r"[(\[*]", bare):
+        if _is_formula(bare):
             return self._shown(place, start)
-        if re.search(r"[\\_^{}=]", bare) and not re.match(r"\\(?:ref|eqref|cite)", bare):
-            return self._shown(place, start)
+        if self.scanner.peek() in ("_", "^") and bare.isalpha():
+            return self._scripted(Symbol(f"text {bare}"), start)
         return [self._token("TEXT", start, text)]
+
+    def _plain(self, place: Place) -> str:
+        """The words of a place without what only sets them."""
+        text = re.sub(r"\\[,;:! ]|~", " ", self.scanner.text(place))
+        if re.search(r"[$_^]", text):
+            return text
+        return re.sub(r"[{}]", "", LOOKS.sub("", text))
 
     def _mixed(self, place: Place, start: int) -> list[Token]:
         """Words with formulas between dollars."""
@@ -401,7 +415,8 @@ class _Lexer:
                 found += self._inside((here[0] + 1, here[1] - 1))
             elif part.group().strip():
                 found.append(Token("TEXT", part.group(), here))
-        if found[0].kind == "TEXT" and re.match(r"\s*[(\[]", found[0].value):
+        is_statement = found[0].kind == "LP" and any(token.kind == "REL" for token in found)
+        if is_statement or (found[0].kind == "TEXT" and re.match(r"\s*[(\[]", found[0].value)):
             return [self._token("TEXT", start, self.scanner.text(place))]
         return found
 
@@ -447,7 +462,7 @@ class _Lexer:
             raise self.scanner.fail("an accent belongs on one letter", start)
         return self._scripted(replace(found[0].value, accent=ACCENTS[piece]), start)
 
-    def _letter(self, piece: str, start: int, upright: bool = False) -> list[Token]:
+    def _letter(self, piece: str, start: int) -> list[Token]:
         scanner = self.scanner
         name = LETTERS.get(piece, piece)
         if not name.isalpha() or not name.isascii():
@@ -471,6 +486,8 @@ class _Lexer:
         scanner = self.scanner
         if letter == Symbol("bbE") or (letter == Symbol("E") and not scanner.comes(ENERGY)):
             return self._expectation(start)
+        if letter == Symbol("calN"):  # what stands below it is its variable
+            return [self._token("SYMBOL", start, letter)]
         power: list[Token] = []
         scripts: set[str] = set()
         while (sign := scanner.peek()) in ("_", "^", "'", r"\_"):
@@ -610,6 +627,13 @@ _COMMANDS: dict[str, _Command] = {
     r"\iint": _Lexer._double_integral,
 }
 """The commands that take arguments, and what makes tokens of them."""
+
+
+def _is_formula(text: str) -> bool:
+    """Whether upright letters are a formula that is set upright, and no words."""
+    has_letters = re.search(r"[^\W\d_]|[^\x00-\x7f]", text) or re.match(r"[(\[*]", text)
+    commands = re.search(r"[\\_^{}]", text) and not re.match(r"\\(?:ref|eqref|cite)", text)
+    return bool(commands) or not has_letters
 
 
 def _is_remark(token: Token) -> bool:

@@ -38,7 +38,7 @@ __all__ = [
 
 # How LaTeX falls into pieces
 
-WORDS_OF_LETTERS = "log|ln|exp|ELBO|SNR|Var|Cov|const"
+WORDS_OF_LETTERS = "log|ln|exp|ELBO|SNR|Var|Cov|const|Pr"
 """What is a word even where an author forgot to say so."""
 
 PIECE = re.compile(
@@ -55,7 +55,10 @@ _MODES = "displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|nolimits"
 _SPACES = (
     "thinspace|medspace|thickspace|negthinspace|negmedspace|negthickspace|enspace|enskip|hfill?|hss|mathstrut|strut"
 )
-_BREAKS = "nobreak|allowbreak|linebreak|nolinebreak|displaybreak|pagebreak|noindent|centering|relax|hline|qedhere"
+_BREAKS = (
+    "begingroup|endgroup|nobreak|allowbreak|linebreak|nolinebreak|displaybreak|pagebreak|noindent|centering|relax|hline"
+    "|qedhere"
+)
 _NUMBERS = "nonumber|notag|numberthis"
 
 ENVIRONMENTS = (
@@ -76,7 +79,7 @@ DROPPED = re.compile(
 
 DROPPED_ARGUMENTS = {
     r"\label": 1, r"\vphantom": 1, r"\vspace": 1, r"\vspace*": 1, r"\mspace": 1, r"\require": 1, r"\setcounter": 2,
-    r"\definecolor": 3, r"\raisetag": 1, r"\mathchoice": 4,
+    r"\definecolor": 3, r"\rule": 2, r"\raisetag": 1, r"\mathchoice": 4,
 }  # fmt: skip
 """What is dropped with so many arguments."""
 
@@ -125,7 +128,8 @@ ORNAMENTS = (r"\blacksquare", r"\square", r"\qed", r"\qedsymbol", r"\Box", r"\ch
 
 RELATIONS = {
     "=": "=", ":=": ":=", "=:": "=:", r"\coloneqq": ":=", r"\coloneq": ":=", r"\colonequals": ":=", r"\eqqcolon": "=:",
-    r"\triangleq": ":=", r"\doteq": ":=", r"\eqdef": ":=", r"\defeq": ":=", r"\equiv": "=",
+    r"\triangleq": ":=", r"\doteq": ":=", r"\eqdef": ":=", r"\defeq": ":=",
+    r"\leftarrow": ":=", r"\gets": ":=", r"\longleftarrow": ":=", r"\equiv": "=",
     r"\approx": r"\approx", r"\simeq": r"\approx", r"\approxeq": r"\approx",
     r"\propto": r"\propto", r"\varpropto": r"\propto", r"\in": r"\in",
     r"\le": r"\le", r"\leq": r"\le", r"\leqslant": r"\le", r"\leqq": r"\le", "<=": r"\le",
@@ -135,9 +139,9 @@ RELATIONS = {
 """Every relation, and the one spelling by which it is known from here on."""
 
 _SPELT = {
-    "LAPLACE": r"\Delta", "FORALL": r"\forall", "PARTIAL": r"\partial", "LOG": r"\log \ln log ln", "EXP": r"\exp exp",
-    "SUM": r"\sum", "PROD": r"\prod", "INT": r"\int", "NABLA": r"\nabla \triangledown",
-    "CONST": "const", "TIMES": r"\cdot \times \odot * \cdotp",
+    "LAPLACE": r"\Delta", "FORALL": r"\forall", "PARTIAL": r"\partial", "LOG": r"\log \ln", "EXP": r"\exp",
+    "SUM": r"\sum", "PROD": r"\prod", "INT": r"\int \intop", "NABLA": r"\nabla \triangledown",
+    "TIMES": r"\cdot \times \odot * \cdotp",
     "SLASH": r"/ \div \slash", "PLUS": "+", "MINUS": "-", "SIM": r"\sim \thicksim", "SEMI": ";", "COMMA": ",",
     "MID": r"| \mid \vert \shortmid", "BARS": r"\Vert \| || \parallel \shortparallel",
     "DOTS": r"\dots \ldots \cdots \dotsb \dotsc \dotsm \dotsi \dotso \hdots ...", "VDOTS": r"\vdots",
@@ -146,7 +150,7 @@ _SPELT = {
     "LNORM": r"\lVert", "RNORM": r"\rVert", "LABS": r"\lvert", "RABS": r"\rvert",
     "TOP": r"\top \intercal", "COS": r"\cos", "SIN": r"\sin", "DET": r"\det", "LIM": r"\lim",
     "QUAD": r"\quad \qquad", "NEWLINE": r"\\ \cr \newline \tabularnewline", "STOP": ".",
-    "COLON": r": \colon \vcentcolon", "COLUMN": "&", "TO": r"\to \rightarrow \longrightarrow", "VAR": "Var Cov",
+    "COLON": r": \colon \vcentcolon", "COLUMN": "&", "TO": r"\to \rightarrow \longrightarrow",
     "IMPLIES": r"\Longrightarrow \Rightarrow \implies \therefore \because \iff \Leftrightarrow \Longleftrightarrow"
     r" \Leftarrow \Longleftarrow \impliedby \leadsto =>",
 }  # fmt: skip
@@ -171,6 +175,7 @@ _GREEK = (
     " omega Gamma Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
 LETTERS = {
+    r"\Pr": "p",
     **{f"\\{letter}": letter for letter in _GREEK.split()},
     r"\epsilon": "eps", r"\varepsilon": "eps", r"\ell": "ell", r"\varphi": "phi", r"\vartheta": "theta",
     r"\varkappa": "kappa", r"\varrho": "rho", r"\varsigma": "sigma", r"\varpi": "pi",
@@ -196,7 +201,7 @@ DIGITS = {r"\mathbb", r"\mathds", r"\mathbbm", r"\Bbb"}
 
 _SYMBOLS = {
     "tr": "tr Tr trace Trace", "diag": "diag Diag",
-    "SNR": "SNR snr", "calL": "ELBO elbo VLB", "calN": "Normal", "calU": "Uniform Unif Uni",
+    "SNR": "SNR snr", "calL": "ELBO elbo VLB", "calN": "Normal Norm", "p": "Pr", "calU": "Uniform Unif Uni",
     "I": "MI",
 }  # fmt: skip
 UPRIGHT: dict[str, tuple[str, str]] = {

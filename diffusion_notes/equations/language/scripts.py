@@ -57,7 +57,7 @@ def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> 
 
 def word_of(text: str) -> str:
     r"""The word that a script is, in small letters, or nothing: `\text{VLB}` and `vlb` are both `vlb`."""
-    bare = re.sub(r"[\s{}_-]|\\[,;:! ]|\\(?=beta)", "", LOOKS.sub("", text))
+    bare = re.sub(r"[\s{}_-]|\\[,;:! ]|\\(?=beta|min|max)", "", LOOKS.sub("", text))
     set_as_text = re.search(r"\\(?:text|mathrm|operatorname|mbox|rm(?![a-zA-Z])|mathsf|mathtt|mathit)", text)
     is_word = len(bare) > 2 or bare == "kl" or (len(bare) == 2 and (bare.isupper() or set_as_text))
     if re.fullmatch(r"[A-Za-z]+", bare) and is_word:
