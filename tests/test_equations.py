@@ -103,6 +103,7 @@ def test_the_chapter_is_told_by_name_front_matter_or_heading(tmp_path, text, nam
 )
 def test_the_command_prints_a_line_a_relation_and_tells_by_its_status(tmp_path, capsys, text, status):
     assert main([str(page(tmp_path, text))]) == status
+    assert main([str(page(tmp_path, text)), "--allow-unread"]) == status % 2
     assert capsys.readouterr().out
 
 
