@@ -25,7 +25,7 @@ FALSE = listed("equations_false.txt")
 
 
 def kinds(latex: str, where: str = "ddpm") -> list[str]:
-    return [verdict.kind for verdict in check(latex, where).verdicts]
+    return [verdict.kind for verdict in check(latex, where, hints=False).verdicts]
 
 
 # Equations that are not in the book
@@ -39,7 +39,7 @@ def test_a_true_equation_is_accepted_however_it_is_written(where, latex):
 
 @pytest.mark.parametrize(("where", "latex"), FALSE)
 def test_a_false_or_meaningless_equation_is_refused(where, latex):
-    assert not check(latex, where)
+    assert not check(latex, where, hints=False)
 
 
 def test_there_are_enough_of_both():
@@ -51,7 +51,7 @@ def test_there_are_enough_of_both():
 def test_what_the_errata_call_wrong_is_refused_and_what_they_call_right_holds(entry):
     text = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
     assert re.search(rf"^{entry.number}\. ", text, re.M)
-    assert not check(entry.printed, entry.chapter)
+    assert not check(entry.printed, entry.chapter, hints=False)
     report = check(entry.right, entry.chapter)
     assert report, str(report)
 
@@ -310,3 +310,50 @@ def test_the_worlds_tell_a_bent_network_from_a_linear_one():
 def test_proofs(latex, truth):
     (statement,) = read(latex).statements
     assert is_proved(*statement.sides) is truth
+
+
+# What would make a false line true
+
+
+@pytest.mark.parametrize(
+    ("latex", "hint"),
+    [
+        (
+            r"\tilde\beta_t = \frac{1 - \bar\alpha_t}{1 - \bar\alpha_t} \beta_t",
+            r"\bar\alpha_{t-1} for \bar\alpha_t",
+        ),
+        (
+            r"\mathbf{x}_t = \sqrt{\alpha_t} \mathbf{x}_0 + \sqrt{1 - \bar{\alpha}_t} \epsilon",
+            r"\bar\alpha_t for \alpha_t",
+        ),
+        (r"\nabla_{x_t} \log q(x_t|x_0) = -\frac{\epsilon}{1 - \bar\alpha_t}", r"the root of 1 - \bar\alpha_t"),
+        (r"q(x_t|x_{t-1}) = \mathcal{N}(x_t; \sqrt{1-\beta_t} x_{t-1}, \beta_t^2 I)", r"no square in \beta_t^2"),
+        (r"\bar\alpha_t = \prod_{s=2}^{t} \alpha_s", "1 for 2 below the product"),
+        (r"\beta_t = 1 + \alpha_t", r"a minus before \alpha_t"),
+        (r"L_T = D_{KL}(p(x_T) \| q(x_T|x_0))", r"the two laws of D_{KL}(p(x_T) \| q(x_T|x_0)) interchanged"),
+        (r"\mathbb{E} \lVert \epsilon \rVert^2 = 1", "the factor D before 1"),
+        (r"q(x_{t-1}|x_t) = \frac{q(x_t|x_{t-1}) q(x_{t-1}|x_0)}{q(x_t|x_0)}", r"x_0 as a condition in q(x_{t-1}|x_t)"),
+        (r"\tilde\beta_t \ge \beta_t", r"\le for \ge"),
+        (r"\alpha_t = \beta_t + 7", ""),
+        (r"x_0 = 7 x_t", ""),
+    ],
+)
+def test_where_one_symbol_makes_a_false_line_true_it_is_named(latex, hint):
+    (verdict,) = check(latex).verdicts
+    assert verdict.kind == "fails"
+    assert verdict.hint == (f"true with {hint}" if hint else "")
+
+
+def test_no_hint_says_what_says_nothing():
+    (verdict,) = check(r"D_{KL}(q_\phi(z|x) \| p(z)) \le D_{KL}(q_\phi(z|x) \| p_\theta(z|x))", "vae").verdicts
+    assert verdict.kind == "fails"
+    assert "interchanged" not in verdict.hint
+
+
+def test_no_hint_is_looked_for_where_nobody_asks():
+    assert check(r"\beta_t = 1 + \alpha_t", hints=False).verdicts[0].hint == ""
+    assert Page("ddpm").judge(r"\beta_t = 1 + \alpha_t")[0].hint == ""
+    page = Page("ddpm", patience=0.1)
+    while page.patience > 0:
+        page.judge(r"x_0 = 7 x_t")
+    assert page.judge(r"\beta_t = 1 + \alpha_t")[0].hint == ""

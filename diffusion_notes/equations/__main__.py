@@ -19,6 +19,9 @@ from diffusion_notes.equations.tally import Checked, as_json, lines, status, sum
 
 __all__ = ["main"]
 
+PATIENCE = 4.0
+"""So many seconds it looks, for each file, for what would make its wrong lines true."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the files that are named; returns the exit status."""
@@ -58,7 +61,7 @@ def _say(lines: list[str]) -> None:
 def _checked(path: Path) -> Checked:
     """A file with its verdicts; whatever is wrong with it is said in a sentence."""
     try:
-        return Checked(path, tuple(judge_page(path)))
+        return Checked(path, tuple(judge_page(path, patience=PATIENCE)))
     except OSError as error:
         return Checked(path, unreadable=error.strerror or str(error))
     except ValueError as why:

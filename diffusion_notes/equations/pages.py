@@ -59,19 +59,21 @@ def chapter(path: Path) -> str | None:
     return None
 
 
-def judge_page(path: Path, conventions: Sequence[str] | None = None) -> list[Equation]:
+def judge_page(path: Path, conventions: Sequence[str] | None = None, patience: float = 0.0) -> list[Equation]:
     """All displayed equations of a page with their verdicts; what it defines holds from there on.
 
     Args:
         path: Markdown, a notebook, or a LaTeX source.
         conventions: The names of the conventions that it uses; none of them, `()`, is the book's own reading; `None`
             takes those that the page states, and tries all of `verdicts/conventions.py` where it states none.
+        patience: For how many seconds it looks for what would make the wrong lines of the page true.
 
     Raises:
         OSError: If there is no such file, or none that may be read.
         ValueError: If it is none of these, or states a convention that there is not.
     """
-    page = Page(chapter(path), conventions=_stated_conventions(path) if conventions is None else conventions)
+    stated = _stated_conventions(path) if conventions is None else conventions
+    page = Page(chapter(path), conventions=stated, patience=patience)
     return [replace(equation, verdicts=tuple(_judged(equation, page))) for equation in displays(path)]
 
 

@@ -14,6 +14,9 @@ from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Report", "check", "contains"]
 
+PATIENCE = 3.0
+"""So many seconds it looks, for all wrong links of a display together, for what would make them true."""
+
 SIGNS = {"proved": "✓", "holds": "✓", "definition": "≔", "fails": "✗", "not understood": "?"}
 
 
@@ -58,13 +61,14 @@ class Report:
         return f"{SIGNS[verdict.kind]}{of} {text}{place}"
 
 
-def check(latex: str, chapter: str = "ddpm") -> Report:
+def check(latex: str, chapter: str = "ddpm", *, hints: bool = True) -> Report:
     r"""Ask whether an equation holds.
 
     Args:
         latex: The equation, in the book's notation, without dollars.
         chapter: Whose notation it uses: `vae`, `hvae`, `diffusion`, `ddpm`, `samplers`, `score`,
             `conditioning`, `guidance` or `signals`.
+        hints: Whether to look for one symbol that would make a wrong line true; that may take a second or two.
 
     Returns:
         A report, with a verdict for each relation. It is true if all of them hold.
@@ -80,7 +84,9 @@ def check(latex: str, chapter: str = "ddpm") -> Report:
     """
     check_kind("latex", latex, str, r"a string, such as r'\alpha_t = 1 - \beta_t'")
     check_choice("chapter", chapter, CHAINS)
-    return Report(latex, tuple(Page(chapter, conventions=()).judge(latex)))
+    check_kind("hints", hints, bool, "True or False")
+    page = Page(chapter, conventions=(), patience=PATIENCE if hints else 0.0)
+    return Report(latex, tuple(page.judge(latex)))
 
 
 def contains(latex: str, part: str) -> bool:

@@ -310,7 +310,7 @@ def check_line(
         print(f"Not yet: the answer should be LaTeX, as in r'\\beta_t', and is a {type(answer).__name__}.")
         return None
     answer = answer.strip().strip("$").strip().removeprefix("=")
-    report = equations.check(f"{left} = {answer}", chapter)
+    report = equations.check(f"{left} = {answer}", chapter, hints=False)
     if any(verdict.kind == "not understood" for verdict in report.verdicts):
         print("Not yet.")
         return report
@@ -368,7 +368,7 @@ def _hints(left: str, answer: str, chapter: str) -> Iterator[str]:
     """What would make a false line true: the whole with another sign or factor, or one symbol changed."""
 
     def holds(line: str) -> bool:
-        return bool(equations.check(f"{left} = {line}", chapter))
+        return bool(equations.check(f"{left} = {line}", chapter, hints=False))
 
     if holds(rf"-\bigl( {answer} \bigr)"):
         yield "the whole of it has the wrong sign"

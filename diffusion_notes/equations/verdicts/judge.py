@@ -12,6 +12,7 @@ from diffusion_notes.equations.verdicts.choices import check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.conventions import Reading, choosing, plain, under
 from diffusion_notes.equations.verdicts.relation import Relation
+from diffusion_notes.equations.verdicts.repair import repaired
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
 from diffusion_notes.equations.worlds.world import LATER, Undefined
 
@@ -63,6 +64,7 @@ class Judge:
         last: The chain from which the next display may go on.
         reading: The conventions under which they are read; none of them is the book's own reading.
         own: Whether the page is one of the book's own, where nothing is defined by a mere =.
+        wrong: The links that were found to be wrong.
     """
 
     context: str
@@ -70,6 +72,7 @@ class Judge:
     last: Chain | None = None
     reading: Reading = ()
     own: bool = True
+    wrong: list[tuple[Link, SideConditions]] = field(default_factory=list, init=False, repr=False)
 
     def judge(self, latex: str) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
@@ -154,10 +157,24 @@ class Judge:
         except NotUnderstood as why:
             return Verdict("not understood", link.latex, why.why, tag, why.place)
         except Fails as why:
+            self.wrong.append((link, said))
             return Verdict("fails", link.latex, str(why), tag)
         except Exception as error:  # a rule that breaks has found out nothing
             return Verdict("not understood", link.latex, _broken(error), tag)
         return Verdict(kind, link.latex, detail, tag)
+
+    def hint(self, verdict: Verdict, latex: str, seconds: float) -> str:
+        """What would make a link of the last display true, if that is one symbol.
+
+        Args:
+            verdict: That it fails.
+            latex: The display.
+            seconds: For how long changes are tried.
+        """
+        for link, said in self.wrong:
+            if link.latex == verdict.latex and link.relation != ":=":
+                return repaired(self._relation(link, said), latex, seconds)
+        return ""
 
     def _relation(self, link: Link, said: SideConditions) -> Relation:
         if link.right.kind == "unread":

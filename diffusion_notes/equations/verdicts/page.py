@@ -6,6 +6,7 @@ verdict says under which of them the display holds. What a letter stands for onc
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,9 @@ from diffusion_notes.equations.verdicts.judge import Judge, Verdict
 from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Page"]
+
+LONGEST = 1.5
+"""So many seconds it looks for what would make one line true."""
 
 ELSEWHERE = {"samplers": "if p_θ is DDIM's sampler"}
 """What is said of a display in a notation that is not its page's, and in which common letters mean something else."""
@@ -82,6 +86,7 @@ class Page:
         last: The chain from which the next display may go on.
         conventions: The names of the conventions that it uses: none of them, `()`, is the book's own reading and its
             chapter's notation alone; `None`, where nothing is said, tries those of `verdicts/conventions.py`.
+        patience: For how many seconds, on the whole page, it looks for what would make wrong lines true.
 
     Raises:
         TypeError: If an argument is not what it should be.
@@ -92,6 +97,7 @@ class Page:
     definitions: Definitions = field(default_factory=dict)
     last: Chain | None = None
     conventions: Sequence[str] | None = None
+    patience: float = 0.0
     _kept: Reading = field(default=(), init=False, repr=False)
     _judges: dict[str, Judge] = field(default_factory=dict, init=False, repr=False)
     _latest: str = field(default="", init=False, repr=False)
@@ -120,7 +126,16 @@ class Page:
         check_kind("latex", latex, str, "a string")
         trial = self._in_the_book(latex) if self.conventions == () else self._as_meant(latex)
         self._learn(trial)
-        return trial.verdicts
+        return [self._with_hint(verdict, trial) for verdict in trial.verdicts]
+
+    def _with_hint(self, verdict: Verdict, trial: _Trial) -> Verdict:
+        """A verdict, with what would make a wrong line true."""
+        if verdict.kind != "fails" or self.patience <= 0:
+            return verdict
+        begun = time.process_time()
+        hint = trial.after.hint(verdict, trial.latex, min(self.patience, LONGEST))
+        self.patience -= time.process_time() - begun
+        return replace(verdict, hint=hint)
 
     def _judge_in(self, context: str) -> Judge:
         """The judge for a notation, with what the page has defined in it."""

@@ -127,8 +127,8 @@ class Relation:
         known = set(self.definitions)
         # what is defined is the right side: it has to have a meaning
         left = self.right if defining and self._define(worlds) else self.left
-        comparison, constant = self._without_constants(left)
-        trial = _Trial(self.context, self.definitions, comparison, constant, self.said, self._step())
+        trial = self._trial(left)
+        comparison = trial.comparison
         try:
             count = trial.hold_in(worlds)
         except Exception:
@@ -143,13 +143,37 @@ class Relation:
             what = "has a value" if self.own else "says what a new letter is, and has a value"
             return "definition", f"{what} in {count} worlds" + (f", and {kept}" if kept else "")
         algebra = (
-            self.relation == "=" and constant is None and START[self.context] == "x0" and not self._has_own_meanings()
+            self.relation == "="
+            and trial.constant is None
+            and START[self.context] == "x0"
+            and not self._has_own_meanings()
         )
         if algebra and is_proved(comparison.left, comparison.right):
             return "proved", "proved symbolically"
         quiet = ", without noise," if is_quiet(self.definitions, self.right) else ","
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
         return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
+
+    def _trial(self, left: Node) -> _Trial:
+        comparison, constant = self._without_constants(left)
+        return _Trial(self.context, self.definitions, comparison, constant, self.said, self._step())
+
+    def counterexample(self) -> World | None:
+        """The first world in which it does not hold, if it is one that must hold in all worlds at all points."""
+        if self.right.kind == "motion":
+            return None
+        worlds = self._worlds()
+        return next((world for world in worlds if self.holds_in(world) is False), None)
+
+    def holds_in(self, world: World) -> bool | None:
+        """Whether it holds in one world; `None`, where it has no value there."""
+        try:
+            self._trial(self.left).hold_in_world(world)
+        except Fails:
+            return False
+        except (Unsuited, NotUnderstood):
+            return None
+        return True
 
     def _in_law(self, worlds: tuple[World, ...]) -> tuple[str, str] | None:
         """The verdict on two sides of which one has noise with a name of its own; nothing, if none has."""

@@ -25,6 +25,7 @@ __all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "line_worlds",
 MANY = 6
 NARROW = 0.02
 WIDE = 30.0
+HEAVY_TAILS = (0.5, 8.0)
 SLOW = tuple(np.linspace(1e-3, 0.02, 5))
 FAST = (0.97, 0.985, 0.95)
 FALLING = (0.98, 0.5, 0.1, 0.005)
@@ -103,6 +104,7 @@ def limiting_cases(context: str) -> tuple[World, ...]:
     else:
         found += _limiting_chains(context)
         found.append(MixtureWorld(context, 14, 3, width=0.05, betas=(0.02, 0.03, 0.6)))
+        found.append(MixtureWorld(context, 15, 3, width=HEAVY_TAILS, betas=(0.02, 0.03, 0.6)))
     for world in found:
         world.K = 1 if world.D == 1 else 9
     return tuple(found)
@@ -203,6 +205,7 @@ def _limiting_latents(context: str) -> list[LimitingCase]:
         ("narrow data", NARROW, 1.0, 0.02, "free"),
         ("wide data", WIDE, 5.0, 0.02, "exact"),
         ("wide data", WIDE, 1.0, 30.0, "free"),
+        ("a decoder that ignores z, narrow data", NARROW, 0.0, 0.02, "nothing"),
     )
     return [
         _limiting_latent(context, f"{title}, an encoder that is {encoder}", D, width, decoder, deviation, encoder)
@@ -220,6 +223,8 @@ def _limiting_latent(
     still = np.zeros(D)
     world.net[1:] = [(decoder * turn, b, 0 * b) for _, b, _ in world.net[1:]]
     world.sigma = np.full(world.T + 1, deviation)
+    if not decoder:  # the data are where the decoder puts them
+        world.start = (world.net[1][1], world.start[1])
     if encoder == "nothing":  # every latent has the law of the prior, whatever is below it
         world.up = [(0 * turn, still)] * world.T
         world.sigma_phi = np.ones(world.T + 1)

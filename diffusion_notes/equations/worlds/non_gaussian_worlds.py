@@ -60,20 +60,26 @@ class MixtureWorld(GaussianWorld):
         context: The chapter, one about a chain x_0, …, x_T.
         seed: For the random numbers.
         T: How many steps.
-        width: The standard deviation of each cluster.
+        width: The standard deviation of each cluster, or of one and the other.
         betas: The variances of the steps of q, if they are not at random; then the network is perfect.
     """
 
     rules: tuple[tuple[Rule, Rule], ...] = ((12, 16), ("grid 12 401", "grid 9 401"))
 
     def __init__(
-        self, context: str, seed: int, T: int, width: float = WIDTH, betas: tuple[float, ...] | None = None
+        self,
+        context: str,
+        seed: int,
+        T: int,
+        width: float | tuple[float, float] = WIDTH,
+        betas: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__(context, seed, 1, bent=0.3, T=T)
         self.title = f"two clusters, seed {seed}"
         self.clusters = [GaussianWorld(context, seed, 1, bent=0.3, T=T) for _ in CENTRES]
-        for cluster, centre in zip(self.clusters, CENTRES, strict=True):
-            cluster.start = (np.array([centre]), np.eye(1) * width**2)
+        widths = (width, width) if isinstance(width, float) else width
+        for cluster, centre, own in zip(self.clusters, CENTRES, widths, strict=True):
+            cluster.start = (np.array([centre]), np.eye(1) * own**2)
         if betas:
             for world in (self, *self.clusters):
                 world.beta = np.array([0.0, *betas])
