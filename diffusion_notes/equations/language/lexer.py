@@ -307,9 +307,9 @@ class _Lexer:
     def _script(self, piece: str, start: int) -> list[Token]:
         return [self._token("POWER" if piece in ("^", "**") else "BELOW", start), *self._group()]
 
-    def _minimiser(self, piece: str, start: int) -> list[Token]:
-        if self.scanner.peek() != r"\min":
-            raise self.scanner.fail(f"{piece!r} is not in this book's notation", start)
+    def _optimum(self, piece: str, start: int) -> list[Token]:
+        if piece != r"\arg" or self.scanner.peek() != r"\min":
+            raise self.scanner.fail("an optimum is not looked for", start)
         self.scanner.take()
         return [self._token("ARGMIN", start)]
 
@@ -623,7 +623,7 @@ _COMMANDS: dict[str, _Command] = {
     "{": _Lexer._brace,
     r"\sqrt": _Lexer._root,
     r"\exp": _Lexer._exponential,
-    r"\arg": _Lexer._minimiser,
+    **dict.fromkeys((r"\arg", r"\max", r"\min", r"\argmin", r"\argmax", r"\sup", r"\inf"), _Lexer._optimum),
     r"\iint": _Lexer._double_integral,
 }
 """The commands that take arguments, and what makes tokens of them."""

@@ -505,7 +505,7 @@ class _TreeBuilder(Transformer):
         return self.__default__(kind, children, meta)
 
     def optimum(self, meta: Meta, children: Children) -> Node:
-        raise NotUnderstood("which parameters are the best is not looked for", _place(meta))
+        raise NotUnderstood("an optimum is not looked for", _place(meta))
 
     def mutual(self, meta: Meta, children: Children) -> Node:
         groups = (group.value for group in _nodes(children[1:]))

@@ -16,6 +16,9 @@ SAYING = ("REL", "SIM", "TO")
 """What makes a statement of some tokens."""
 
 SEPARATORS = ("COMMA", "SEMI", "STOP", "IMPLIES")
+GOING_ON = ("REL", "SIM", *OPERATORS)
+"""With what a line begins that goes on."""
+
 SPACES = ("QUAD", "NEWLINE")
 INDENTED = {("NEWLINE", sign) for sign in OPERATORS}
 """Where a wide space is the beginning of a line that goes on."""
@@ -48,7 +51,8 @@ class _Splitter:
         self.depths = bracket_depths(tokens)
         self.done: list[list[Token]] = []
         self.current: list[Token] = []
-        self.variables: list[Token] = []  # that stand alone before a comma, and may be drawn together
+        self.asides: list[list[Token]] = []  # that stand beside lines of the statement at hand
+        self.variables: list[Token] = []  # with a comma behind each, that may be drawn together
         self.ended = True  # did the last statement end with a comma or a full stop?
 
     def statements(self) -> list[list[Token]]:
@@ -65,7 +69,9 @@ class _Splitter:
         elif token.kind in SEPARATORS and not self._beside_dots(at):
             self._end(at, token)
         elif token.kind == "NEWLINE":
-            if self._is_aside() or not self._goes_on(at):
+            if self._after(at) in GOING_ON:
+                self._leave_asides()
+            if not self._goes_on(at):
                 self._close()
         elif token.kind == "QUAD":
             self._wide_space(at, token)
@@ -99,7 +105,7 @@ class _Splitter:
             self._doubt("a full stop in the middle", token)
             return
         if token.kind == "COMMA" and _is_variable(self.current):
-            self.variables += self.current
+            self.variables += [*self.current, token]
             self.current = []
         self._close()
         self.ended = True
@@ -114,9 +120,11 @@ class _Splitter:
             self.done += [] if _is_variable(self.current) else [self.current]
         elif drawn:
             variable, law = drawn
-            self.done += [[one, *law] for one in (*self.variables, variable)]
+            self.done += [[one, *law] for one in (*self.variables[::2], variable)]
         else:
-            self.done += [*([one] for one in self.variables), self.current]
+            self.done.append([*self.variables, *self.current])
+        self.done += self.asides
+        self.asides = []
         self.variables = []
         self.current = []
 
@@ -128,12 +136,16 @@ class _Splitter:
             self._close()
             self.current = [variable]
 
-    def _is_aside(self) -> bool:
-        """Whether the statement at hand draws something or is about a step: the next line goes on from another."""
-        kinds = [token.kind for token in self.current]
-        drawn = kinds[:2] == ["SYMBOL", "SIM"] or kinds[:4] == ["SYMBOL", "COMMA", "DOTS", "SIM"]
-        steps = kinds[:2] == ["SYMBOL", "REL"] and self.current[0].value in STEPS
-        return bool(self.done) and (drawn or steps)
+    def _leave_asides(self) -> None:
+        """A line that goes on does so from the chain before it, not from what stands beside that."""
+        if not self.current and self.done and _is_aside(self.done[-1]):
+            self.current = self.done.pop()
+        asides: list[list[Token]] = []
+        while self.done and self.current and _is_aside(self.current):
+            asides.insert(0, self.current)
+            self.current = self.done.pop()
+            self.ended = False
+        self.asides += asides
 
     def _wide_space(self, at: int, token: Token) -> None:
         """A wide space stands between two statements, or it means nothing; between two factors it is not understood."""
@@ -178,13 +190,26 @@ class _Splitter:
     def _goes_on(self, at: int) -> bool:
         """Whether what follows belongs to what came before: a sign ends it, or begins what follows."""
         joined = bool(self.current) and self.current[-1].kind in (*OPERATORS, "REL", "SIM")
-        return joined or (self._after(at) in ("REL", "SIM", *OPERATORS) and not self.ended)
+        return joined or (self._after(at) in GOING_ON and not self.ended)
 
 
 def _says(tokens: list[Token]) -> bool:
     """Whether there is a relation in some tokens, outside all brackets."""
     depths = bracket_depths(tokens)
     return any(token.kind in SAYING and not depth for token, depth in zip(tokens, depths, strict=True))
+
+
+def _is_aside(tokens: list[Token]) -> bool:
+    """Whether a statement draws something, is about a step, or stands in brackets."""
+    kinds = [token.kind for token in tokens]
+    drawn = kinds[:2] == ["SYMBOL", "SIM"] or kinds[:4] == ["SYMBOL", "COMMA", "DOTS", "SIM"]
+    steps = kinds[:2] == ["SYMBOL", "REL"] and tokens[0].value in STEPS
+    return (
+        drawn
+        or steps
+        or kinds[0] == "FORALL"
+        or (_is_condition(tokens, 0) and matching_bracket(tokens, 0) == len(tokens) - 1)
+    )
 
 
 def _is_condition(tokens: list[Token], at: int) -> bool:
@@ -214,8 +239,11 @@ def _drawn(tokens: list[Token]) -> tuple[Token, list[Token]] | None:
 
 
 def _bare(tokens: list[Token]) -> list[Token]:
-    """A condition without the brackets around it, or the sign "for all" before it; "for all x" says nothing more."""
+    """A statement without brackets around it, or the sign "for all" before it; "for all x" says nothing more."""
     if tokens[0].kind == "FORALL":
         tokens = tokens[1:]
         return [] if _is_variable(tokens) else tokens
-    return tokens[1:-1] if _is_condition(tokens, 0) and matching_bracket(tokens, 0) == len(tokens) - 1 else tokens
+    if not _is_condition(tokens, 0) or matching_bracket(tokens, 0) < len(tokens) - 1:
+        return tokens
+    worded = tokens[1].kind == "SYMBOL" and tokens[1].value.base.startswith("text ")
+    return tokens[1 + worded : -1]
