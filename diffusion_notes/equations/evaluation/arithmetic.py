@@ -46,6 +46,7 @@ __all__ = [
 
 HIDDEN = 1e-7
 ROUNDING = 1e-11
+TWO = Node("number", (), "2")
 MINUS_ONE = Node("neg", (Node("number", (), "1"),))
 
 
@@ -173,7 +174,7 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
         return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
     if a.ndim == 3:
         return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
-    if a.ndim == b.ndim and node.value == "dot":
+    if a.ndim == b.ndim and (node.value == "dot" or env.world.diffusing):  # as in the exponent of a Gaussian
         return (a * b).sum(-1)
     raise NotUnderstood("two vectors side by side: which product?", node.place)
 
@@ -284,6 +285,9 @@ def power(env: Environment, node: Node, point: Point) -> np.ndarray:
         return transpose(env, node, point)
     if base.kind in ("symbol", "group", "call") and env.value(base, point).ndim == 3:
         return _power_of_matrix(env, base, exponent, point)
+    a = _squared(env, base, exponent, point)
+    if a is not None:
+        return a
     a = scalar(env, base, point)
     b = _argument(env, exponent, point)
     if ((a.real < 0) & (b != np.round(b.real))).any() or ((a == 0) & (b.real < 0)).any():
@@ -293,6 +297,14 @@ def power(env: Environment, node: Node, point: Point) -> np.ndarray:
     if ((raised == 0) & (a != 0)).any():
         raise Unsuited("a number too small for a computer")
     return raised
+
+
+def _squared(env: Environment, base: Node, exponent: Node, point: Point) -> np.ndarray | None:
+    """The square of a point of the chain, which is that of its norm; nothing, if it is no such square."""
+    if not env.world.diffusing or exponent != TWO or base.kind not in ("symbol", "group"):
+        return None
+    value = env.value(base, point)
+    return (value * value).sum(-1) if value.ndim == 2 else None
 
 
 def _power_of_matrix(env: Environment, base: Node, exponent: Node, point: Point) -> np.ndarray:
@@ -327,6 +339,8 @@ def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
         return log_law(env, node, point)
     if node.kind == "group":
         return logarithm(env, node.parts[0], point)
+    if node.kind == "exp":
+        return _argument(env, node.parts[0], point)
     if node.kind in ("mul", "frac", "div") and _is_of_densities(node):
         a, b = (logarithm(env, part, point) for part in node.parts)
         env.seen(a)

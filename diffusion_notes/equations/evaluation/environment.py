@@ -78,6 +78,7 @@ class Environment(ABC):
         paired: Whether x_t is what x_0 and its noise make of it, and moves with the level alone.
         memory: Integrals over time that have been taken already; shared like the magnitude.
         limiting: Whether the number of steps goes to infinity; then the first of them has a level too.
+        constant: The value of what is left open in an exponent, C(x_t, x_0).
     """
 
     world: World
@@ -89,6 +90,7 @@ class Environment(ABC):
     paired: bool = False
     memory: dict[object, np.ndarray] = field(default_factory=dict)
     limiting: bool = False
+    constant: float | None = None
 
     @abstractmethod
     def value(self, node: Node, point: Point) -> np.ndarray:

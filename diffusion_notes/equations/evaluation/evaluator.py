@@ -22,6 +22,7 @@ SHAKEN = 1e-11
 RULES: dict[str, Rule] = {
     "symbol": quantities.symbol,
     "call": quantities.call,
+    "constant": quantities.left_open,
     "number": arithmetic.number,
     "value": arithmetic.known_value,
     "group": arithmetic.group,

@@ -21,7 +21,7 @@ from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.line_world import LineWorld
 from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, START, Point, Undefined, Unsuited
 
-__all__ = ["CODERS", "NETWORKS", "call", "symbol"]
+__all__ = ["CODERS", "NETWORKS", "call", "left_open", "symbol"]
 
 SCHEDULE = {"alpha", "beta", "sigma", "bar alpha", "tilde beta", "tilde mu"}
 LETTERS = {
@@ -63,7 +63,8 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
     definition = env.definitions.get((letter.name, letter.index))
     if definition is not None:
         return replace(env, given=definition.given).value(definition.expression, point)
-    inside = None if _is_weight(env, letter) else env.known(letter, point)
+    open_constant = letter == Symbol("C") and env.constant is not None
+    inside = None if _is_weight(env, letter) or open_constant else env.known(letter, point)
     if inside is not None:
         if letter.name in ("w", "C", "ell") and letter.index is None:
             raise NotUnderstood(f"{letter.base} has an index, the step", node.place)
@@ -132,6 +133,8 @@ def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.nd
 def _constant(env: Environment, name: str, point: Point) -> float | None:
     """A letter that is a number in every world, or counts something in this one."""
     match name:
+        case "C":
+            return env.constant
         case "pi":
             return np.pi
         case "e":
@@ -255,6 +258,13 @@ def _scalar_example(
     return known.get((base, i))
 
 
+def left_open(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """What an exponent leaves open, `const` or C(x_t, x_0), where that may be anything."""
+    if env.constant is None:
+        raise NotUnderstood("something is left open here", node.place)
+    return np.array([env.constant])
+
+
 # Functions
 
 
@@ -262,6 +272,8 @@ def call(env: Environment, node: Node, point: Point) -> np.ndarray:
     """The value of a function with its arguments: one that the page has defined, or one of the book."""
     name: Symbol = node.value[0]
     definition = env.definitions.get((name.name, name.index))
+    if name == Symbol("C") and env.constant is not None:
+        return left_open(env, node, point)
     if definition is None:
         of_the_step = env.world.diffusing and name.name in OF_THE_STEP
         return (_about_the_step if of_the_step else _function)(env, name, node, point)

@@ -15,6 +15,7 @@ __all__ = [
     "Place",
     "Range",
     "Symbol",
+    "constants_in_exponents",
     "free_indices",
     "numeric_parts",
     "renamed",
@@ -164,6 +165,12 @@ def split_constants(node: Node) -> tuple[Node | None, tuple[Node, ...]]:
             return (b if node.kind == "add" else replace(node, kind="neg", parts=(b,))), first + second
         return replace(node, parts=(a, b)), first + second
     return node, ()
+
+
+def constants_in_exponents(node: Node) -> list[Node]:
+    """What is left open in the exponents of an expression: C, or C(x_t, x_0)."""
+    inside = [part for exponential in node.of_kind("exp") for part in exponential.walk()]
+    return [part for part in inside if part.kind == "constant" or _head(part) == Symbol("C")]
 
 
 def _head(node: Node) -> Symbol | None:

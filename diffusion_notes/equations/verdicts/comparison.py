@@ -19,7 +19,7 @@ from diffusion_notes.equations.evaluation.calculus import average
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.laws import about, log_law
 from diffusion_notes.equations.language.parser import Statement
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol, constants_in_exponents
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
@@ -56,12 +56,14 @@ class Comparison:
         relation: What is said of the two.
         right: The other side.
         draws: What the display draws, as in ε ~ N(0, I).
+        head: What the chain begins with of which this is a link, if it is one.
     """
 
     left: Node
     relation: str
     right: Node
     draws: Sequence[Statement] = ()
+    head: Node | None = None
 
     # Values
 
@@ -251,10 +253,16 @@ class Comparison:
         if max(np.abs(a - b - (first - second)).max() for a, b in sides) > TOLERANCE * size:
             raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
 
+    @cached_property
+    def left_open(self) -> list[Node]:
+        """What the exponents of its sides leave open."""
+        return [constant for side in (self.left, self.right) for constant in constants_in_exponents(side)]
+
     def _own(self, evaluator: Evaluator, point: Point) -> tuple[str, ...]:
         """As a function of which variables the sides are proportional."""
-        if self.left.kind == "density":
-            return about(evaluator, self.left, point)
+        for law in (self.left, self.head, self.right):
+            if law is not None and law.kind in ("density", "normal") and _is_of_letter(law):
+                return about(evaluator, law, point)
         laws = [part for part in self.left.walk() if part.kind in ("density", "normal")]
         owns = [set(about(evaluator, law, point)) & set(evaluator.world.keys) for law in laws if _is_of_letter(law)]
         if evaluator.world.attached and owns and owns[0]:  # the first law says of what it is one
@@ -264,21 +272,38 @@ class Comparison:
             raise NotUnderstood("∝ is read after a density: as a function of its variable", self.left.place)
         return tuple(free)
 
+    def _not_open(self, evaluator: Evaluator, point: Point) -> tuple[str, ...]:
+        """The variables of the sides that what is left open does not depend on, as it is written."""
+        if any(constant.kind != "call" for constant in self.left_open):
+            return self._own(evaluator, point)
+        fixed = [part for constant in self.left_open for part in constant.parts]
+        held = set().union(*(free_variables(evaluator, part, point) for part in fixed))
+        free = set().union(*(free_variables(evaluator, side, point) for side in (self.left, self.right)))
+        return tuple(free & set(evaluator.world.keys) - held)
+
     def check_proportional(self, evaluator: Evaluator, point: Point) -> None:
         """As functions of the variable of the density on the left, the sides have a constant ratio.
+
+        Where an exponent leaves something open, C(x_t, x_0), they are functions of what that does not depend on.
 
         Raises:
             Fails: If the ratio is not constant.
             NotUnderstood: If the left side is no density, and does not depend on one variable of the chain alone.
         """
-        own = self._own(evaluator, point)
+        own = self._not_open(evaluator, point) if self.left_open else self._own(evaluator, point)
+        if self.relation == r"\propto" and not set(self._own(evaluator, point)) <= set(own):
+            raise NotUnderstood("what is left open may depend on all but the variable of the density", self.right.place)
         here = _held(point, tuple(key for key in point.values if key not in own))
         if isinstance(evaluator.world, HistogramWorld):
             here = replace(here, values=here.values | {key: np.arange(POINTS) for key in own})
-        a, b = self._alike(*(logarithm(evaluator, side, here) for side in (self.left, self.right)))
-        gap = a - b
-        if a.ndim > 1 or np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(a).max()):
-            raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
+        for value in (0.0, 1.0) if self.left_open else (None,):
+            there = replace(evaluator, constant=value)
+            a, b = self._alike(*(logarithm(there, side, here) for side in (self.left, self.right)))
+            gap = a - b
+            if a.ndim > 1 or np.abs(gap - gap[0]).max() > TOLERANCE * max(1, np.abs(a).max()):
+                raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
+        if self.left_open and np.abs(a - a[0]).max() < STRICT * max(1, np.abs(a).max()):
+            raise NotUnderstood("the left side depends on nothing but what is left open: it says nothing")
 
 
 def _held(point: Point, keys: tuple[str, ...]) -> Point:
@@ -297,7 +322,9 @@ def _learners(world: World) -> Iterator[World]:
 
 def _is_of_letter(law: Node) -> bool:
     """Whether a law is one of a variable of the chain, and not of what is seen of it."""
-    return law.kind == "density" or (law.parts[0].kind == "symbol" and law.parts[0].value.base == "x")
+    return law.kind == "density" or (
+        len(law.parts) == 3 and law.parts[0].kind == "symbol" and law.parts[0].value.base == "x"
+    )
 
 
 def _is_zero(node: Node) -> bool:

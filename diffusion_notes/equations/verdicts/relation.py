@@ -318,7 +318,10 @@ class Relation:
             raise NotUnderstood("one constant, in an equality: nothing else can be checked")
         if one is None or other is None:
             raise NotUnderstood("an equation with a constant alone says nothing")
-        return Comparison(one, self.relation, other, self.said.draws), constants[0] if constants else None
+        comparison = Comparison(one, self.relation, other, self.said.draws, self.head)
+        if comparison.left_open and (constants or self.relation not in ("=", r"\propto")):
+            raise NotUnderstood("something is left open in an exponent")
+        return comparison, constants[0] if constants else None
 
     def _survives(self, trial: _Trial, worlds: tuple[World, ...]) -> None:
         """An inequality holds in the limiting cases as well, where they can compute it; none has the spiral."""
@@ -481,7 +484,7 @@ class _Trial:
         if self.constant is not None:
             comparison.check_equal_up_to(self.constant, evaluator, point)
             return False
-        if comparison.relation == r"\propto":
+        if comparison.relation == r"\propto" or comparison.left_open:
             comparison.check_proportional(evaluator, point)
             return False
         a, b = comparison.values(evaluator, point)
