@@ -71,10 +71,22 @@ def read_index(tokens: list[Token], place: Place, text: str) -> Index | Range:
     Raises:
         NotUnderstood: If they are none of these.
     """
+    if run := _run_to_the_end(tokens, place, text):
+        return run
     ends = [_read_end(part, place, text) for part in _ends(tokens)]
     if len(ends) > 2:
         raise NotUnderstood(f"{text!r} is no range", place)
     return Range(*ends) if len(ends) == 2 else ends[0]
+
+
+def _run_to_the_end(tokens: list[Token], place: Place, text: str) -> Range | None:
+    """All that is before a step, or after it, as in $x_{<t}$; nothing, if it is no such index."""
+    if not tokens or tokens[0].kind != "REL" or tokens[0].value not in (r"\lt", r"\le", r"\gt", r"\ge"):
+        return None
+    end = _read_end(tokens[1:], place, text)
+    if tokens[0].value in (r"\lt", r"\le"):
+        return Range(Index(None, 0), replace(end, plus=end.plus - (tokens[0].value == r"\lt")))
+    return Range(replace(end, plus=end.plus + (tokens[0].value == r"\gt")), Index("T"))
 
 
 def _is_size(tokens: list[Token]) -> bool:

@@ -14,6 +14,7 @@ from diffusion_notes.equations.verdicts.conventions import Reading, choosing, pl
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.repair import repaired
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
+from diffusion_notes.equations.verdicts.step_letters import with_usual_letters
 from diffusion_notes.equations.worlds.world import LATER, Undefined
 
 __all__ = ["Judge", "Verdict"]
@@ -95,7 +96,7 @@ class Judge:
     def _judge(self, latex: str, before: Chain | None) -> list[Verdict]:
         text = as_one_line(latex)
         try:
-            display = under(self.reading, read(latex))
+            display = with_usual_letters(under(self.reading, read(latex)), self.context)
         except NotUnderstood as why:
             self.last = None
             return [Verdict("not understood", text, why.why, "", why.place)]
@@ -110,7 +111,7 @@ class Judge:
             return [Verdict("fails", text, str(why), display.tag)]
         claims = [statement for statement in display.statements if statement not in conditions]
         if not claims and not display.named:
-            return [Verdict("not understood", text, "no relation in it: nothing is said", display.tag)]
+            return [_without_relation(conditions, text, display.tag)]
         chains: list[Chain | Verdict] = []
         for claim in claims:
             chains.append(_joined(claim, before, display.tag))
@@ -185,6 +186,13 @@ class Judge:
             return Relation(self.context, self.definitions, link.right, ":=", link.left, said)
         sides = (link.left, link.relation, link.right)
         return Relation(self.context, self.definitions, *sides, said, link.head, self.own).defining()
+
+
+def _without_relation(conditions: list[Statement], text: str, tag: str) -> Verdict:
+    """The verdict on a display that says only what is drawn; from which law, that has been looked at."""
+    if conditions and all(statement.kind == "draw" for statement in conditions):
+        return Verdict("definition", text, "what is drawn has this law", tag)
+    return Verdict("not understood", text, "no relation in it: nothing is said", tag)
 
 
 def _joined(claim: Statement, before: Chain | None, tag: str) -> Chain | Verdict:

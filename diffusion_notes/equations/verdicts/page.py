@@ -18,6 +18,7 @@ from diffusion_notes.equations.verdicts.chain import Chain, as_one_line
 from diffusion_notes.equations.verdicts.contexts import contexts
 from diffusion_notes.equations.verdicts.conventions import Convention, Reading, letters, named, plain, readings
 from diffusion_notes.equations.verdicts.judge import Judge, Verdict
+from diffusion_notes.equations.verdicts.step_letters import with_usual_letters
 from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Page"]
@@ -199,6 +200,7 @@ class Page:
     def _read(self, latex: str, display: Display, context: str) -> _Trial:
         """The display in one notation, under the first reading under which it holds."""
         judge = self._judge_in(context)
+        display = with_usual_letters(display, context)
         if self.conventions is not None:
             stated = tuple(c for c in self._kept if c.may_be_meant(display, context))
             trial = _Trial.of(latex, replace(judge, reading=stated))

@@ -61,6 +61,9 @@ OF_THE_LINE = ("F", "X", "text CRPS")
 TIMELESS = ("score", "conditioning", "guidance")
 DRAWN = ("drawn", "variable")
 MANY = 6  # steps, of which a few are looked at
+EARLIER_STEPS = (1, 1)
+"""An earlier step, where nothing is said of it: one from the first on, before t."""
+
 PLAIN = (1e-4, 1e4)
 NEAR = 0.1
 NEARER = 1e-3  # a number may have been chosen to be a little larger than all that is seen here
@@ -450,10 +453,11 @@ class _Trial:
             yield point.at(t=NOW, s=EARLIER) if self.said.earlier else point.at(t=NOW)
             return
         for t in self._steps(world):
-            if self.said.earlier is None or "s" not in self.letters:
+            earlier = self.said.earlier or (EARLIER_STEPS if {"s", "t"} <= self.letters else None)
+            if earlier is None or "s" not in self.letters:
                 yield point.at(t=t)
                 continue
-            first, apart = self.said.earlier
+            first, apart = earlier
             found = range(first, t - apart + 1)
             for s in found if len(found) < MANY else (first, first + 1, found[-1]):
                 yield point.at(t=t, s=s)
