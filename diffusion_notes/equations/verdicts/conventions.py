@@ -136,11 +136,16 @@ def _has_variances(display: Display) -> bool:
 
 
 def _is_of_one_step(display: Display) -> bool:
-    """Whether it has a point below x_t, and noise over which nothing is averaged."""
+    """Whether it has a point below x_t, and noise in one statement, over which nothing is averaged."""
+    noisy = [
+        s for s in display.statements if any(Symbol("eps") in p.symbols() for e in s.expressions for p in e.walk())
+    ]
     averages = [node for node in _nodes(display) if node.kind in ("expectation", "variance")]
     drawn = any(Symbol("eps") in part.symbols() for node in averages for part in node.walk())
     indices = [symbol.index for symbol in letters(display) if symbol.base == "x" and not symbol.label]
-    return not drawn and any(isinstance(i, Index) and i.letter == "t" and i.plus < 0 for i in indices)
+    return (
+        len(noisy) == 1 and not drawn and any(isinstance(i, Index) and i.letter == "t" and i.plus < 0 for i in indices)
+    )
 
 
 def _has_both_parts(display: Display) -> bool:

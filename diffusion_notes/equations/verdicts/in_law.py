@@ -194,11 +194,13 @@ def equal_in_law(
     """
     count = 0
     predicted = any(is_predicted(side, definitions) for side in (left, right))
+    parts = [part for side in (left, right) for part in unfolded(side, definitions)]
+    deviating = any(symbol.base in ("sigma", "eta") for part in parts for symbol in part.symbols())
     for world in worlds:
         if not isinstance(world, GaussianWorld) or type(world).rules != GaussianWorld.rules:
             continue
         with suppress(Unsuited):
-            model = "p" if predicted else "q_sigma" if world.eta else "q"
+            model = "p" if predicted else "q_sigma" if world.eta and deviating else "q"
             trial = _Trial(Evaluator(world, definitions), world, model)
             seen = 0
             for t in (steps or ALL_BUT_THE_FIRST)(world.T):

@@ -186,7 +186,7 @@ class Page:
             found = max((self._read(latex, display, context) for context in group), key=lambda trial: trial.good)
             if best is None or found.understood > best.understood:
                 best = found
-            if best.fails or best.understood == len(best.verdicts):
+            if best.understood:  # what is left is not understood for another reason than its notation
                 break
         assert best is not None
         elsewhere = ELSEWHERE.get(best.after.context, "")
@@ -210,10 +210,14 @@ class Page:
         best = plain
         conflict: _Conflict | None = None
         tried: list[Convention] = []
+        able = {first} if plain.understood == len(plain.verdicts) else set()  # the readings that understand all of it
         for reading in others:
             if best.holds:
                 break
+            if len(reading) > len(first) + 1 and not able & {first, *((*first, c) for c in reading[len(first) :])}:
+                continue
             found = _Trial.of(latex, replace(judge, reading=reading))
+            able |= {reading} if found.understood == len(found.verdicts) else set()
             if found.good <= best.good:
                 said = found.fails and found.verdicts != plain.verdicts and len(reading) == len(first) + 1
                 tried += reading[len(first) :] if said else ()
