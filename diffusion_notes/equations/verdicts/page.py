@@ -183,7 +183,8 @@ class Page:
         self._letters |= letters(display)
         best: _Trial | None = None
         for group in groups:
-            found = max((self._read(latex, display, context) for context in group), key=lambda trial: trial.good)
+            trials = [self._read(latex, display, context, group is groups[0]) for context in group]
+            found = max(trials, key=lambda trial: trial.good)
             if best is None or found.understood > best.understood:
                 best = found
             if best.understood:  # what is left is not understood for another reason than its notation
@@ -197,8 +198,11 @@ class Page:
 
     # Under which conventions
 
-    def _read(self, latex: str, display: Display, context: str) -> _Trial:
-        """The display in one notation, under the first reading under which it holds."""
+    def _read(self, latex: str, display: Display, context: str, likely: bool) -> _Trial:
+        """The display in one notation, under the first reading under which it holds.
+
+        One that is less likely is tried under conventions only if it understands something without them.
+        """
         judge = self._judge_in(context)
         display = with_usual_letters(display, context)
         if self.conventions is not None:
@@ -207,6 +211,8 @@ class Page:
             return _conditioned(trial, trial)
         first, *others = readings(self._kept, display, context, self._letters)
         plain = _Trial.of(latex, replace(judge, reading=first))
+        if not likely and not plain.understood:
+            return plain
         best = plain
         conflict: _Conflict | None = None
         tried: list[Convention] = []
