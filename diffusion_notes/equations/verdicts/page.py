@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from diffusion_notes._arguments.values import check_choice, check_kind
 from diffusion_notes.equations.evaluation.environment import Definitions
@@ -217,8 +218,9 @@ class Page:
         conflict: _Conflict | None = None
         tried: list[Convention] = []
         able = {first} if plain.understood == len(plain.verdicts) else set()  # the readings that understand all of it
+        unread = _unread(display)
         for reading in others:
-            if best.holds:
+            if best.good + unread >= len(best.verdicts):
                 break
             if len(reading) > len(first) + 1 and not able & {first, *((*first, c) for c in reading[len(first) :])}:
                 continue
@@ -258,6 +260,14 @@ class Page:
             if past and trial.good > best.good:
                 return _Conflict(trial, past)
         return None
+
+
+def _unread(display: Display) -> int:
+    """How many links of a display have a side that was not read, so that no convention helps."""
+    sides = [statement.sides for statement in display.statements if statement.kind != "unread"]
+    pairs = [pair for each in sides for pair in pairwise(each)]
+    whole = sum(statement.kind == "unread" for statement in display.statements)
+    return whole + sum(any(side is not None and side.kind == "unread" for side in pair) for pair in pairs)
 
 
 def _condition(reading: Reading) -> str:
