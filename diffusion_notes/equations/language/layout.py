@@ -46,10 +46,10 @@ LEADING = re.compile(
 
 CHANGING = re.compile(
     r"\b(?:not|no(?!\W?\d)|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only"
-    r"|provided|assum\w*|suppose|for (?:all|any|every|each|some|large|small|[a-zA-Z]\b)|for\W*$"
+    r"|provided|assuming|assumed?|suppose|for (?:all|any|every|each|some|large|small|[a-zA-Z]\b)|for\W*$"
     r"|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*|drop\w*"
     r"|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*|wenn|sauf|pas|si|presque)\b"
-    r"|常|近似|不(?!等式)|≈|≠|∝|→",
+    r"|常|近似|不成立|不等于|不正确|错误|≈|≠|∝|→",
     re.IGNORECASE,
 )
 """Words that may change what is said beside them."""

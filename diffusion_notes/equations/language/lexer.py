@@ -45,8 +45,8 @@ TOO_DEEP = "groups within groups, too deep to follow"
 
 _STYLES = r"(?:\s|\\[,;:! ]|\\(?:mathbf|boldsymbol|bm|pmb|vec|mathrm|bf|rm)(?![a-zA-Z])|\{)*"
 FOLLOWING = re.compile(
-    rf"{_STYLES}(?:[xyzutswh](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
-    r"|\\bar\s*\{?\s*w(?![a-zA-Z]))"
+    rf"{_STYLES}(?:[xyzutswhWB](?![a-zA-Z(])|\\(?:var)?epsilon|\\(?:kappa|lambda|tau|mu)(?![a-zA-Z])"
+    r"|\\bar(?:\s|\{|\\(?:mathbf|boldsymbol|bm)(?![a-zA-Z]))*[wWB](?![a-zA-Z]))"
 )
 """What makes a d before it a differential."""
 
@@ -473,7 +473,8 @@ class _Lexer:
             over, *more = self.piece(scanner.take(), begin)
             if more or over.kind != "SYMBOL":
                 raise scanner.fail("something on a differential: put brackets", start)
-            return [self._token("DIFFERENTIAL", start, over.value)]
+            noise = replace(over.value, base="w") if over.value.base in ("W", "B") else over.value
+            return [self._token("DIFFERENTIAL", start, noise)]
         if name == "K" and scanner.comes(re.compile(rf"\s*L{BRACKET.pattern}")):
             scanner.take()
             return [self._token("KL", start)]
@@ -553,7 +554,8 @@ class _Lexer:
         sign = self.scanner.peek()
         if sign in ("_", r"\_"):
             self.scanner.take()
-            found += [self._token("BELOW", start), *self._group()]
+            laws = self._group()
+            found += [self._token("BELOW", start), *laws] if laws[1:-1] else []
             sign = self.scanner.peek()
         if sign in ("^", "'"):
             raise self.scanner.fail("is it the expectation of a power, or the power of an expectation?", start)

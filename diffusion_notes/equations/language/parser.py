@@ -156,8 +156,11 @@ COMMENT = re.compile(r"\s*\\text\{[^{}=<>$\\]*\}\s*")
 def _named(latex: str, name: Place, what: Place) -> Statement:
     """What a brace says: that its name is what it holds."""
     label, inner = (latex[slice(*place)] for place in (name, what))
-    sides: list[Node | None] = [_side(_tokens_of(latex, place), place) for place in (name, what)]
-    return Statement(sides, ["="], "relation", f"{label} = {inner}", what)
+    named = _tokens_of(latex, name)
+    held = _side(_tokens_of(latex, what), what)
+    if named and named[0].kind == "REL":  # as in \underbrace{…}_{\ge 0}
+        return Statement([held, _side(named[1:], name)], [named[0].value], "relation", f"{inner} {label}", what)
+    return Statement([_side(named, name), held], ["="], "relation", f"{label} = {inner}", what)
 
 
 def _tokens_of(latex: str, place: Place) -> list[Token]:

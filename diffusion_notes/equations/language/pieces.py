@@ -121,8 +121,9 @@ LOOKS = re.compile(
 )
 """What changes only the looks of a word."""
 
-ORNAMENTS = (r"\blacksquare", r"\square", r"\qed", r"\qedsymbol", r"\Box", r"\checkmark")
-"""What ends a proof."""
+ORNAMENTS = (r"\blacksquare", r"\square", r"\qed", r"\qedsymbol", r"\Box", r"\checkmark", r"\downarrow",
+             r"\uparrow", r"\Downarrow", r"\Uparrow")  # fmt: skip
+"""What ends a proof, or points to what is said elsewhere."""
 
 # Signs
 

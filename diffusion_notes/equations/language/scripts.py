@@ -36,7 +36,7 @@ def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> 
     Raises:
         NotUnderstood: If it is neither a name nor an index.
     """
-    if letter.base == "I" and _is_size(tokens):
+    if not tokens or (letter.base == "I" and _is_size(tokens)):
         return letter
     if word := word_of(text):
         return replace(letter, label=word)
