@@ -22,7 +22,7 @@ from diffusion_notes.equations.language.parser import Statement
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol, constants_in_exponents
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
-from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, World
+from diffusion_notes.equations.worlds.world import Inexact, Point, Undefined, Unsuited, World
 
 __all__ = ["INEQUALITIES", "POINTS", "STRICT", "TOLERANCE", "Comparison", "Fails", "largest_entry"]
 
@@ -88,7 +88,7 @@ class Comparison:
         a, b = self._alike(a, b)
         exact = 0.1 * TOLERANCE * self._floor(evaluator, a, b)
         if (doubt + more > exact).any() and (shifted or not self._plainly_wrong(a, b, doubt + more)):
-            raise Unsuited("an integral that is not exact here")
+            raise Inexact("an integral that is not exact here")
         return a, b
 
     def _as_they_are(self, evaluator: Evaluator, point: Point) -> Pair:
@@ -142,7 +142,7 @@ class Comparison:
             if pair[0] != 4:  # four nodes may agree with six and both be wrong
                 found.append((one, doubt))
         if not found:
-            raise Unsuited("an integral that is not exact here")
+            raise Inexact("an integral that is not exact here")
         return min(found, key=lambda pair: pair[1].max())
 
     def _alike(self, a: np.ndarray, b: np.ndarray) -> Pair:

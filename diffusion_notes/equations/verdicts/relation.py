@@ -50,7 +50,17 @@ from diffusion_notes.equations.worlds.catalogue import (
     usual_worlds,
 )
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
-from diffusion_notes.equations.worlds.world import ATTACHED, LATER, START, Point, Undefined, Unsuited, Valueless, World
+from diffusion_notes.equations.worlds.world import (
+    ATTACHED,
+    LATER,
+    START,
+    Inexact,
+    Point,
+    Undefined,
+    Unsuited,
+    Valueless,
+    World,
+)
 
 __all__ = ["Relation"]
 
@@ -60,6 +70,7 @@ SPIRAL = ("c", "Phi", "tau")
 OF_THE_LINE = ("F", "X", "text CRPS")
 TIMELESS = ("score", "conditioning", "guidance")
 DRAWN = ("drawn", "variable")
+ENOUGH = 5  # worlds whose integrals are not exact
 MANY = 6  # steps, of which a few are looked at
 EARLIER_STEPS = (1, 1)
 """An earlier step, where nothing is said of it: one from the first on, before t."""
@@ -412,15 +423,17 @@ class _Trial:
             NotUnderstood: If there is none.
         """
         count = 0
-        reasons: list[str] = []
+        reasons: list[Unsuited] = []
         for world in worlds:
             try:
                 self.hold_in_world(world)
                 count += 1
             except Unsuited as why:
-                reasons.append(str(why))
+                reasons.append(why)
+            if not count and sum(isinstance(why, Inexact) for why in reasons) == ENOUGH:
+                break  # what is not smooth is so everywhere
         if not count:
-            raise NotUnderstood("no world can compute it: " + "; ".join(dict.fromkeys(reasons)))
+            raise NotUnderstood("no world can compute it: " + "; ".join(dict.fromkeys(map(str, reasons))))
         return count
 
     def hold_in_world(self, world: World, limiting: bool = False) -> None:

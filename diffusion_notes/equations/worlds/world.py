@@ -27,6 +27,7 @@ __all__ = [
     "LATER",
     "OF_LABELS",
     "START",
+    "Inexact",
     "Point",
     "Undefined",
     "Unsuited",
@@ -69,6 +70,10 @@ START = {context: chain[0] for context, chain in CHAINS.items()}
 
 class Unsuited(Exception):  # noqa: N818 it says something about a world, not of an error
     """This world cannot compute it: boxes have no mean, two-dimensional integrals take too long, and so on."""
+
+
+class Inexact(Unsuited):
+    """An integral that no rule takes exactly: it is not one of a polynomial, nor smooth enough on a line."""
 
 
 class Undefined(Exception):  # noqa: N818 it says something about an expression, not of an error
