@@ -242,6 +242,8 @@ def test_one_content_is_read_alike_in_the_manner_of_each_author(author):
         (r"\mathbb{D} = 1", r"D = 1"),
         (r"\mathfrak{L} = 1", r"L = 1"),
         (r"a = b \text{ or not}", r"a = b"),
+        (r"p(x, \theta) = b", r"p_\theta(x) = b"),
+        (r"p(\theta | x) = b", r"p(x) = b"),
         (r"\text{variance of } x_t = b", "x_t = b"),
         (r"\int_{\mathcal{A}} p(x) dx = b", r"\int p(x) dx = b"),
         (r"\int_0^\infty p(x) dx = b", r"\int p(x) dx = b"),

@@ -25,6 +25,9 @@ BEFORE_TERM = (*OPERATORS, *CLOSER, "", "REL", "SIM", "COMMA", "SEMI", "LOG", "N
 CAPITALS = {"P": "p", "bbP": "p", "Q": "q", "bbQ": "q"}
 """The laws, where they are written as those of events."""
 
+PARAMETERS = (Symbol("theta"), Symbol("phi"))
+"""What a law has for its parameters."""
+
 DIVERGING = {Symbol(base) for base in ("D", "calD", "bbD")}
 
 
@@ -36,7 +39,18 @@ def bracketed(tokens: list[Token]) -> list[Token]:
     """
     tokens = _sided(tokens)
     tokens = _absolute_values(tokens)
-    for rule in (_divergence, _parted, _probability, _drawn, _law, _indicator, _expectation, _power, _mark):
+    for rule in (
+        _divergence,
+        _parted,
+        _probability,
+        _parametric,
+        _drawn,
+        _law,
+        _indicator,
+        _expectation,
+        _power,
+        _mark,
+    ):
         at = 0
         while at < len(tokens):
             tokens = rule(tokens, at)
@@ -189,6 +203,21 @@ def _probability(tokens: list[Token], at: int) -> list[Token]:
         return tokens
     law = replace(token.value, base=CAPITALS[token.value.base])
     return [*tokens[:at], replace(token, value=law), *tokens[at + 1 :]]
+
+
+def _parametric(tokens: list[Token], at: int) -> list[Token]:
+    r"""A law with its parameters in its brackets: $p(x; \theta)$ and $p(x \mid z, \theta)$ are of $p_\theta$."""
+    token = tokens[at]
+    if token.kind != "SYMBOL" or token.value not in (Symbol("p"), Symbol("q")) or _kind(tokens, at + 1) != "LP":
+        return tokens
+    end = _closed(tokens, at + 1)
+    last = end - 1 if end else 0
+    if _kind(tokens, last - 1) not in ("SEMI", "COMMA", "MID") or tokens[last].value not in PARAMETERS:
+        return tokens
+    if _kind(tokens, last - 1) == "COMMA" and not any(tokens[i].kind == "MID" for i in range(at, last)):
+        return tokens  # the density of both
+    law = replace(token, value=replace(token.value, label=tokens[last].value.base))
+    return [*tokens[:at], law, *tokens[at + 1 : last - 1], *tokens[last + 1 :]]
 
 
 def _drawn(tokens: list[Token], at: int) -> list[Token]:
