@@ -8,7 +8,7 @@ from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
 from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
-from diffusion_notes.equations.verdicts.choices import check_choices
+from diffusion_notes.equations.verdicts.choices import Choice, check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.conventions import Reading, choosing, plain, under
 from diffusion_notes.equations.verdicts.relation import Relation
@@ -54,6 +54,19 @@ class Verdict:
         return f"{kind}: {self.detail}" + (f"; {self.hint}" if self.hint else "")
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A verdict on a link, and the variance and whatever else was chosen of the worlds."""
+
+    verdict: Verdict
+    chosen: tuple[str, tuple[Choice, ...]]
+
+    @property
+    def always(self) -> bool:
+        """Whether it holds with no choice, so with any."""
+        return self.verdict.good and self.chosen == ("", ())
+
+
 @dataclass
 class Judge:
     """Judges displays in the notation of one chapter, one after another; what they define, it remembers.
@@ -66,6 +79,7 @@ class Judge:
         reading: The conventions under which they are read; none of them is the book's own reading.
         own: Whether the page is one of the book's own, where nothing is defined by a mere =.
         wrong: The links that were found to be wrong.
+        memory: What was found out about the links of the display at hand, under one reading or another.
     """
 
     context: str
@@ -74,12 +88,14 @@ class Judge:
     reading: Reading = ()
     own: bool = True
     wrong: list[tuple[Link, SideConditions]] = field(default_factory=list, init=False, repr=False)
+    memory: dict[object, _Found] = field(default_factory=dict, repr=False)
 
-    def judge(self, latex: str) -> list[Verdict]:
+    def judge(self, latex: str, display: Display | None = None) -> list[Verdict]:
         """The verdicts on the relations of a display, in its order.
 
         Args:
             latex: What stands between the dollars.
+            display: The same, if it has been read.
 
         Returns:
             A verdict for each link of each chain; one verdict, if the display cannot be read.
@@ -88,15 +104,15 @@ class Judge:
         if before and self.reading:
             before = before.each(lambda side: plain(self.reading, side))
         try:
-            return self._judge(latex, before)
+            return self._judge(latex, display, before)
         except Exception as error:  # whatever goes wrong in here, nothing may be accepted because of it
             self.last = None
             return [Verdict("not understood", as_one_line(latex), _broken(error))]
 
-    def _judge(self, latex: str, before: Chain | None) -> list[Verdict]:
+    def _judge(self, latex: str, display: Display | None, before: Chain | None) -> list[Verdict]:
         text = as_one_line(latex)
         try:
-            display = with_usual_letters(under(self.reading, read(latex)), self.context)
+            display = with_usual_letters(under(self.reading, display or read(latex)), self.context)
         except NotUnderstood as why:
             self.last = None
             return [Verdict("not understood", text, why.why, "", why.place)]
@@ -152,13 +168,25 @@ class Judge:
         return verdicts + [new for new, leap in zip(apart, leaps, strict=True) if leap.kind == "fails"]
 
     def _judge_link(self, link: Link, said: SideConditions, tag: str) -> Verdict:
-        """The verdict on two sides."""
+        """The verdict on two sides, if no other reading has found it out: what always holds holds in some worlds."""
+        drawn = tuple(tuple(draw.sides) for draw in said.draws)
+        key = (link.left, link.relation, link.right, link.head, link.latex, drawn, tuple(self.definitions.items()))
+        chosen = (said.variance, said.chosen)
+        known = self.memory.get(key)
+        found = known if known and (known.chosen == chosen or known.always) else None
+        verdict = found.verdict if found else self._tried(link, said, tag)
+        if verdict.kind == "fails":
+            self.wrong.append((link, said))
+        if verdict.kind != "definition":  # which is to be remembered
+            self.memory[key] = found or _Found(verdict, chosen)
+        return verdict
+
+    def _tried(self, link: Link, said: SideConditions, tag: str) -> Verdict:
         try:
             kind, detail = self._relation(link, said).verdict()
         except NotUnderstood as why:
             return Verdict("not understood", link.latex, why.why, tag, why.place)
         except Fails as why:
-            self.wrong.append((link, said))
             return Verdict("fails", link.latex, str(why), tag)
         except Exception as error:  # a rule that breaks has found out nothing
             return Verdict("not understood", link.latex, _broken(error), tag)

@@ -31,6 +31,10 @@ ELSEWHERE = {"samplers": "if p_θ is DDIM's sampler"}
 """What is said of a display in a notation that is not its page's, and in which common letters mean something else."""
 
 
+MOST = 30
+"""So many relations of a display, at most, are looked at once more under other conventions."""
+
+
 @dataclass(frozen=True)
 class _Trial:
     """A display, judged in one notation and under one reading.
@@ -48,9 +52,9 @@ class _Trial:
     verdicts: list[Verdict]
 
     @classmethod
-    def of(cls, latex: str, judge: Judge) -> _Trial:
+    def of(cls, latex: str, judge: Judge, display: Display | None = None) -> _Trial:
         after = replace(judge, definitions=dict(judge.definitions))
-        return cls(latex, judge, after, after.judge(latex))
+        return cls(latex, judge, after, after.judge(latex, display))
 
     @property
     def good(self) -> int:
@@ -145,7 +149,7 @@ class Page:
         if context == self.context:
             return Judge(context, self.definitions, self.last, own=own)
         found = self._judges.get(context) or Judge(context)
-        return replace(found, last=self.last, reading=(), own=own)
+        return replace(found, last=self.last, reading=(), own=own, memory={})
 
     def _in_the_book(self, latex: str) -> _Trial:
         return _Trial.of(latex, self._judge_in(self.context or "ddpm"))
@@ -184,9 +188,9 @@ class Page:
         self._letters |= letters(display)
         best: _Trial | None = None
         for group in groups:
-            trials = [self._read(latex, display, context, group is groups[0]) for context in group]
-            found = max(trials, key=lambda trial: trial.good)
-            if best is None or found.understood > best.understood:
+            least = best.understood if best else -1
+            found = self._best_of(group, latex, display, least)
+            if best is None or found.understood > least:
                 best = found
             if best.understood:  # what is left is not understood for another reason than its notation
                 break
@@ -197,46 +201,56 @@ class Page:
         said = [replace(v, reading=", and ".join(filter(None, (elsewhere, v.reading)))) for v in best.verdicts]
         return replace(best, verdicts=[new if new.good else old for new, old in zip(said, best.verdicts, strict=True)])
 
+    def _best_of(self, group: tuple[str, ...], latex: str, display: Display, least: int) -> _Trial:
+        """The display in the first notation of a group in which most of it holds."""
+        found = self._read(latex, display, group[0], least)
+        for context in group[1:]:
+            if found.holds:
+                break
+            found = max(found, self._read(latex, display, context, least), key=lambda trial: trial.good)
+        return found
+
     # Under which conventions
 
-    def _read(self, latex: str, display: Display, context: str, likely: bool) -> _Trial:
+    def _read(self, latex: str, display: Display, context: str, least: int) -> _Trial:
         """The display in one notation, under the first reading under which it holds.
 
-        One that is less likely is tried under conventions only if it understands something without them.
+        Args:
+            latex: The display.
+            display: The same, read.
+            context: The chapter.
+            least: How many of its relations have been understood in another notation, if it is to be better.
         """
         judge = self._judge_in(context)
         display = with_usual_letters(display, context)
         if self.conventions is not None:
             stated = tuple(c for c in self._kept if c.may_be_meant(display, context))
-            trial = _Trial.of(latex, replace(judge, reading=stated))
+            trial = _Trial.of(latex, replace(judge, reading=stated), display)
             return _conditioned(trial, trial)
         first, *others = readings(self._kept, display, context, self._letters)
-        plain = _Trial.of(latex, replace(judge, reading=first))
-        if not likely and not plain.understood:
+        plain = _Trial.of(latex, replace(judge, reading=first), display)
+        if plain.understood <= least:
             return plain
         best = plain
         conflict: _Conflict | None = None
-        tried: list[Convention] = []
-        able = {first} if plain.understood == len(plain.verdicts) else set()  # the readings that understand all of it
+        telling: list[Convention] = []  # those that change a verdict
         unread = _unread(display)
         for reading in others:
-            if best.good + unread >= len(best.verdicts):
+            more = reading[len(first) :]
+            if best.good + unread >= len(best.verdicts) or len(judge.memory) > len(plain.verdicts) + MOST:
                 break
-            if len(reading) > len(first) + 1 and not able & {first, *((*first, c) for c in reading[len(first) :])}:
+            if len(more) > 1 and not set(more) <= set(telling):
                 continue
-            found = _Trial.of(latex, replace(judge, reading=reading))
-            able |= {reading} if found.understood == len(found.verdicts) else set()
-            if found.good <= best.good:
-                said = found.fails and found.verdicts != plain.verdicts and len(reading) == len(first) + 1
-                tried += reading[len(first) :] if said else ()
-            elif past := self._broken_by(found):
+            found = _Trial.of(latex, replace(judge, reading=reading), display)
+            telling += more if len(more) == 1 and found.verdicts != plain.verdicts else ()
+            if found.good > best.good and (past := self._broken_by(found)):
                 conflict = conflict or _Conflict(found, past)
-            else:
+            elif found.good > best.good:
                 best = found
         best = _conditioned(plain, best)
         if best.holds:
             return best
-        return _explained(best, tried, conflict or self._forgone(latex, display, judge, best))
+        return _explained(best, telling, conflict or self._forgone(latex, display, judge, best))
 
     def _broken_by(self, trial: _Trial) -> _Trial | None:
         """The first display before this one that does not hold if this one is read as it is in a trial."""
@@ -255,7 +269,7 @@ class Page:
         for reading in readings((), display, judge.context) if kept else ():
             if set(kept) & set(reading):
                 continue
-            trial = _Trial.of(latex, replace(judge, reading=reading))
+            trial = _Trial.of(latex, replace(judge, reading=reading), display)
             past = next((past for past in self._past if set(kept) & set(past.after.reading)), None)
             if past and trial.good > best.good:
                 return _Conflict(trial, past)
