@@ -11,15 +11,16 @@ from functools import partial
 
 import numpy as np
 
-from diffusion_notes.equations.evaluation.environment import Environment
+from diffusion_notes.equations.evaluation.environment import Environment, gaussian
 from diffusion_notes.equations.evaluation.laws import from_logarithm, log_law
-from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Symbol, terms
+from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol, terms
 from diffusion_notes.equations.worlds.gaussian_world import matrix_power
 from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited, Valueless
 
 __all__ = [
     "absolute",
     "add",
+    "component",
     "cos_or_sin",
     "determinant",
     "divide",
@@ -164,7 +165,7 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
     left, right = node.parts
     if _is_of_densities(node):
         return _by_logarithm(env, node, point)
-    product = _transposed_product(env, left, right, point)
+    product = _transposed_product(env, node, point)
     if product is not None:
         return product
     a = env.value(left, point)
@@ -179,22 +180,29 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
     raise NotUnderstood("two vectors side by side: which product?", node.place)
 
 
-def _transposed_product(env: Environment, left: Node, right: Node, point: Point) -> np.ndarray | None:
-    """aᵀb, or c aᵀb, if that is what is written, and a and b are vectors."""
-    if left.kind == "mul" and _is_transposed(left.parts[0]):  # aᵀMb
-        a, matrix, b = (env.value(part, point) for part in (left.parts[0].parts[0], left.parts[1], right))
-        if (a.ndim, matrix.ndim, b.ndim) == (2, 3, 2):
-            return (a[:, :, None] * matrix * b[:, None, :]).sum((1, 2))
-    scaled = left.kind == "mul" and not _is_transposed(left)
-    outer = left.parts[1] if scaled else left
-    if not _is_transposed(outer):
-        return None
-    a = env.value(outer.parts[0], point)
-    b = env.value(right, point)
-    if not a.ndim == b.ndim == 2:
-        return None
-    product = (a * b).sum(-1)
-    return product * env.value(left.parts[0], point) if scaled else product
+def _transposed_product(env: Environment, node: Node, point: Point) -> np.ndarray | None:
+    """An inner product aᵀb, or aᵀMb, with or without numbers before it, if that is what is written."""
+    factors = _factors(node)
+    for at, factor in enumerate(factors[:-1]):
+        if _is_transposed(factor) and (a := env.value(factor.parts[0], point)).ndim == 2:
+            b = env.value(_product(factors[at + 1 :]), point)
+            if b.ndim != 2:
+                return None
+            inner = (a * b).sum(-1)
+            return inner * scalar(env, _product(factors[:at]), point) if at else inner
+    return None
+
+
+def _factors(node: Node) -> list[Node]:
+    """What is multiplied, from left to right."""
+    return [*_factors(node.parts[0]), node.parts[1]] if node.kind == "mul" else [node]
+
+
+def _product(factors: list[Node]) -> Node:
+    first, *rest = factors
+    for factor in rest:
+        first = Node("mul", (first, factor), None, first.place)
+    return first
 
 
 def divide(env: Environment, node: Node, point: Point) -> np.ndarray:
@@ -246,8 +254,21 @@ def determinant(env: Environment, node: Node, point: Point) -> np.ndarray:
     return np.linalg.det(value)
 
 
+def component(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """A component of a vector; of a matrix, which is a vector of deviations, an entry of its diagonal."""
+    value = env.value(node.parts[0], point)
+    place = env.count(Index(node.value), point) - 1
+    gaussian(env.world, "boxes have no coordinates")
+    if value.ndim == 1:
+        return value
+    return value[:, place] if value.ndim == 2 else value[:, place, place]
+
+
 def absolute(env: Environment, node: Node, point: Point) -> np.ndarray:
-    """How far a number is from zero; it has no derivative there, so none is taken of it."""
+    """How far a number is from zero, where it has no derivative; of a matrix its determinant."""
+    value = env.value(node.parts[0], point)
+    if value.ndim == 3:
+        return determinant(env, node, point)
     value = scalar(env, node.parts[0], point)
     if np.iscomplexobj(value):
         raise NotUnderstood("a derivative of a distance", node.place)
@@ -300,8 +321,8 @@ def power(env: Environment, node: Node, point: Point) -> np.ndarray:
 
 
 def _squared(env: Environment, base: Node, exponent: Node, point: Point) -> np.ndarray | None:
-    """The square of a point of the chain, which is that of its norm; nothing, if it is no such square."""
-    if not env.world.diffusing or exponent != TWO or base.kind not in ("symbol", "group"):
+    """The square of a vector, which is that of its norm; nothing, if it is no such square."""
+    if exponent != TWO or base.kind not in ("symbol", "group"):
         return None
     value = env.value(base, point)
     return (value * value).sum(-1) if value.ndim == 2 else None
@@ -335,7 +356,7 @@ def log(env: Environment, node: Node, point: Point) -> np.ndarray:
 
 def logarithm(env: Environment, node: Node, point: Point) -> np.ndarray:
     """The logarithm of an expression; that of a product is a sum, so that tiny densities do no harm."""
-    if node.kind in ("density", "normal"):
+    if node.kind in ("density", "bare", "normal"):
         return log_law(env, node, point)
     if node.kind == "group":
         return logarithm(env, node.parts[0], point)
@@ -394,7 +415,7 @@ def _is_of_densities(node: Node) -> bool:
         return _is_of_densities(node.parts[0])
     if node.kind == "total" and node.value[0] == "PROD":
         return _is_of_densities(node.parts[-1])
-    return node.kind in ("density", "normal")
+    return node.kind in ("density", "bare", "normal")
 
 
 def _is_transposed(node: Node) -> bool:

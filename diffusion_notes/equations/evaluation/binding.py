@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -160,6 +160,9 @@ def _written_out(env: Environment, laws: list[Node], body: Node, point: Point) -
                 loose.append(law.value[0])
             case "dots":
                 loose.append(Symbol("dots"))
+            case "drawn" if law.parts[0].kind == "bare":
+                found.append(_of_bare_law(env, (*loose, law.value[0]), law.parts[0], body, point))
+                loose = []
             case "drawn":
                 found.append(draw_from(env, [*loose, law.value[0]], law.parts[0], point))
                 loose = []
@@ -172,6 +175,16 @@ def _written_out(env: Environment, laws: list[Node], body: Node, point: Point) -
             case _:
                 raise NotUnderstood("this is not a law from which one can draw", law.place)
     return _without_law(env, loose, body, point) + found
+
+
+def _of_bare_law(env: Environment, symbols: tuple[Symbol, ...], law: Node, body: Node, point: Point) -> Draw:
+    """Variables that are drawn from q or p, of which no more is said: of q given the data, if these are given."""
+    start = START[env.world.context]
+    keys = env.variables(symbols, point)
+    if law.value[0].base == "p" or start in keys:
+        return LawDraw(Node("density", (), (law.value[0], *symbols), law.place), keys)
+    given = not env.world.diffusing or env.given or start in free_variables(env, body, point)
+    return JointDraw(keys, (start,) if given else ())
 
 
 def _without_law(env: Environment, symbols: list[Symbol], body: Node, point: Point) -> list[Draw]:
@@ -289,28 +302,32 @@ def _check_standard_normal(env: Environment, law: Node, point: Point) -> None:
 
 def free_variables(env: Environment, node: Node, point: Point) -> set[str]:
     """The variables that an expression depends on, noise included."""
+    rule = FREE_IN.get(node.kind)
+    if rule is not None:
+        return rule(env, node, point)
     match node.kind:
         case "symbol":
             return _free_in_symbol(env, node.value, point)
-        case "density":
-            return _free_in_density(env, node, point)
-        case "total":
-            inner = (free_variables(env, node.parts[-1], there) for there in env.index_range(node, point))
-            return set().union(*inner)
-        case "integral":
-            return _free_in_integral(env, node, point)
         case "limit":
             return _free_in_limit(env, node)
-        case "expectation" | "variance":
-            return _free_in_average(env, node, point)
-        case "divergence" | "entropy":
-            return _free_in_divergence(env, node, point)
         case "call" if env.world.attached:
             return _free_in_call(env, node, point)
-        case "mutual":
-            return set(env.variables(node.value[3], point)) if len(node.value) > 3 else set()
     found = set().union(*(free_variables(env, part, point) for part in node.parts))
     return found - {"c"} if node.kind == "summed" else found
+
+
+def _free_in_total(env: Environment, node: Node, point: Point) -> set[str]:
+    inner = (free_variables(env, node.parts[-1], there) for there in env.index_range(node, point))
+    return set().union(*inner)
+
+
+def _free_in_information(env: Environment, node: Node, point: Point) -> set[str]:
+    """What a mutual information is given; the entropy of variables is averaged over all."""
+    return set(env.variables(node.value[3], point)) if node.kind == "mutual" and len(node.value) > 3 else set()
+
+
+def _free_in_bare(env: Environment, node: Node, point: Point) -> set[str]:
+    return {START[env.world.context]}
 
 
 def _free_in_call(env: Environment, node: Node, point: Point) -> set[str]:
@@ -325,6 +342,7 @@ def _free_in_call(env: Environment, node: Node, point: Point) -> set[str]:
 
 
 def _free_in_density(env: Environment, node: Node, point: Point) -> set[str]:
+    node = complete(env, node)
     _, variables, given = conditional(env, node, point)
     if not node.parts or ESTIMATE not in node.parts[0].value:
         return {*variables, *given}
@@ -411,3 +429,15 @@ def _unbound(env: Environment, names: set[str], draw: Draw, point: Point) -> set
         case LawDraw(law, keys):
             return names - set(keys) | (free_variables(env, law, point) - set(about(env, law, point)))
     return names
+
+
+FREE_IN: dict[str, Callable[[Environment, Node, Point], set[str]]] = {
+    "density": _free_in_density,
+    "bare": _free_in_bare,
+    "total": _free_in_total,
+    "integral": _free_in_integral,
+    **dict.fromkeys(("expectation", "variance"), _free_in_average),
+    **dict.fromkeys(("divergence", "entropy"), _free_in_divergence),
+    **dict.fromkeys(("mutual", "uncertainty"), _free_in_information),
+}
+"""What parts of a kind depend on; other parts depend on what is in them."""

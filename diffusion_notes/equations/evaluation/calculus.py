@@ -25,7 +25,7 @@ from diffusion_notes.equations.evaluation.binding import (
     parted,
 )
 from diffusion_notes.equations.evaluation.curves import CLOCKS, change, is_derived, partial
-from diffusion_notes.equations.evaluation.environment import Environment, gaussian, unfolded
+from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian, unfolded
 from diffusion_notes.equations.evaluation.laws import ANY, about, complete, law_nodes, log_law
 from diffusion_notes.equations.evaluation.levels import integral_over_levels
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
@@ -45,6 +45,7 @@ __all__ = [
     "mutual_information",
     "outflow",
     "sum_over_labels",
+    "uncertainty",
     "variance",
 ]
 
@@ -188,6 +189,8 @@ def variance(env: Environment, node: Node, point: Point) -> np.ndarray:
 def divergence(env: Environment, node: Node, point: Point) -> np.ndarray:
     """A Kullback-Leibler divergence between two laws of the same variables."""
     first, second = (complete(env, law) for law in node.parts)
+    if first.kind == second.kind == "normal" and _is_any(second.parts[0], point):  # N(x; …) and N(y; …)
+        first, second = (replace(law, kind="normal_law", parts=law.parts[1:]) for law in (first, second))
     mine = about(env, first, point)
     other = about(env, second, point)
     if sorted(mine) != sorted(other) and (ANY,) not in (mine, other):
@@ -202,6 +205,11 @@ def divergence(env: Environment, node: Node, point: Point) -> np.ndarray:
         return above - below
 
     return average(env, draws, ratio, point)
+
+
+def _is_any(variable: Node, point: Point) -> bool:
+    """Whether it is a letter of which nothing is said: the variable of a law may have any name."""
+    return variable.kind == "symbol" and bound_name(variable.value) in point.values
 
 
 def entropy(env: Environment, node: Node, point: Point) -> np.ndarray:
@@ -229,6 +237,15 @@ def mutual_information(env: Environment, node: Node, point: Point) -> np.ndarray
         return env.world.log_density(model, first + second, under, there) - (one + other)
 
     return _weighted_sum(env, ratio, wide, weights)
+
+
+def uncertainty(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The entropy of some variables given others, under q, averaged over these."""
+    mine, *given = (env.variables(symbols, point) for symbols in node.value)
+    under = given[0] if given else ()
+    values, weights = env.world.nodes("q", mine + under, (), point)
+    wide = point.spread(values, weights.shape[-1])
+    return _weighted_sum(env, lambda there: -env.world.log_density("q", mine, under, there), wide, weights)
 
 
 # Derivatives

@@ -123,7 +123,8 @@ class Environment(ABC):
             return 1  # the first level, with which the steps begin
         if self.is_continuous and (index.plus or index.letter not in (None, "t", "s", "T")):
             raise NotUnderstood("in continuous time there are 0, s, t and T, and no steps")
-        known: dict[str | None, int | None] = {None: 0, "T": world.T, "K": world.K, "L": world.T, "D": world.D}
+        known: dict[str | None, int | None] = {None: 0, "T": world.T, "K": world.K, "D": world.D}
+        known["L"] = world.K if world.context == "vae" else world.T  # of samples, or of layers
         known.update(point.counts)
         number = known.get(index.letter)
         if number is None:
@@ -188,12 +189,15 @@ class Environment(ABC):
         if is_new_noise(symbol, self.world.context):
             number = "" if symbol.index is None else f" {self.count(symbol.index, point)}"
             return (f"{NEW_NOISE}{symbol.name}{number}",)
+        if symbol.accent == "prime" and symbol.base in ("x", "z") and not symbol.label:  # another one of its kind
+            keys = self._plain_variable(replace(symbol, accent=""), point)
+            return keys and tuple(f"{key}^prime" for key in keys)
         return None if symbol.accent or symbol.label else self._plain_variable(symbol, point)
 
     def _plain_variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
         """The variables that a letter names on which nothing hangs but an index."""
         chain = self.world.diffusing
-        if symbol.base == "eps" and symbol.index is None and symbol.copy is None:
+        if symbol.base == "eps" and symbol.index is None and not self._is_numbered(symbol, point):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:
             return (symbol.base,)
@@ -208,6 +212,12 @@ class Environment(ABC):
         if chain and symbol == Symbol("x"):  # any vector, in the density of any Gaussian
             return ("x",)
         return self._of_chain(symbol, point) if symbol.base in (("x",) if chain else ("x", "z")) else None
+
+    def _is_numbered(self, symbol: Symbol, point: Point) -> bool:
+        """Whether it is one of several samples, and not any one of them."""
+        return symbol.copy is not None and (
+            not isinstance(symbol.copy, Index) or symbol.copy.letter in (None, "K", "L", *point.counts)
+        )
 
     def _of_line(self, symbol: Symbol) -> tuple[str, ...] | None:
         """The number that a symbol is, where there is a law on the line."""
@@ -259,6 +269,8 @@ class Environment(ABC):
             if isinstance(symbol.index, Index) and symbol.index.letter:
                 raise Undefined(f"there is no {names[0]}")
             raise NotUnderstood(f"there is no {' '.join(names)} in this chapter")
+        if not self._is_numbered(symbol, point):
+            return tuple(names)
         if isinstance(symbol.copy, Range):
             return tuple(f"{name}^{k}" for name in names for k in self._run(symbol.copy, point))
         if symbol.copy is not None:
@@ -400,8 +412,8 @@ def unfolded(node: Node, definitions: Definitions, seen: tuple[object, ...] = ()
 
 
 def bound_name(letter: Symbol) -> str:
-    """Under which name a point has the value of a letter that an integral binds."""
-    return f"({letter.name})"
+    """Under which name a point has the value of a letter that an integral binds, or of one that may be anything."""
+    return f"({letter.name}{'' if letter.index is None else letter.index})"
 
 
 def gaussian(world: World, why: str) -> GaussianWorld:

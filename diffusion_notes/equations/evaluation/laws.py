@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from diffusion_notes.equations.evaluation.environment import Environment, gaussian
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
+from diffusion_notes.equations.evaluation.environment import Environment, bound_name, gaussian
+from diffusion_notes.equations.language.syntax_tree import DOT, ESTIMATE, Index, Node, NotUnderstood, Range, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import gauss_nodes, log_normal
 from diffusion_notes.equations.worlds.world import OF_LABELS, START, Point, Undefined, Unsuited, Valueless, Values
 
 __all__ = [
     "ANY",
+    "UNIT_MISSING",
     "about",
     "complete",
     "conditional",
@@ -23,6 +24,10 @@ __all__ = [
     "log_law",
     "with_estimate",
 ]
+
+UNIT_MISSING = "a Gaussian has a vector and a matrix: is an I missing?"
+STANDARD = {(model, ("eps",), ()) for model in "pq"}
+"""The law of the noise, by whatever letter."""
 
 ANY = "(any)"  # the variable of a law that names none
 
@@ -116,11 +121,25 @@ def about(env: Environment, law: Node, point: Point) -> tuple[str, ...]:
 
 
 def complete(env: Environment, law: Node) -> Node:
-    """A law without variables is that of a data point."""
+    """A law without variables is that of a data point; a dot stands for the variable that is not given."""
+    if law.kind == "density" and law.value[1:] == (DOT,):
+        return replace(law, value=(law.value[0], _unnamed(env, law)))
     if law.kind != "bare":
         return law
     data = Symbol("x", index=Index(None, 0)) if START[env.world.context] == "x0" else Symbol("x")
     return Node("density", (), (law.value[0], data), law.place)
+
+
+def _unnamed(env: Environment, law: Node) -> Symbol:
+    """The variable for which a dot stands, where there are only two."""
+    given: tuple[Symbol, ...] = law.parts[0].value if law.parts else ()
+    pairs: dict[tuple[Symbol, ...], Symbol] = {(Symbol("x"),): Symbol("z"), (Symbol("z"),): Symbol("x")}
+    other = pairs.get(given)
+    if other is None and not given:
+        other = Symbol("x" if law.value[0].base == "q" else "z")
+    if other is None or env.world.diffusing:
+        raise NotUnderstood("for which variable does the dot stand?", law.place)
+    return other
 
 
 def gaussian_parameters(env: Environment, law: Node, point: Point) -> tuple[np.ndarray, np.ndarray]:
@@ -135,12 +154,22 @@ def gaussian_parameters(env: Environment, law: Node, point: Point) -> tuple[np.n
         if D > 1:
             raise Unsuited("the scalar example")
         v = v[:, None, None]
+    if v.ndim == 1 and _is_free(cov, point):  # a variance that is a number is one of a number
+        if D > 1:
+            raise Unsuited("a variance for several coordinates")
+        v = v[:, None, None]
     if m.ndim != 2 or v.ndim != 3:
-        raise NotUnderstood("a Gaussian has a vector and a matrix: is an I missing?", cov.place)
+        raise NotUnderstood(UNIT_MISSING, cov.place)
     determinants = np.linalg.det(v).real
     if (determinants <= 0).any():
         raise (Valueless if (determinants < 0).any() else Undefined)("a Gaussian without a positive variance")
     return m, v
+
+
+def _is_free(cov: Node, point: Point) -> bool:
+    """Whether a variance is made of letters that may be anything; or it is one."""
+    letters = [symbol for node in cov.walk() for symbol in node.symbols()]
+    return cov == Node("number", (), "1") or (bool(letters) and all(bound_name(s) in point.values for s in letters))
 
 
 def with_estimate(env: Environment, law: Node, point: Point) -> tuple[Node, Point]:
@@ -161,29 +190,48 @@ def _given_data(law: Node) -> Node:
 
 def log_law(env: Environment, law: Node, point: Point, key: str | None = None) -> np.ndarray:
     """The logarithm of a density; `key` is the variable of a law that names none."""
-    law, point = with_estimate(env, law, point)
+    law, point = with_estimate(env, complete(env, law), point)
     if law.kind == "product":
         return np.asarray(sum(log_law(env, part, point) for part in law.parts))
     if law.kind == "density":
-        model, variables, given = conditional(env, law, point)
-        for name in (*variables, *given):
-            if name not in point.values:
-                raise NotUnderstood(f"{name} has no value here", law.place)
-        density = env.world.log_density(model, variables, given, point)
-        for symbol in law.value[1:]:
-            if env.is_coordinate(symbol):  # x_t in other units
-                density = density - env.log_unit(symbol, point)
-        return density
+        return _log_density(env, law, point)
     if law.kind == "normal":
         where = env.value(law.parts[0], point)
     elif key is not None:
         where = env.look(key, point)
     else:
         raise NotUnderstood("a law, where a density at a point belongs", law.place)
+    if where.ndim == 1 and law.kind == "normal":
+        return _log_normal_number(env, law, where, point)
     mean, cov = gaussian_parameters(env, law, point)
     if where.ndim != 2:
         raise NotUnderstood("the density of what is not a vector", law.place)
     return log_normal(where, np.broadcast_to(mean, np.broadcast_shapes(mean.shape, where.shape)), cov)
+
+
+def _log_normal_number(env: Environment, law: Node, where: np.ndarray, point: Point) -> np.ndarray:
+    """The logarithm of a Gaussian density of a number, such as a component."""
+    mean, variance = (env.value(part, point) for part in law.parts[-2:])
+    if mean.ndim > 1 or variance.ndim > 1 or (variance.real <= 0).any():
+        raise NotUnderstood("a Gaussian of a number has a number and a positive one", law.place)
+    where, mean = np.broadcast_arrays(where, mean)
+    return log_normal(where[:, None], mean[:, None], variance[:, None, None])
+
+
+def _log_density(env: Environment, law: Node, point: Point) -> np.ndarray:
+    """The logarithm of a density that is named, and not written out."""
+    model, variables, given = conditional(env, law, point)
+    if (model, variables, given) in STANDARD:
+        unit = np.eye(gaussian(env.world, "boxes have no noise").D)
+        return log_normal(env.look("eps", point, law), np.zeros((1, len(unit))), unit[None])
+    for name in (*variables, *given):
+        if name not in point.values:
+            raise NotUnderstood(f"{name} has no value here", law.place)
+    density = env.world.log_density(model, variables, given, point)
+    for symbol in law.value[1:]:
+        if env.is_coordinate(symbol):  # x_t in other units
+            density = density - env.log_unit(symbol, point)
+    return density
 
 
 def density(env: Environment, node: Node, point: Point) -> np.ndarray:

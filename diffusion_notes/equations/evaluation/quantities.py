@@ -39,9 +39,14 @@ LETTERS = {
 
 PREDICTED = ("eps_theta", "hat eps_theta", "x_theta", "hat x_theta", "v_theta", "s_theta", "mu_theta")
 NETWORKS = dict.fromkeys(PREDICTED, 2) | {"tilde mu": 2, "SNR": 1}
+DIMENSIONS = {"vae": ("D", "J", "d", "k"), "hvae": ("D", "J")} | dict.fromkeys(
+    ("diffusion", "ddpm", "samplers", "score"), ("D", "J", "d")
+)
+"""What the number of coordinates is called in the texts about a chapter."""
+
 NOTHING_TOLD = Symbol("empty")
 PARAMETERS = ("theta", "phi", "psi", "beta")
-CODERS = {"mu_theta": 1, "sigma_theta": 1, "mu_phi": 1, "sigma_phi": 1}
+CODERS = {f"{letter}{model}": 1 for letter in ("mu", "sigma", "Sigma") for model in ("_theta", "_phi", "")}
 """The functions of a diffusion chapter, and of a VAE's, and how many arguments they have."""
 
 
@@ -53,7 +58,7 @@ def symbol(env: Environment, node: Node, point: Point) -> np.ndarray:
     letter: Symbol = node.value
     if is_index_letter(letter) and letter.base in point.counts:
         return np.array([_counted(env, letter, point)])
-    if letter.index is None and bound_name(letter) in point.values:
+    if bound_name(letter) in point.values:
         return point.values[bound_name(letter)]
     keys = None if env.is_coordinate(letter) else env.variable(letter, point)
     if keys is not None:
@@ -114,20 +119,24 @@ def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.nd
         at = (Node("symbol", (), Symbol("x", index=Index("t"))), Node("symbol", (), Symbol("t")))
         return _function(env, letter, Node("call", at, (letter,)), point)
     scheduled = env.world.diffusing and name in SCHEDULE
-    if not scheduled and name not in LETTERS[env.world.context] and not (name in ("D", "I") and plain):
+    if not scheduled and name not in LETTERS[env.world.context] and not (name in (*_dimensions(env), "I") and plain):
         raise NotUnderstood(f"{name!r} is not in the notation of this chapter", node.place)
     if letter.copy is not None:
         raise NotUnderstood(f"{name!r} with an index above it", node.place)
     if scheduled and not isinstance(letter.index, Index):
         raise NotUnderstood(f"{name!r} needs an index, the step", node.place)
     world = gaussian(env.world, "boxes have no such number")
-    if name == "D":
+    if name in _dimensions(env):
         return np.array([float(world.D)])
     if name == "I":
         return np.eye(world.D)[None]
     if scheduled:
         return _scheduled(env, world, name, env.count(letter.index, point), point)
     return _chapter_letter(env, world, letter, point, node)
+
+
+def _dimensions(env: Environment) -> tuple[str, ...]:
+    return DIMENSIONS.get(env.world.context, ("D",))
 
 
 def _constant(env: Environment, name: str, point: Point) -> float | None:
@@ -146,7 +155,7 @@ def _constant(env: Environment, name: str, point: Point) -> float | None:
         case "T" | "K":
             return float(env.count(Index(name), point))
         case "L" if not env.world.diffusing:
-            return float(env.world.T)
+            return float(env.count(Index(name), point))
     return _parameter(env, name)
 
 
@@ -327,8 +336,8 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
             return factor.reshape(-1, *(1,) * (value.ndim - 1)) * value
         case "F" | "text CRPS":
             return _of_the_line(env, name, node, point)
-        case "tr" if len(node.parts) == 1:
-            return _trace(env, node, point)
+        case "g" | "g_phi" | "tr" | "diag" if name.index is None:
+            return {"tr": _trace, "diag": _diagonal}.get(name.name, _made_of_noise)(env, node, point)
         case "eps_w" | "f_theta" if name.index is None and meaning(env.world.context, name.name) is not None:
             return _at_this_step(env, name, node, point)
         case "w" | "ell" if len(node.parts) == 1:
@@ -340,6 +349,17 @@ def _function(env: Environment, name: Symbol, node: Node, point: Point) -> np.nd
     if name.name in ("f", "f_phi"):
         return _any_function(env, name.name, node.parts[0], point)
     return _smooth_function(env, gaussian(env.world, "boxes have no coordinates"), name, node, point)
+
+
+def _made_of_noise(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The z that noise makes, g_φ(ε, x)."""
+    told = {part.value for part in node.parts} - {Symbol("phi"), Symbol("theta")}
+    if told != {Symbol("eps"), Symbol("x")} or env.world.context != "vae":
+        raise NotUnderstood("g makes z of noise and x: g(ε, x)", node.place)
+    x = Node("symbol", (), Symbol("x"))
+    mean, deviation = (Node("call", (x,), (Symbol(letter, label="phi"),)) for letter in ("mu", "sigma"))
+    made = Node("add", (mean, Node("mul", (deviation, Node("symbol", (), Symbol("eps"))))))
+    return env.value(made, point)
 
 
 def _of_the_line(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:
@@ -455,6 +475,13 @@ def _trace(env: Environment, node: Node, point: Point) -> np.ndarray:
     return np.trace(matrix, axis1=1, axis2=2)
 
 
+def _diagonal(env: Environment, node: Node, point: Point) -> np.ndarray:
+    """The matrix with a vector on its diagonal; a vector of deviations is such a matrix."""
+    value = env.value(node.parts[0], point)
+    unit = np.eye(gaussian(env.world, "boxes have no coordinates").D)
+    return value if value.ndim == 3 else (value[:, None, None] if value.ndim == 1 else value[:, None, :]) * unit
+
+
 def _any_function(env: Environment, name: str, argument: Node, point: Point) -> np.ndarray:
     """f(z), any function of a box, or of a vector: a cubic."""
     world = env.world
@@ -511,14 +538,13 @@ def _coder(
 ) -> np.ndarray:
     """The means and deviations of an encoder and a decoder with one layer."""
     keys = env.variable(argument.value, point) if argument.kind == "symbol" else None
-    of_data = keys is not None and world.original(keys[0]) == "x"
-    if world.context != "vae" or name.endswith("phi") != of_data:
+    model = "q" if keys is not None and world.original(keys[0]) == "x" else "p"
+    letter, _, label = name.partition("_")
+    if world.context != "vae" or label == {"q": "theta", "p": "phi"}[model]:
         raise NotUnderstood(f"{name!r} of this is not in the notation of this chapter", argument.place)
-    if name == "mu_theta":
-        return world.mean_down(value, 1)
-    if name == "mu_phi":
-        return value @ world.up[0][0].T + world.up[0][1]
-    return world.deviation("p" if name == "sigma_theta" else "q", value)
+    if letter == "mu":
+        return world.mean_down(value, 1) if model == "p" else value @ world.up[0][0].T + world.up[0][1]
+    return (world.deviation if letter == "sigma" else world.covariance)(model, value)
 
 
 def _bound(env: Environment, name: Symbol, node: Node, point: Point) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.language.syntax_tree import Index, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import DOT, Index, NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["CLOSER", "OPERATORS", "bracket_depths", "classified", "matching_bracket", "pair_brackets"]
@@ -26,7 +26,24 @@ LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma"), ("q"
 GUESS = Symbol("p", accent="tilde")
 """The law of a proposal, or of a guess at how likely an observation is."""
 
-FUNCTIONS = {"O", "F", "r", "text CRPS", "tr", "f", "f_phi", "c", "Phi", "C", "SNR", "x_theta", "v_theta", "tilde mu"}
+FUNCTIONS = {
+    "O",
+    "F",
+    "r",
+    "text CRPS",
+    "tr",
+    "diag",
+    "g",
+    "f",
+    "f_phi",
+    "c",
+    "Phi",
+    "C",
+    "SNR",
+    "x_theta",
+    "v_theta",
+    "tilde mu",
+}
 OF_TIME = {"beta", "bar alpha", "lambda", "kappa"}
 """What may be written as a function of time."""
 
@@ -117,8 +134,8 @@ def _without_habits(tokens: list[Token]) -> list[Token]:
             token, more = _of_time(token, rest)
             at += more
             result.append(token)
-            if token.kind == "SYMBOL" and token.value.label in ("theta", "phi", "q") and kinds[:1] == ["POWER"]:
-                moved, length = _arguments_before_power(tokens[at:])
+            if token.kind == "SYMBOL" and kinds[:1] == ["POWER"]:
+                moved, length = _arguments_before_power(token.value, tokens[at:])
                 result += moved
                 at += length
     return result
@@ -187,12 +204,15 @@ def _of_time(token: Token, rest: list[Token]) -> tuple[Token, int]:
     return token, 0
 
 
-def _arguments_before_power(rest: list[Token]) -> tuple[list[Token], int]:
+def _arguments_before_power(symbol: Symbol, rest: list[Token]) -> tuple[list[Token], int]:
     """The arguments of a function that follow its power, then the power; and how many tokens they are."""
     end = matching_bracket(rest, 1) + 1
     if end == len(rest) or rest[end].kind != "LP":
         return [], 0
     last = matching_bracket(rest, end)
+    coder = _is_coder([Token("SYMBOL", symbol, (0, 0)), *rest[end : last + 1]])
+    if symbol.label not in ("theta", "phi", "q") and not coder:
+        return [], 0
     return [*rest[end : last + 1], *rest[:end]], last + 1
 
 
@@ -234,19 +254,35 @@ def _domain(below: list[Token]) -> list[Symbol]:
 
 def classified(tokens: list[Token]) -> list[Token]:
     """Tell the letters apart: laws, functions, variables; and log(a) b, which nobody can read, from log(ab)."""
-    tokens = _without_habits(tokens)
+    tokens = _without_habits([_dot(tokens, at) for at in range(len(tokens))])
     return [replace(token, kind=_class(tokens, at)) for at, token in enumerate(tokens)]
+
+
+def _dot(tokens: list[Token], at: int) -> Token:
+    """A dot alone where a variable belongs stands for one."""
+    around = [tokens[i].kind if 0 <= i < len(tokens) else "" for i in (at - 1, at + 1)]
+    if tokens[at].kind == "TIMES" and around in (["LP", "MID"], ["LP", "RP"]):
+        return replace(tokens[at], kind="SYMBOL", value=DOT)
+    return tokens[at]
 
 
 def _class(tokens: list[Token], at: int) -> str:
     """The terminal of the grammar that a token is."""
     kind = tokens[at].kind
-    if kind == "SYMBOL":
+    if kind == "SYMBOL" and tokens[at].value != DOT:
         after = tokens[at + 1].kind if at + 1 < len(tokens) else ""
-        return "FUNCTION" if _is_of_level(tokens[at : at + 4]) else _class_of_letter(tokens[at], after)
+        function = _is_of_level(tokens[at : at + 4]) or _is_coder(tokens[at : at + 4])
+        return "FUNCTION" if function else _class_of_letter(tokens[at], after)
     if kind in ("LOG", "E"):
         return _reach(tokens, at)
     return f"_{kind}" if kind in ("COMMA", "SEMI", "MID") else kind
+
+
+def _is_coder(tokens: list[Token]) -> bool:
+    """Whether it is a mean or a deviation as a function of x or z, whatever its parameters are called: μ(x)."""
+    if [token.kind for token in tokens] != ["SYMBOL", "LP", "SYMBOL", "RP"]:
+        return False
+    return tokens[0].value.name in ("mu", "sigma", "Sigma") and tokens[2].value.base in ("x", "z")
 
 
 def _is_of_level(tokens: list[Token]) -> bool:

@@ -136,7 +136,7 @@ def meaning(context: str, name: str, averaged: bool = False) -> Node | None:
 
 def is_index_letter(symbol: Symbol) -> bool:
     """Letters that count: they are bound by a sum, a product or an average over steps."""
-    return symbol.base in ("t", "s", "i", "j", "k") and not (symbol.accent or symbol.index or symbol.label)
+    return symbol.base in ("t", "s", "i", "j", "k", "l") and not (symbol.accent or symbol.index or symbol.label)
 
 
 def is_new_noise(symbol: Symbol, context: str) -> bool:

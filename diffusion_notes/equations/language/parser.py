@@ -26,7 +26,16 @@ from diffusion_notes.equations.language.expectations import not_expected
 from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
 from diffusion_notes.equations.language.splitting import split
-from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Place, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import (
+    DOT,
+    Index,
+    Node,
+    NotUnderstood,
+    Place,
+    Range,
+    Symbol,
+    componentwise,
+)
 from diffusion_notes.equations.language.tokens import MOST, Token
 
 __all__ = ["Display", "Statement", "read", "read_expression", "read_whole"]
@@ -148,6 +157,9 @@ def read_expression(latex: str) -> Node:
     """
     return _parse(expand_ellipses(pair_brackets(tokenise(latex)[0])))
 
+
+DIMENSIONS = (Symbol("D"), Symbol("J"), Symbol("d"))
+"""What the number of components is called."""
 
 COMMENT = re.compile(r"\s*\\text\{[^{}=<>$\\]*\}\s*")
 """What stands under a brace and names nothing."""
@@ -449,6 +461,8 @@ class _TreeBuilder(Transformer):
             if kind.type == "PROD":
                 raise NotUnderstood("a product of negatives: put brackets", _place(meta))
             parts = (*parts[:-1], Node("neg", parts[-1:], None, parts[-1].place))
+        if len(parts) == 3 and parts[1].parts[0].value in DIMENSIONS:
+            parts = (*parts[:-1], componentwise(parts[-1], letter.value.base))
         return Node("total", parts, (kind.type, letter.value, relation.value), _place(meta))
 
     def from_one(self, meta: Meta, children: Children) -> Node:
@@ -467,6 +481,16 @@ class _TreeBuilder(Transformer):
             else:
                 told.append(child.value)
         return Node("given", (), tuple(told), _place(meta))
+
+    def summed(self, meta: Meta, children: Children) -> Node:
+        """A sum over an index that says no more goes over all components, where there are some."""
+        letter = next(child.value for child in children if isinstance(child, lark.Token) and child.type == "SYMBOL")
+        body = _nodes(children)[-1]
+        inside = componentwise(body, letter.base)
+        if inside == body:
+            return self.__default__("summed", children, meta)
+        one, last = Node("number", (), "1"), Node("symbol", (), DIMENSIONS[0])
+        return Node("total", (one, Node("raised", (last,), ()), inside), ("SUM", letter, "="), _place(meta))
 
     def indicator(self, meta: Meta, children: Children) -> Node:
         relation = next(child for child in children if isinstance(child, lark.Token) and child.type == "REL")
@@ -509,6 +533,17 @@ class _TreeBuilder(Transformer):
 
     def optimum(self, meta: Meta, children: Children) -> Node:
         raise NotUnderstood("an optimum is not looked for", _place(meta))
+
+    def uncertainty(self, meta: Meta, children: Children) -> Node:
+        groups = (group.value for group in _nodes(children[1:]))
+        return Node("uncertainty", (), tuple(groups), _place(meta))
+
+    def drawn(self, meta: Meta, children: Children) -> Node:
+        """A variable and its law; in the law a dot may stand for it."""
+        variable, _, law = children
+        if law.kind == "density" and law.value[1:] == (DOT,):
+            law = replace(law, value=(law.value[0], variable.value))
+        return Node("drawn", (law,), (variable.value,), _place(meta))
 
     def mutual(self, meta: Meta, children: Children) -> Node:
         groups = (group.value for group in _nodes(children[1:]))

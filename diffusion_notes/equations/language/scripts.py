@@ -20,6 +20,10 @@ NAMING = ("q", "p", "w")
 SIZES = ("d", "D", "n", "N")
 """What may stand below an identity: how large it is."""
 
+OF_LAWS = ("mu", "sigma", "Sigma")
+OF_VARIABLES = tuple(map(Symbol, "xyzab"))
+"""What may be the name of a law below its mean or its deviation."""
+
 LOSSES = ("L", "calL", "calF")
 """Below which the parameters θ and φ say nothing more."""
 
@@ -40,6 +44,8 @@ def with_index(letter: Symbol, tokens: list[Token], place: Place, text: str) -> 
         return letter
     if word := word_of(text):
         return replace(letter, label=word)
+    if letter.base in OF_LAWS and len(tokens) == 1 and tokens[0].value in OF_VARIABLES:
+        return replace(letter, label=tokens[0].value.base)
     if letter.base in ("L", "calL", "calF") and {token.value for token in tokens} == {
         Symbol("theta"),
         Symbol("phi"),

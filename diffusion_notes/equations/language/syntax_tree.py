@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
+    "DOT",
     "ELLIPSIS",
     "ESTIMATE",
     "Index",
@@ -15,6 +16,7 @@ __all__ = [
     "Place",
     "Range",
     "Symbol",
+    "componentwise",
     "constants_in_exponents",
     "free_indices",
     "numeric_parts",
@@ -141,6 +143,9 @@ def _renamed(value: Any, new: Callable[[Symbol], Symbol]) -> Any:
 ESTIMATE = Symbol("x", "hat", Index(None, 0))
 r"""$\hat x_0$, what the noise that is predicted at x_t says of the data."""
 
+DOT = Symbol("dot")
+r"""What stands for a variable that needs no name, as in $q(\cdot \mid x)$."""
+
 UNWRITTEN = {
     *(Symbol(base) for base in ("eps", "v", "y", "kappa")),
     *(Symbol(base, accent, label="theta") for base in ("eps", "x") for accent in ("", "hat")),
@@ -181,6 +186,17 @@ def _head(node: Node) -> Symbol | None:
         case "symbol":
             return node.value
     return None
+
+
+def componentwise(node: Node, letter: str) -> Node:
+    """An expression in which what has a letter for its index is a component of the vector without it."""
+    parts = tuple(componentwise(part, letter) for part in node.parts)
+    head = _head(node)
+    if head is None or head.index != Index(letter):
+        return replace(node, parts=parts)
+    whole = replace(head, index=None)
+    inner = replace(node, parts=parts, value=whole if node.kind == "symbol" else (whole, *node.value[1:]))
+    return Node("component", (inner,), letter, node.place)
 
 
 def terms(node: Node) -> list[Node]:

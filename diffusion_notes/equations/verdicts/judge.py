@@ -11,6 +11,7 @@ from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
 from diffusion_notes.equations.verdicts.choices import Choice, check_choices
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.conventions import Reading, choosing, plain, under
+from diffusion_notes.equations.verdicts.naming import named_parameters
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.verdicts.repair import repaired
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions, check_draws, side_conditions
@@ -150,9 +151,14 @@ class Judge:
 
     def _in_order(self, chains: list[Chain | Verdict]) -> list[int]:
         """In which order they are judged: what a page defines at the end of a display may be known in all of it."""
-        defining = [isinstance(chain, Chain) and chain.relations[:1] == (":=",) for chain in chains]
-        order = range(len(chains))
-        return sorted(order, key=lambda i: not defining[i]) if self.context in LATER else list(order)
+        defining = [isinstance(chain, Chain) and self._is_first(chain) for chain in chains]
+        return sorted(range(len(chains)), key=lambda i: not defining[i])
+
+    def _is_first(self, chain: Chain) -> bool:
+        """Whether it says what letters stand for that occur in other statements of its display."""
+        if self.context in LATER and chain.relations[:1] == (":=",):
+            return True
+        return len(chain.sides) == 2 and bool(named_parameters(chain.sides[0], chain.relations[0], chain.sides[1]))
 
     def _judge_chain(self, chain: Chain, said: SideConditions, tag: str) -> list[Verdict]:
         """The verdicts on the links of a chain, and on its leaps where they fail."""

@@ -20,6 +20,8 @@ from diffusion_notes.equations.evaluation.binding import free_variables, is_leve
 from diffusion_notes.equations.evaluation.curves import CLOCKS, step_down
 from diffusion_notes.equations.evaluation.environment import Definition, Definitions, gaussian, unfolded
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
+from diffusion_notes.equations.evaluation.free_letters import FreeLetters, free_letters, with_free_letters
+from diffusion_notes.equations.evaluation.laws import UNIT_MISSING
 from diffusion_notes.equations.evaluation.levels import on_curve
 from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
 from diffusion_notes.equations.language.notation import may_be_new, meaning
@@ -29,6 +31,7 @@ from diffusion_notes.equations.language.syntax_tree import (
     NotUnderstood,
     Range,
     Symbol,
+    componentwise,
     free_indices,
     numeric_parts,
     split_constants,
@@ -37,8 +40,10 @@ from diffusion_notes.equations.language.syntax_tree import (
 from diffusion_notes.equations.verdicts.approximation import approached
 from diffusion_notes.equations.verdicts.choices import coupled, with_choices
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
+from diffusion_notes.equations.verdicts.free_law import with_free_law
 from diffusion_notes.equations.verdicts.in_law import equal_in_law, has_new_noise, maker
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
+from diffusion_notes.equations.verdicts.naming import named_parameters, parameters_of_steps
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, put_in, remainder, step_target
@@ -46,10 +51,12 @@ from diffusion_notes.equations.worlds.catalogue import (
     continuous_worlds,
     limiting_cases,
     line_worlds,
+    spread_worlds,
     swiss_rolls,
     usual_worlds,
 )
 from diffusion_notes.equations.worlds.continuous_worlds import EARLIER, NOW, ContinuousWorld
+from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.world import (
     ATTACHED,
     LATER,
@@ -92,6 +99,7 @@ class Relation:
         right: The other side.
         said: What the display says beside its relations.
         head: What stands at the beginning of the chain, if this is a link of one.
+        component: The letter that picks a component of its vectors, if there is one that nothing binds.
         own: Whether the page is one of the book's own, where nothing is defined by a mere =.
     """
 
@@ -103,6 +111,31 @@ class Relation:
     said: SideConditions
     head: Node | None = None
     own: bool = True
+    component: str = ""
+
+    @cached_property
+    def free(self) -> FreeLetters:
+        """The letters of which nothing is said."""
+        if self._is_on_the_line:
+            return {}
+        world = next(world for world in usual_worlds(self.context) if isinstance(world, GaussianWorld))
+        evaluator = Evaluator(world, self.definitions)
+        point = world.draws(1).at(t=2)
+
+        def is_known(symbol: Symbol) -> bool:
+            if (symbol.name, symbol.index) in self.definitions:
+                return True
+            try:
+                if evaluator.variable(symbol, point) is not None:
+                    return True
+                evaluator.value(Node("symbol", (), symbol), point)
+            except NotUnderstood:
+                return False
+            except (Unsuited, Undefined):
+                pass
+            return True
+
+        return free_letters((self.left, self.right), is_known)
 
     def verdict(self) -> tuple[str, str]:
         """The kind of verdict and how it was reached.
@@ -111,6 +144,30 @@ class Relation:
             Fails: If it does not hold, with a counterexample.
             NotUnderstood: If it has no meaning here, or no world can compute it.
         """
+        left, right = with_free_law(self.context, self.left, self.right)
+        if (left, right) != (self.left, self.right):
+            return replace(self, left=left, right=right).verdict()
+        if letter := self._component:
+            left, right = (componentwise(side, letter) for side in (self.left, self.right))
+            return replace(self, left=left, right=right, component=letter).verdict()
+        try:
+            return self._of_named_parameters() or self._of_parameters_of_steps() or self._as_it_stands()
+        except NotUnderstood as why:
+            if self.own or why.why != UNIT_MISSING:
+                raise
+        left, right = (_with_units(side) for side in (self.left, self.right))
+        kind, detail = replace(self, left=left, right=right, own=True).verdict()
+        return kind, f"{detail}, with an I after each variance"
+
+    @property
+    def _component(self) -> str:
+        """The letter that picks any component of the vectors in it, if there is one that nothing binds."""
+        sides = (self.left, self.right)
+        free = {index.letter for side in sides for index in free_indices(side)} & {"i", "j"}
+        return free.pop() or "" if self.context == "vae" and len(free) == 1 else ""
+
+    def _as_it_stands(self) -> tuple[str, str]:
+        """The verdict with all letters as they are known."""
         if self.context == "samplers" and (rest := remainder(self.right)):
             if self.relation != "=":
                 raise NotUnderstood("the order of an error is told after =", rest[1].place)
@@ -144,7 +201,7 @@ class Relation:
         trial = self._trial(left)
         comparison = trial.comparison
         try:
-            count = trial.hold_in(worlds)
+            count = self._count(trial, worlds)
         except Exception:
             self._forget(known)
             raise
@@ -166,11 +223,53 @@ class Relation:
             return "proved", "proved symbolically"
         quiet = ", without noise," if is_quiet(self.definitions, self.right) else ","
         made = "" if trial.step is None else f"a step of DDIM{quiet} "
-        return "holds", f"{made}holds in {count} world{'s' * (count > 1)}"
+        whatever = f", whatever {self._of_free} may be" if self.free else ""
+        return "holds", f"{made}holds in {count} world{'s' * (count > 1)}{whatever}"
+
+    def _count(self, trial: _Trial, worlds: tuple[World, ...]) -> int:
+        """In how many worlds it holds; if something in it may be anything it need not hold for all that it may be."""
+        try:
+            return trial.hold_in(worlds)
+        except Fails:
+            if not self.free or self._is_about_any_gaussian():
+                raise
+            why = f"nothing says what {self._of_free} stands for, and it does not hold for all that it may be"
+            raise NotUnderstood(why) from None
+
+    @property
+    def _of_free(self) -> str:
+        """The letters of which nothing is said, in words."""
+        return ", ".join(sorted(letter.name for letter in self.free))
+
+    def _of_named_parameters(self) -> tuple[str, str] | None:
+        """The verdict on a law whose parameters get their names here; from here on the page calls them so."""
+        found = named_parameters(self.left, self.relation, self.right) if self.context == "vae" else {}
+        new = {key: value for key, value in found.items() if self.definitions.get(key) != value}
+        if not new:
+            return None
+        replace(self, definitions=self.definitions | new, relation="=")._as_it_stands()
+        self.definitions.update(new)
+        return "definition", f"{', '.join(sorted(name for name, _ in new))}: parameters of this law"
+
+    def _of_parameters_of_steps(self) -> tuple[str, str] | None:
+        """The verdict where letters of which nothing is said are the parameters of the encoder, or of the decoder."""
+        found = parameters_of_steps(self.free, (self.left, self.right)) if self.context == "vae" else {}
+        if not found:
+            return None
+        kind, detail = replace(self, definitions=self.definitions | found)._as_it_stands()
+        return kind, f"{detail}, if {', '.join(sorted(name for name, _ in found))} are the parameters of that step"
+
+    def _is_about_any_gaussian(self) -> bool:
+        """Whether all that may be anything are parameters of a Gaussian, and there is no other law."""
+        parts = [part for side in (self.left, self.right) for part in side.walk()]
+        laws = [part for part in parts if part.kind in ("normal", "normal_law")]
+        told = {symbol for law in laws for part in law.walk() for symbol in part.symbols()}
+        return all(part.kind not in ("density", "bare") for part in parts) and set(self.free) <= told
 
     def _trial(self, left: Node) -> _Trial:
         comparison, constant = self._without_constants(left)
-        return _Trial(self.context, self.definitions, comparison, constant, self.said, self._step())
+        free, letter = self.free, self.component
+        return _Trial(self.context, self.definitions, comparison, constant, self.said, self._step(), free, letter)
 
     def counterexample(self) -> World | None:
         """The first world in which it does not hold, if it is one that must hold in all worlds at all points."""
@@ -248,10 +347,20 @@ class Relation:
             return None
         return step_target(self.definitions, self.left, self.relation, self.right)
 
+    @property
+    def _symbols(self) -> set[Symbol]:
+        """All letters of both sides."""
+        return {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
+
+    @property
+    def _is_on_the_line(self) -> bool:
+        """Whether it is about a law on the line that has a distribution function."""
+        return self.context == "signals" and any(symbol.base in OF_THE_LINE for symbol in self._symbols)
+
     def _worlds(self) -> tuple[World, ...]:
         """What speaks of the spiral is looked at on the spiral."""
-        symbols = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
-        if self.context == "signals" and any(symbol.base in OF_THE_LINE for symbol in symbols):
+        symbols = self._symbols
+        if self._is_on_the_line:
             return line_worlds(self.context)
         spiral = any(symbol.base in SPIRAL for symbol in symbols) and self.context not in ("hvae", *ATTACHED)
         if self.context == "vae" and {Symbol("s"), Symbol("sigma", label="theta")} <= symbols:
@@ -266,7 +375,16 @@ class Relation:
         averaged = {part.value[0] for side in (self.left, self.right) for part in side.walk() if part.kind in DRAWN}
         if self.context in LATER and Symbol("z") in symbols and Symbol("z") not in (*drawn, *averaged):
             raise NotUnderstood("new noise, z, is drawn in the display: z \\sim \\mathcal{N}(0, I)")
-        return self._with_variance(swiss_rolls(self.context) if spiral else usual_worlds(self.context))
+        return self._with_variance(swiss_rolls(self.context) if spiral else self._usual_worlds())
+
+    def _usual_worlds(self) -> tuple[World, ...]:
+        """The worlds of a chapter, and where components are told apart, or covariances, those where it matters."""
+        worlds = usual_worlds(self.context)
+        parts = [part for side in (self.left, self.right) for part in unfolded(side, self.definitions)]
+        names = {symbol.name for part in parts if part.kind == "call" for symbol in part.value[:1]}
+        if "diag" in names or any(part.kind == "component" for part in parts):
+            worlds += spread_worlds(self.context, "diagonal")
+        return worlds + spread_worlds(self.context, "full") if names & {"Sigma", "Sigma_phi"} else worlds
 
     def _with_variance(self, worlds: tuple[World, ...]) -> tuple[World, ...]:
         """The worlds with the variance that the display chooses."""
@@ -396,6 +514,8 @@ class _Trial:
         constant: The constant up to which they are said to be equal, if any.
         said: What the display says beside its relations.
         step: Which variable is made by a step of a sampler, if the relation is one.
+        free: The letters of which nothing is said.
+        component: The letter that picks a component, any of them.
         strict: Whether an inequality was strict somewhere.
         tightness: Whether its sides came near to each other.
     """
@@ -406,6 +526,8 @@ class _Trial:
     constant: Node | None
     said: SideConditions
     step: Index | None = None
+    free: FreeLetters = field(default_factory=dict)
+    component: str = ""
     strict: bool = False
     tightness: Tightness = field(default_factory=Tightness)
 
@@ -461,9 +583,12 @@ class _Trial:
 
     def _points(self, world: World) -> Iterator[Point]:
         """The points of a world, for every step t, and every earlier step s, that the display speaks of."""
-        point = world.draws(POINTS)
+        point = with_free_letters(world.draws(POINTS), self.free, world)
         if isinstance(world, ContinuousWorld):
             yield point.at(t=NOW, s=EARLIER) if self.said.earlier else point.at(t=NOW)
+            return
+        if not world.diffusing:
+            yield from self._of_components(world, point.at(t=2))
             return
         for t in self._steps(world):
             earlier = self.said.earlier or (EARLIER_STEPS if {"s", "t"} <= self.letters else None)
@@ -474,6 +599,15 @@ class _Trial:
             found = range(first, t - apart + 1)
             for s in found if len(found) < MANY else (first, first + 1, found[-1]):
                 yield point.at(t=t, s=s)
+
+    def _of_components(self, world: World, point: Point) -> Iterator[Point]:
+        """A point of a VAE, for every component and every number of samples that the display speaks of."""
+        point = point.at(k=2) if "k" in self.letters else point
+        if not self.component:
+            yield point
+            return
+        for j in range(1, (world.D or 1) + 1):
+            yield point.at(**{self.component: j})
 
     def _steps(self, world: World) -> Sequence[int]:
         """The steps at which the relation is tried: a few, if there are many."""
@@ -536,6 +670,14 @@ def _is_same_letter(symbol: Symbol, name: Symbol) -> bool:
 def _is_no_choice(node: Node) -> bool:
     """Whether it is no bare number, but for 0 and 1."""
     return numeric_parts(node) != [node] or (node.kind == "number" and float(node.value) in (0, 1))
+
+
+def _with_units(node: Node) -> Node:
+    """An expression in which the variance of every Gaussian is a matrix: a number stands for so many of the unit."""
+    parts = tuple(_with_units(part) for part in node.parts)
+    if node.kind in ("normal", "normal_law"):
+        parts = (*parts[:-1], Node("call", parts[-1:], (Symbol("diag"),), parts[-1].place))
+    return replace(node, parts=parts)
 
 
 def _has_law_of_p(node: Node) -> bool:

@@ -20,7 +20,15 @@ from diffusion_notes.equations.worlds.line_world import LineWorld
 from diffusion_notes.equations.worlds.non_gaussian_worlds import LearnedDeviationsWorld, MixtureWorld, SwissRollWorld
 from diffusion_notes.equations.worlds.world import ATTACHED, Point, World
 
-__all__ = ["LimitingCase", "continuous_worlds", "limiting_cases", "line_worlds", "swiss_rolls", "usual_worlds"]
+__all__ = [
+    "LimitingCase",
+    "continuous_worlds",
+    "limiting_cases",
+    "line_worlds",
+    "spread_worlds",
+    "swiss_rolls",
+    "usual_worlds",
+]
 
 MANY = 6
 NARROW = 0.02
@@ -74,6 +82,14 @@ def usual_worlds(context: str) -> tuple[World, ...]:
 def swiss_rolls(context: str) -> tuple[World, ...]:
     """Worlds with the book's own data, and more or less noise around the spiral."""
     return SwissRollWorld(context, 7, 4, 0.15), SwissRollWorld(context, 8, 3, 0.25)
+
+
+@cache
+def spread_worlds(context: str, kind: str) -> tuple[World, ...]:
+    """Worlds in which the deviations of q are a vector, `diagonal`, or its covariance is any, `full`."""
+    if context != "vae":
+        return ()
+    return GaussianWorld(context, 31, 2, spread=kind), GaussianWorld(context, 32, 3, bent=0.3, spread=kind)
 
 
 @cache

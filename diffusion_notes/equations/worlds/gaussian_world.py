@@ -52,6 +52,8 @@ class GaussianWorld(World):
         sharp: How small the variances of p are; a small number makes densities large.
         T: How many steps, in a diffusion chapter.
         wide: Whether all numbers vary more than usual.
+        spread: How the noise of q is spread where it is no diffusion: evenly, or `diagonal` or `full` for a covariance
+            of that kind.
     """
 
     D: int
@@ -68,6 +70,7 @@ class GaussianWorld(World):
         sharp: float = 1.0,
         T: int = 4,
         wide: bool = False,
+        spread: str = "",
     ) -> None:
         super().__init__(context, f"Gaussian, D = {D}, seed {seed}", T)
         self.D = D
@@ -109,9 +112,21 @@ class GaussianWorld(World):
         if context == "guidance":  # a condition makes a variance smaller than one
             self.generic["v"] = self.generic["v"] / (1 + self.generic["v"])
         self.length = float(self.generic["v"][0])  # of a step that keeps a law: any
+        self.spread = self._spread_of(spread, seed)
         self._begin_prior(seed)
         self._begin_attached(seed)
         self.rebuild()
+
+    def _spread_of(self, kind: str, seed: int) -> np.ndarray:
+        """The root of a covariance, for the noise of q: a symmetric matrix."""
+        rng = np.random.default_rng(seed + 3000)
+        root = rng.normal(size=(self.D, self.D))
+        match kind:
+            case "diagonal":
+                return np.diag(rng.uniform(0.4, 2.5, self.D))
+            case "full":
+                return matrix_power(root @ root.T + 0.3 * np.eye(self.D), 0.5)
+        return np.eye(self.D)
 
     def _begin_prior(self, seed: int) -> None:
         """Where noise leads to: N(0, I), and any Gaussian in the chapter about priors from data."""
@@ -211,7 +226,7 @@ class GaussianWorld(World):
         if self.diffusing:
             root = np.sqrt(1 - self.beta[t])
             return root * eye, (1 - root) * self.prior[0], self.beta[t] * self.prior[1]
-        return (*self.up[t - 1], self.sigma_phi[t] ** 2 * eye)
+        return (*self.up[t - 1], self.sigma_phi[t] ** 2 * self.spread @ self.spread)
 
     def _chain(
         self, start: tuple[np.ndarray, np.ndarray], steps: Sequence[Affine], order: Sequence[int]
@@ -404,7 +419,17 @@ class GaussianWorld(World):
 
     def deviation(self, model: str, value: np.ndarray) -> np.ndarray:
         """The deviation of the first step of p, or of q: the same wherever it starts from."""
-        return (self.sigma_phi if model == "q" else self.sigma)[1:2]
+        if model == "p" or (self.spread == np.eye(self.D)).all():
+            return (self.sigma_phi if model == "q" else self.sigma)[1:2]
+        if np.count_nonzero(self.spread) > self.D:
+            raise Unsuited("deviations that are no vector")
+        return self.sigma_phi[1] * self.spread[None]
+
+    def covariance(self, model: str, value: np.ndarray) -> np.ndarray:
+        """The covariance of the first step of p, or of q."""
+        if model == "q":
+            return self.sigma_phi[1] ** 2 * (self.spread @ self.spread)[None]
+        return self.deviation(model, value)[:, None, None] ** 2 * np.eye(self.D)
 
     # The noise
 
@@ -425,7 +450,8 @@ class GaussianWorld(World):
             off = point.values[above] - np.sqrt(bar) * point.values[below] - (1 - np.sqrt(bar)) * self.prior[0]
             return off @ self.whiten / np.sqrt(1 - bar)
         a, b = self.up[0]
-        return (point.values[above] - point.values[below] @ a.T - b) / self.sigma_phi[1]
+        off = point.values[above] - point.values[below] @ a.T - b
+        return off @ np.linalg.inv(self.spread) / self.sigma_phi[1]
 
     # What a world with the book's own data has
 

@@ -258,11 +258,15 @@ class LearnedDeviationsWorld(GaussianWorld):
         """σ_φ(x) under q, σ_θ(z) under p."""
         return (self.sigma_phi if model == "q" else self.sigma)[1] * (1 + (value @ self.slopes[model]) ** 2)
 
+    def covariance(self, model: str, value: np.ndarray) -> np.ndarray:
+        """The square of the deviation, in every direction."""
+        return self.deviation(model, value)[:, None, None] ** 2 * np.eye(self.D)
+
     def _step(self, model: str, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The mean and the covariance of z given x under q, of x given z under p."""
         turn, shift = self.up[0]
         mean = value @ turn.T + shift if model == "q" else self.mean_down(value, 1)
-        return mean, self.deviation(model, value)[:, None, None] ** 2 * np.eye(self.D)
+        return mean, self.covariance(model, value)
 
     def _order(self, model: str, about: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, str]:
         """What a model starts with, and what follows from it."""
