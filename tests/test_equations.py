@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from notebooks import NOTEBOOKS, ROOT
 
-from diffusion_notes.equations import check
 from diffusion_notes.equations.__main__ import main
 from diffusion_notes.equations.evaluation.evaluator import RULES
 from diffusion_notes.equations.ledger import ledger
@@ -52,12 +51,6 @@ def test_the_ledger_names_every_equation_and_every_link_is_an_anchor(monkeypatch
         for equation in displays(path):
             assert not equation.anchor or f"({path.name}#{equation.anchor})" in text
     assert text.count("$$") == 2 * sum(len(displays(path)) for path in NOTEBOOKS)
-
-
-def test_the_example_on_the_page_is_what_the_checker_says():
-    text = (ROOT / "book" / "equations.md").read_text(encoding="utf-8")
-    asked = re.search(r'check\(\s*r"([^"]+)"', text)[1]
-    assert str(check(asked)) == re.search(r"```text\n(.+?)\n```", text, re.S)[1]
 
 
 # Pages and the command
