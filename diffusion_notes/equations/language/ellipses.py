@@ -269,6 +269,8 @@ def _listed(tokens: list[Token], at: int) -> list[Token] | None:
     begin = at + 1 + (tokens[at + 1 : at + 2] != [] and tokens[at + 1].kind == "COMMA")
     if not all(_is_variable(token) for token in (*tokens[max(end - 1, 0) : end], *tokens[begin : begin + 1])):
         return None
+    while (following := _next_variable(tokens, begin)) is not None:
+        begin = following
     before: list[Span] = []
     while end > 0 and _is_variable(tokens[end - 1]):
         before.append((end - 1, end))
@@ -277,6 +279,15 @@ def _listed(tokens: list[Token], at: int) -> list[Token] | None:
     first = tokens[row.first[0]]
     place = (first.place[0], tokens[begin].place[1])
     return row.replaced([replace(_over(first, row.range), place=place)])
+
+
+def _next_variable(tokens: list[Token], at: int) -> int | None:
+    """Where the next variable of a list stands, if it is one step from the one at a place: x_1, …, x_{T-1}, x_T."""
+    after = at + 1 + (at + 1 < len(tokens) and tokens[at + 1].kind == "COMMA")
+    if after >= len(tokens) or not _is_variable(tokens[after]) or _bare(tokens[after]) != _bare(tokens[at]):
+        return None
+    apart = _difference(tokens[after].value.index, tokens[at].value.index)
+    return after if apart in (1, -1) else None
 
 
 def _is_variable(token: Token) -> bool:

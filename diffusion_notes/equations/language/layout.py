@@ -14,7 +14,7 @@ from diffusion_notes.equations.language.pieces import LOOKS
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
-__all__ = ["laid_out", "says_nothing"]
+__all__ = ["WHOLE", "laid_out", "says_nothing"]
 
 JOINING = ("REL", "SIM", "TO", "IMPLIES", "PLUS", "MINUS", "TIMES", "SLASH")
 """Beside what the columns of a display meet."""

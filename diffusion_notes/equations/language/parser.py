@@ -210,12 +210,16 @@ def _read(tokens: list[Token], latex: str) -> Statement:
 
 
 def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
+    if [token.kind for token in tokens[-6:]] == ["REL", "LP", "NUMBER", "COMMA", "NUMBER", "RP"]:
+        tokens = expand_ellipses(tokens)
     depths = bracket_depths(tokens)
     outside = [token.kind if depth == 0 else "" for token, depth in zip(tokens, depths, strict=True)]
     cuts = [i for i, kind in enumerate(outside) if kind == "REL"]
     if tokens[0].kind == "DIFFERENTIAL" and cuts == [1]:
         return _motion(tokens, text, place)
-    if len(cuts) == 1 and tokens[cuts[0]].value == r"\in":
+    if _is_between(tokens, cuts):
+        tokens, cuts = _between(tokens)
+    elif len(cuts) == 1 and tokens[cuts[0]].value == r"\in":
         return _range([*tokens[: cuts[0] + 1], *_members(tokens[cuts[0] + 1 :], place)], cuts, text, place)
     if "SIM" in outside and not cuts:
         return _draw(tokens, outside.index("SIM"), text, place)
@@ -234,6 +238,22 @@ def _statement(tokens: list[Token], text: str, place: Place) -> Statement:
     ]
     relations = [sign.value for sign in signs]
     return Statement(sides, relations, "relation", text, place, cuts=[sign.place for sign in signs])
+
+
+def _is_between(tokens: list[Token], cuts: list[int]) -> bool:
+    r"""Whether a number is said to be between two: $\beta_t \in (0, 1)$; of a step it would be a range."""
+    kinds = [token.kind for token in tokens[1:]]
+    told = cuts == [1] and tokens[1].value == r"\in" and tokens[0].kind == "SYMBOL" and tokens[0].value != Symbol("t")
+    return told and kinds in (["REL", a, "NUMBER", "COMMA", "NUMBER", b] for a, b in (("LP", "RP"), ("LB", "RB")))
+
+
+def _between(tokens: list[Token]) -> tuple[list[Token], list[int]]:
+    r"""The same as a chain, $0 < \beta_t < 1$; of all of $\beta_1, \dots, \beta_T$ it is said of each."""
+    variable, sign, bracket, low, _, high, _ = tokens
+    if variable.value.index == Range(Index(None, 1), Index("T")):
+        variable = replace(variable, value=replace(variable.value, index=Index("t")))
+    below = replace(sign, value=r"\lt" if bracket.kind == "LP" else r"\le")
+    return [low, below, variable, below, high], [1, 3]
 
 
 def _without_pauses(pieces: list[list[Token]], signs: list[Token]) -> tuple[list[list[Token]], list[Token]]:

@@ -6,6 +6,7 @@ something new, and by wide spaces between two that both say something. A line th
 
 from __future__ import annotations
 
+from diffusion_notes.equations.language.layout import WHOLE
 from diffusion_notes.equations.language.normalisation import OPERATORS, bracket_depths, matching_bracket
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
@@ -238,11 +239,20 @@ def _drawn(tokens: list[Token]) -> tuple[Token, list[Token]] | None:
     return listed[0], tokens[sign:]
 
 
+def _is_space(tokens: list[Token]) -> bool:
+    r"""Whether a variable is only said to be in a space, as in $x \in \mathbb{R}^d$."""
+    kinds = [token.kind for token in tokens]
+    named = tokens[0].value == r"\in" and tokens[1].value.base in WHOLE
+    return named and kinds[2:] in ([], ["POWER", "OPEN", "SYMBOL", "CLOSE"], ["POWER", "OPEN", "NUMBER", "CLOSE"])
+
+
 def _bare(tokens: list[Token]) -> list[Token]:
     """A statement without brackets around it, or the sign "for all" before it; "for all x" says nothing more."""
     if tokens[0].kind == "FORALL":
         tokens = tokens[1:]
         return [] if _is_variable(tokens) else tokens
+    if [token.kind for token in tokens[:3]] == ["SYMBOL", "REL", "SYMBOL"] and _is_space(tokens[1:]):
+        return []
     if not _is_condition(tokens, 0) or matching_bracket(tokens, 0) < len(tokens) - 1:
         return tokens
     worded = tokens[1].kind == "SYMBOL" and tokens[1].value.base.startswith("text ")
