@@ -257,7 +257,15 @@ def test_a_report_in_a_notebook_is_the_equation_and_the_verdicts():
     maths, first, second = report._repr_markdown_().split("\n\n")
     assert maths == "$$\n\\beta_t = 1 - \\alpha_t, \\qquad \\alpha_t = 1 + \\beta_t\n$$"
     assert first == r"✓ `\beta_t = 1 - \alpha_t` proved symbolically"
-    assert second == rf"✗ `\alpha_t = 1 + \beta_t` fails: {report.verdicts[1].detail}"
+    assert second.startswith(r"✗ `\alpha_t = 1 + \beta_t` fails: in one world (Gaussian, D = 1, seed 1, T = 4, t = 2)")
+    assert second.endswith(r"; true with a minus before $\beta_t$")
+
+
+def test_a_counterexample_tells_the_numbers_of_its_letters_and_a_page_sets_them_as_maths():
+    report = check(r"\beta_t = 1 + \alpha_t", hints=False)
+    assert report.verdicts[0].detail.endswith(r" (there \beta_t = 0.574241, \alpha_t = 0.425759)")
+    assert report._repr_markdown_().endswith(r" (there $\beta_t$ = 0.574241, $\alpha_t$ = 0.425759)")
+    assert "there" not in check(r"x_0 = 7 x_t", hints=False).verdicts[0].detail
 
 
 def test_a_verdict_on_the_whole_does_not_repeat_it():

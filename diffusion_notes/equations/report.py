@@ -14,6 +14,11 @@ from diffusion_notes.equations.worlds.world import CHAINS
 
 __all__ = ["Report", "check", "contains"]
 
+ESCAPED = re.compile(r"([\\`*_$<>|\[\]])")
+SYMBOL = re.compile(
+    r"((?:\\(?:bar|tilde) ?)?\\(?:alpha|beta|sigma|mu|varepsilon|theta|kappa)(?![a-z])(?:_\{[\w+-]*\}|_\w)?)"
+)
+"""A letter in what is said, which a page sets as maths."""
 PATIENCE = 3.0
 """So many seconds it looks, for all wrong links of a display together, for what would make them true."""
 
@@ -56,7 +61,9 @@ class Report:
         plain = not verdict.reading and verdict.detail.startswith(verdict.kind)
         told = verdict.told.removeprefix(f"{verdict.kind}: ") if plain else verdict.told
         of = "" if len(self.verdicts) == 1 else f" `{' '.join(verdict.latex.split())}`"
-        text = re.sub(r"([\\`*_$<>|\[\]])", r"\\\1", told)
+        text = "".join(
+            f"${piece}$" if i % 2 else ESCAPED.sub(r"\\\1", piece) for i, piece in enumerate(SYMBOL.split(told))
+        )
         place = re.sub(r"\((here: )(.*)\)$", r"(\1`\2`)", self._where(verdict))
         return f"{SIGNS[verdict.kind]}{of} {text}{place}"
 

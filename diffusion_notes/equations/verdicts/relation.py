@@ -37,6 +37,7 @@ from diffusion_notes.equations.language.syntax_tree import (
     split_constants,
     terms,
 )
+from diffusion_notes.equations.language.writing import in_latex
 from diffusion_notes.equations.verdicts.approximation import approached
 from diffusion_notes.equations.verdicts.choices import coupled, with_choices
 from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Comparison, Fails, largest_entry
@@ -71,6 +72,8 @@ from diffusion_notes.equations.worlds.world import (
 
 __all__ = ["Relation"]
 
+SCHEDULE = ("alpha", "beta", "sigma", "kappa")
+MOST_SHOWN = 4
 RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
 LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j", "tau", "kappa", "lambda"}
 SPIRAL = ("c", "Phi", "tau")
@@ -643,7 +646,7 @@ class _Trial:
         broken = comparison.broken(a, b, size)
         if broken.any():
             i = int(np.argmax(broken))
-            self._fail(world, point, a[i], b[i])
+            self._fail(evaluator, point, a[i], b[i])
         if not comparison.is_inequality:
             return False
         self.tightness.note(evaluator, point, comparison, (a, b))
@@ -653,12 +656,27 @@ class _Trial:
         """Whether a velocity is told by a data point and its noise, as in dx_τ / dτ = ε - x_0."""
         return evaluator.exact and {"x0", "eps"} <= free_variables(evaluator, self.comparison.right, point)
 
-    def _fail(self, world: World, point: Point, a: np.ndarray, b: np.ndarray) -> None:
+    def _fail(self, evaluator: Evaluator, point: Point, a: np.ndarray, b: np.ndarray) -> None:
+        world = evaluator.world
         speaks = world.diffusing and self.letters & {"t", "s"}
         where = f"{world.title}, T = {world.T}" + (f", {_counts(point)}" if speaks else "")
         if isinstance(world, ContinuousWorld):
             where = f"{world.title}, t = {world.times[NOW]:.3g}, T = {world.horizon:.3g}"
-        raise Fails(f"in one world ({where}) the left side is {_written(a.real)}, the right side {_written(b.real)}")
+        values = f"the left side is {_written(a.real)}, the right side {_written(b.real)}"
+        raise Fails(f"in one world ({where}) {values}{self._numbers(evaluator, point)}")
+
+    def _numbers(self, evaluator: Evaluator, point: Point) -> str:
+        """What the letters are there, for who wants to see for himself; nothing, where that is too much."""
+        parts = [part for side in (self.comparison.left, self.comparison.right) for part in side.walk()]
+        letters = {part.value: part for part in parts if part.kind == "symbol" and part.value.base in SCHEDULE}
+        if {symbol for part in parts for symbol in part.symbols()} - set(letters):
+            return ""
+        found = []
+        for symbol, node in letters.items():
+            with suppress(Unsuited, Undefined, NotUnderstood):
+                value = evaluator.value(node, point)
+                found.append(f"{in_latex(symbol)} = {_written(value[0].real)}")
+        return f" (there {', '.join(found)})" if 0 < len(found) <= MOST_SHOWN else ""
 
 
 def _is_same_letter(symbol: Symbol, name: Symbol) -> bool:

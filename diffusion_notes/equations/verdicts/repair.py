@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.language.syntax_tree import Index, Node, Place, Range, Symbol
+from diffusion_notes.equations.language.syntax_tree import Index, Node, Place, Symbol
+from diffusion_notes.equations.language.writing import in_latex
 from diffusion_notes.equations.verdicts.comparison import INEQUALITIES
 from diffusion_notes.equations.verdicts.relation import Relation
 from diffusion_notes.equations.worlds.world import World
@@ -25,8 +26,6 @@ Change = tuple[Node, str]
 
 Rule = Callable[[Node], Iterator[Change]]
 
-LETTERS = {"eps": r"\varepsilon", "calL": r"\mathcal{L}", **{w: f"\\{w}" for w in ("alpha", "beta", "mu", "sigma")}}
-LETTERS |= {w: f"\\{w}" for w in ("theta", "phi", "kappa", "lambda", "eta", "tau", "gamma", "Sigma")}
 SCHEDULE = ("alpha", "beta", "sigma", "kappa")
 DATA = (Symbol("x", index=Index(None, 0)), Symbol("x"))
 ONE = Node("number", (), "1")
@@ -112,7 +111,7 @@ class _Words:
     def text(self, node: Node) -> str:
         """A part of the display, as it is written there."""
         if node.kind == "symbol":
-            return _shown(node.value)
+            return in_latex(node.value)
         found = " ".join(self.latex[slice(*_whole(self.latex, node.place))].split()) if node.place else "it"
         return found if len(found) <= LONGEST else found[:LONGEST].rsplit(" ", 1)[0] + " …"
 
@@ -120,7 +119,7 @@ class _Words:
         """Another letter: another index, with a bar or without."""
         if node.kind == "symbol":
             for other in _others(node.value):
-                yield replace(node, value=other), f"{_shown(other)} for {_shown(node.value)}"
+                yield replace(node, value=other), f"{in_latex(other)} for {in_latex(node.value)}"
 
     def sign(self, node: Node) -> Iterator[Change]:
         """Another sign."""
@@ -164,7 +163,7 @@ class _Words:
                 if other.base == symbol.base and other not in node.value:
                     new = replace(node, value=(*node.value[:i], other, *node.value[i + 1 :]))
                     where = f" in {self.text(node)}" if node.kind == "density" else ""
-                    yield new, f"{_shown(other)} for {_shown(symbol)}{where}"
+                    yield new, f"{in_latex(other)} for {in_latex(symbol)}{where}"
 
     def condition(self, node: Node) -> Iterator[Change]:
         """A law given the data, or not given them."""
@@ -175,10 +174,10 @@ class _Words:
             less = tuple(symbol for symbol in given if symbol != data)
             if data in given:
                 parts = (Node("given", (), less),) if less else ()
-                yield replace(node, parts=parts), f"{self.text(node)} without the condition {_shown(data)}"
+                yield replace(node, parts=parts), f"{self.text(node)} without the condition {in_latex(data)}"
             elif data not in node.value:
                 parts = (Node("given", (), (*given, data)),)
-                yield replace(node, parts=parts), f"{_shown(data)} as a condition in {self.text(node)}"
+                yield replace(node, parts=parts), f"{in_latex(data)} as a condition in {self.text(node)}"
 
     def law(self, node: Node) -> Iterator[Change]:
         """The law of the other model."""
@@ -241,23 +240,3 @@ def _others(symbol: Symbol) -> Iterator[Symbol]:
         yield replace(symbol, base="beta" if symbol.base == "alpha" else "alpha")
     if symbol.base == "x" and index in (Index(None, 0), Index("t")):
         yield replace(symbol, index=Index("t") if index == Index(None, 0) else Index(None, 0))
-
-
-def _shown(symbol: Symbol) -> str:
-    """A symbol in LaTeX."""
-    letter = LETTERS.get(symbol.base, symbol.base)
-    if symbol.accent:
-        letter = rf"\{symbol.accent}{letter if letter.startswith(chr(92)) else ' ' + letter}"
-    below = LETTERS.get(symbol.label, symbol.label)
-    index = symbol.index
-    if isinstance(index, Range):
-        below += f"{_counted(index.first)}:{_counted(index.last)}"
-    elif index is not None:
-        below += _counted(index)
-    return letter + (f"_{below}" if len(below) == 1 else f"_{{{below}}}" if below else "")
-
-
-def _counted(index: Index) -> str:
-    if index.letter is None:
-        return str(index.plus)
-    return index.letter + (f"{index.plus:+d}" if index.plus else "")
