@@ -7,7 +7,6 @@ what is not known stays in its place, as a statement or as a side that says why 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,7 +24,7 @@ from diffusion_notes.equations.language.ellipses import expand_ellipses
 from diffusion_notes.equations.language.expectations import not_expected
 from diffusion_notes.equations.language.lexer import tokenise
 from diffusion_notes.equations.language.normalisation import bracket_depths, classified, pair_brackets
-from diffusion_notes.equations.language.splitting import split
+from diffusion_notes.equations.language.splitting import is_worded, split
 from diffusion_notes.equations.language.syntax_tree import (
     DOT,
     Index,
@@ -54,6 +53,7 @@ class Statement:
         place: Where it stands in the display.
         why: What of an unread statement is not understood.
         cuts: Where its relations stand in the display, if it is a chain.
+        tied: Whether it is said to hold where another one does, as in a = b ⟺ c = d, and only there.
     """
 
     sides: list[Node | None]
@@ -63,6 +63,7 @@ class Statement:
     place: Place
     why: NotUnderstood | None = None
     cuts: list[Place] = field(default_factory=list)
+    tied: bool = False
 
     @property
     def expressions(self) -> list[Node]:
@@ -101,7 +102,7 @@ def read(latex: str) -> Display:
     statements = [_read(tokens, latex) for tokens in split(_paired(found))]
     if not statements:
         raise NotUnderstood("an empty display")
-    labels = [_named(latex, name, what) for name, what in named if not COMMENT.fullmatch(latex[slice(*name)])]
+    labels = [label for name, what in named if (label := _named(latex, name, what))]
     return Display(statements, tag, labels)
 
 
@@ -161,16 +162,18 @@ def read_expression(latex: str) -> Node:
 DIMENSIONS = (Symbol("D"), Symbol("J"), Symbol("d"))
 """What the number of components is called."""
 
-COMMENT = re.compile(r"\s*\\text\{[^{}=<>$\\]*\}\s*")
-"""What stands under a brace and names nothing."""
 
-
-def _named(latex: str, name: Place, what: Place) -> Statement:
-    """What a brace says: that its name is what it holds."""
+def _named(latex: str, name: Place, what: Place) -> Statement | None:
+    """What a brace says: that its name is what it holds, or a relation that this is in; words say nothing."""
     label, inner = (latex[slice(*place)] for place in (name, what))
-    named = _tokens_of(latex, name)
+    named = [token for token in _tokens_of(latex, name) if not is_worded(token)]
+    if not named:
+        return None
     held = _side(_tokens_of(latex, what), what)
-    if named and named[0].kind == "REL":  # as in \underbrace{…}_{\ge 0}
+    if named[0].kind == "REL" and named[0].value in ("=", ":=") and [token.kind for token in named[1:]] == ["SYMBOL"]:
+        named = named[1:]
+        label = latex[slice(*named[0].place)]
+    if named[0].kind == "REL":  # as in \underbrace{…}_{\ge 0}
         return Statement([held, _side(named[1:], name)], [named[0].value], "relation", f"{inner} {label}", what)
     return Statement([_side(named, name), held], ["="], "relation", f"{label} = {inner}", what)
 
@@ -203,8 +206,9 @@ def _read(tokens: list[Token], latex: str) -> Statement:
     """What some tokens say, or that it is not understood."""
     place = (min(token.place[0] for token in tokens), max(token.place[1] for token in tokens))
     text = latex[slice(*place)].strip()
+    said = [token for token in tokens if token.kind != "IMPLIES"]
     try:
-        return _statement(tokens, text, place)
+        return replace(_statement(said, text, place), tied=len(said) < len(tokens))
     except NotUnderstood as why:
         return Statement([], [], "unread", text, place, why if why.place else NotUnderstood(why.why, place))
 

@@ -11,10 +11,13 @@ from diffusion_notes.equations.language.normalisation import OPERATORS, bracket_
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
-__all__ = ["split"]
+__all__ = ["is_worded", "split"]
 
 SAYING = ("REL", "SIM", "TO")
 """What makes a statement of some tokens."""
+
+EQUIVALENT = (r"\iff", r"\Leftrightarrow", r"\Longleftrightarrow")
+"""The arrows between statements of which neither need hold, but both or none. They stay with the statements."""
 
 SEPARATORS = ("COMMA", "SEMI", "STOP", "IMPLIES")
 GOING_ON = ("REL", "SIM", *OPERATORS)
@@ -61,7 +64,8 @@ class _Splitter:
         for at, token in enumerate(self.tokens):
             self._take(at, token)
         self._close()
-        return [bare for tokens in self.done if (bare := _bare(tokens))]
+        said = [tokens for tokens in self.done if any(token.kind != "IMPLIES" for token in tokens)]
+        return [bare for tokens in said if (bare := _bare(tokens))]
 
     def _take(self, at: int, token: Token) -> None:
         if self.depths[at]:
@@ -108,7 +112,10 @@ class _Splitter:
         if token.kind == "COMMA" and _is_variable(self.current):
             self.variables += [*self.current, token]
             self.current = []
+        tie = [token] if token.value in EQUIVALENT else []
+        self.current += tie if self.current else []
         self._close()
+        self.current = tie
         self.ended = True
 
     def _close(self) -> None:
@@ -255,5 +262,9 @@ def _bare(tokens: list[Token]) -> list[Token]:
         return []
     if not _is_condition(tokens, 0) or matching_bracket(tokens, 0) < len(tokens) - 1:
         return tokens
-    worded = tokens[1].kind == "SYMBOL" and tokens[1].value.base.startswith("text ")
-    return tokens[1 + worded : -1]
+    return tokens[1 + is_worded(tokens[1]) : -1]
+
+
+def is_worded(token: Token) -> bool:
+    """Whether a token is some words that are no name of anything known."""
+    return token.kind == "SYMBOL" and token.value.base.startswith("text ")

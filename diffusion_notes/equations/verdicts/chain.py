@@ -54,6 +54,7 @@ class Chain:
         signs: The relations as they are written; a blank where that is not known.
         begun: How many of the sides belong to what came before.
         origin: What it began with, if that has been left out of its sides.
+        tied: Whether it is said to hold where another statement does, and only there.
     """
 
     sides: tuple[Node, ...]
@@ -62,6 +63,7 @@ class Chain:
     signs: tuple[str, ...]
     begun: int = 0
     origin: Node | None = None
+    tied: bool = False
 
     @property
     def head(self) -> Node:
@@ -75,7 +77,7 @@ class Chain:
         relations = tuple(statement.relations)
         texts, signs = _texts(statement)
         if before is None or statement.sides[0] is not None:
-            return cls(sides, relations, texts, signs)
+            return cls(sides, relations, texts, signs, tied=statement.tied)
         return cls(
             before.sides + sides,
             before.relations + relations,

@@ -163,6 +163,8 @@ class Judge:
     def _judge_chain(self, chain: Chain, said: SideConditions, tag: str) -> list[Verdict]:
         """The verdicts on the links of a chain, and on its leaps where they fail."""
         verdicts = [self._judge_link(link, said, tag) for link in chain.links()]
+        if chain.tied:
+            return [_of_two(verdict) for verdict in verdicts]
         if any(verdict.kind == "fails" for verdict in verdicts):
             return verdicts
         leaps = [self._judge_link(leap, said, tag) for leap in chain.leaps()]
@@ -244,9 +246,20 @@ def _broken(error: Exception) -> str:
     return f"the checker broke: {type(error).__name__}: {error}"
 
 
+def _of_two(verdict: Verdict) -> Verdict:
+    """The verdict on one of two statements that are said to hold together, and not by themselves."""
+    if verdict.kind != "fails":
+        return verdict
+    return replace(
+        verdict, kind="not understood", detail=f"an equivalence, and one side does not hold: {verdict.detail}"
+    )
+
+
 def _averaged(named: Statement, display: Display) -> Statement:
     """What a brace names inside an expectation is the expectation of what it holds."""
     name, part = named.expressions
+    if name.place and named.place[0] <= name.place[0] < named.place[1]:
+        return named  # what it holds is in a relation, and has no name
     for expectation in _expectations(display):
         begin, end = expectation.place or (0, 0)
         if begin < named.place[0] and named.place[1] <= end:
