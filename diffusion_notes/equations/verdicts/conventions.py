@@ -135,6 +135,13 @@ def _has_variances(display: Display) -> bool:
     return step or any(symbol.base in ("sigma", "p", "Sigma", "L", "calL", "w") for symbol in said)
 
 
+def _may_choose_the_variance_of_q(display: Display) -> bool:
+    """Whether the variances of p may be those of q(x_{t-1} | x_t, x_0): an expression with both tells them apart."""
+    sides = [side for statement in display.statements for side in statement.expressions]
+    said = [{(symbol.base, symbol.accent) for node in side.walk() for symbol in node.symbols()} for side in sides]
+    return _has_variances(display) and not any({("sigma", ""), ("beta", "tilde")} <= names for names in said)
+
+
 def _is_of_one_step(display: Display) -> bool:
     """Whether it has a point below x_t, and noise in one statement, over which nothing is averaged."""
     noisy = [
@@ -217,7 +224,8 @@ class Convention:
 
 CONVENTIONS = (
     Convention(
-        "posterior-variance", "if σ_t² is chosen as β̃_t", "variance", STEPS, variance="tilde", fits=_has_variances
+        "posterior-variance", "if σ_t² is chosen as β̃_t", "variance", STEPS, variance="tilde",
+        fits=_may_choose_the_variance_of_q,
     ),
     Convention("step-variance", "if σ_t² is chosen as β_t", "variance", STEPS, variance="plain", fits=_has_variances),
     Convention(
