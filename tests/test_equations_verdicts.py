@@ -118,6 +118,34 @@ def test_on_a_page_of_others_a_letter_that_means_nothing_yet_is_defined_by_a_mer
     assert [v.kind for v in Page("ddpm", conventions=()).judge(next(iter(lines)))] == ["not understood"]
 
 
+def test_the_constant_of_a_logarithm_is_one_for_its_variable_on_a_page_of_others():
+    lines = {
+        r"\log p(z|x) = \log p(x|z) + \log p(z) + \text{const}": "holds",
+        r"\log p(z|x) = \log p(x|z) + \text{const}": "fails",
+        r"\log p(z|x) \propto \log p(x|z) + \log p(z)": "holds",
+        r"\log p(z|x) \propto \log p(x|z) - \log p(z)": "fails",
+        r"\log p(z) = -\frac12 \|z\|^2 + \text{const}": "holds",
+        r"\log p(z) = -\|z\|^2 + \text{const}": "fails",
+    }
+    judged = {latex: Page("vae").judge(latex)[0] for latex in lines}
+    assert {latex: verdict.kind for latex, verdict in judged.items()} == lines
+    assert all(v.detail.endswith("up to what does not depend on z") for v in judged.values() if v.good)
+    assert not any(Page("vae", conventions=()).judge(latex)[0].good for latex in lines)
+    page = Page("ddpm")
+    gauss = r"-\frac{\lVert x_t - \sqrt{\bar\alpha_t} x_0 \rVert^2}{2 (1 - \bar\alpha_t)}"
+    assert [v.kind for v in page.judge(rf"\log q(x_t|x_0) = {gauss} + C = {gauss}")] == ["holds", "holds", "fails"]
+    assert [v.kind for v in page.judge(r"\log q(x_t) = \log q(x_T) + C")] == ["fails"]
+
+
+def test_a_page_of_others_names_its_own_losses():
+    page = Page("ddpm")
+    assert [v.kind for v in page.judge(r"L_\text{hybrid} = L_\text{simple} + \frac{1}{10} L_\text{vlb}")] == [
+        "definition"
+    ]
+    assert [v.kind for v in page.judge(r"L_\text{hybrid} = L_\text{simple} + L_\text{vlb}")] == ["fails"]
+    assert [v.kind for v in page.judge(r"L_\text{simple} = L_\text{hybrid}")] == ["fails"]
+
+
 def test_an_inequality_that_is_never_strict_is_told():
     (verdict,) = check(r"\alpha_t + \beta_t \ge 1").verdicts
     assert verdict.kind == "fails"

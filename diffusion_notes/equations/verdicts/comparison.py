@@ -6,7 +6,7 @@ polynomial and the other not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -253,6 +253,22 @@ class Comparison:
         if max(np.abs(a - b - (first - second)).max() for a, b in sides) > TOLERANCE * size:
             raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
 
+    def check_equal_for(self, law: Node, evaluator: Evaluator, point: Point) -> None:
+        """As functions of the variable of a law, the sides differ by a constant.
+
+        Raises:
+            Fails: If they do not.
+            NotUnderstood: If they do not depend on it.
+        """
+        own = about(evaluator, law, point)
+        here = _along(point, own, evaluator.world)
+        a, b = self._as_they_are(evaluator, here)
+        size = max(1, np.abs(a).max())
+        if a.ndim > 1 or np.abs((a - b) - (a - b)[0]).max() > TOLERANCE * size:
+            raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
+        if np.abs(a - a[0]).max() < STRICT * size:
+            raise NotUnderstood("the sides do not depend on the variable of the law: it says nothing")
+
     @cached_property
     def left_open(self) -> list[Node]:
         """What the exponents of its sides leave open."""
@@ -293,9 +309,7 @@ class Comparison:
         own = self._not_open(evaluator, point) if self.left_open else self._own(evaluator, point)
         if self.relation == r"\propto" and not set(self._own(evaluator, point)) <= set(own):
             raise NotUnderstood("what is left open may depend on all but the variable of the density", self.right.place)
-        here = _held(point, tuple(key for key in point.values if key not in own))
-        if isinstance(evaluator.world, HistogramWorld):
-            here = replace(here, values=here.values | {key: np.arange(POINTS) for key in own})
+        here = _along(point, own, evaluator.world)
         for value in (0.0, 1.0) if self.left_open else (None,):
             there = replace(evaluator, constant=value)
             a, b = self._alike(*(logarithm(there, side, here) for side in (self.left, self.right)))
@@ -304,6 +318,14 @@ class Comparison:
                 raise Fails(f"in one world ({evaluator.world.title}) the ratio of the sides is not constant")
         if self.left_open and np.abs(a - a[0]).max() < STRICT * max(1, np.abs(a).max()):
             raise NotUnderstood("the left side depends on nothing but what is left open: it says nothing")
+
+
+def _along(point: Point, keys: Collection[str], world: World) -> Point:
+    """Points that differ in some variables alone."""
+    here = _held(point, tuple(key for key in point.values if key not in keys))
+    if isinstance(world, HistogramWorld):
+        here = replace(here, values=here.values | {key: np.arange(POINTS) for key in keys})
+    return here
 
 
 def _held(point: Point, keys: tuple[str, ...]) -> Point:

@@ -183,7 +183,35 @@ class Relation:
             return "holds", verdict_on_motion(self.definitions, self.left, self.right)
         worlds = self._worlds()
         self._check_numbers(worlds[0])
-        return self._in_law(worlds) or self._everywhere(worlds)
+        try:
+            return self._in_law(worlds) or self._everywhere(worlds)
+        except (Fails, NotUnderstood):
+            found = None if self.own else self._up_to_its_variable(worlds)
+            if found is None:
+                raise
+            return found
+
+    def _up_to_its_variable(self, worlds: tuple[World, ...]) -> tuple[str, str] | None:
+        """The verdict on a logarithm of a law of which the constant is one for its variable alone; or nothing.
+
+        Raises:
+            Fails: If it does not hold so either.
+            NotUnderstood: If it is a proportionality of logarithms and cannot be read so.
+        """
+        law = _logged(self.head) or _logged(self.left)
+        one, some = split_constants(self.left)
+        other, more = split_constants(self.right)
+        constant = (some or more) and self.relation == "="
+        if law is None or one is None or other is None or not (constant or self.relation == r"\propto"):
+            return None
+        trial = replace(self._trial(one), comparison=Comparison(one, "=", other), constant=None, law=law)
+        try:
+            count = trial.hold_in(worlds)
+        except NotUnderstood:
+            if constant:
+                return None
+            raise
+        return "holds", f"holds in {count} worlds, up to what does not depend on {in_latex(law.value[1])}"
 
     def defining(self) -> Relation:
         """The same; or the definition that it is, where a mere = says what a letter is that means nothing yet."""
@@ -519,6 +547,7 @@ class _Trial:
         step: Which variable is made by a step of a sampler, if the relation is one.
         free: The letters of which nothing is said.
         component: The letter that picks a component, any of them.
+        law: The law whose logarithm it is about, if its sides may differ by what does not depend on its variable.
         strict: Whether an inequality was strict somewhere.
         tightness: Whether its sides came near to each other.
     """
@@ -531,6 +560,7 @@ class _Trial:
     step: Index | None = None
     free: FreeLetters = field(default_factory=dict)
     component: str = ""
+    law: Node | None = None
     strict: bool = False
     tightness: Tightness = field(default_factory=Tightness)
 
@@ -635,6 +665,9 @@ class _Trial:
             )
         free = set().union(*(free_variables(evaluator, side, point) for side in sides))
         evaluator.given = START[self.context] in free
+        if self.law is not None:
+            comparison.check_equal_for(self.law, evaluator, point)
+            return False
         if self.constant is not None:
             comparison.check_equal_up_to(self.constant, evaluator, point)
             return False
@@ -677,6 +710,14 @@ class _Trial:
                 value = evaluator.value(node, point)
                 found.append(f"{in_latex(symbol)} = {_written(value[0].real)}")
         return f" (there {', '.join(found)})" if 0 < len(found) <= MOST_SHOWN else ""
+
+
+def _logged(side: Node | None) -> Node | None:
+    """The density of one variable whose logarithm a side is."""
+    if side is None or side.kind != "log":
+        return None
+    law = side.parts[0].parts[0] if side.parts[0].kind == "group" else side.parts[0]
+    return law if law.kind == "density" and len(law.value) == 2 else None
 
 
 def _is_same_letter(symbol: Symbol, name: Symbol) -> bool:
