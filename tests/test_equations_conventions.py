@@ -86,6 +86,37 @@ def test_what_a_page_cannot_state_is_refused():
         named(["step-variance", "posterior-variance"])
 
 
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\bar\alpha_t = \frac{f(t)}{f(0)}",
+        r"f(t) = \cos\left(\frac{t/T+s}{1+s}\cdot\frac{\pi}{2}\right)^2",
+        r"\bar\alpha_t = \cos^2\left(\frac{\pi t}{2T}\right)",
+        r"\beta_t = \beta_1 + \frac{t-1}{T-1}(\beta_T-\beta_1)",
+        r"\beta_1 = 10^{-4}",
+        r"\beta_T = 0.02",
+    ],
+)
+def test_which_schedule_a_page_has_is_no_claim(latex):
+    assert [v.kind for v in Page("ddpm").judge(latex)] == ["definition"]
+    assert not check(latex, "ddpm")
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\beta_t = 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-2}}",
+        r"\bar\alpha_t = \prod_{s=1}^{t} \beta_s",
+        r"\bar\alpha_t = 1 - \beta_t",
+        r"\tilde\beta_t = 0.02\, t / T",
+        r"\bar\alpha_0 = 0",
+        r"\beta_T = 2 \beta_1",
+    ],
+)
+def test_what_is_said_of_a_schedule_is_one(latex):
+    assert not any(v.good for v in Page("ddpm").judge(latex))
+
+
 # In which notation
 
 

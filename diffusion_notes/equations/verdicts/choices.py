@@ -15,11 +15,11 @@ import numpy as np
 from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.laws import gaussian_parameters
 from diffusion_notes.equations.language.parser import Statement, read_expression
-from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node, NotUnderstood, Symbol, numeric_parts
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.world import ATTACHED, Point, Unsuited, World
 
-__all__ = ["Choice", "check_choices", "choice_of_world", "coupled", "with_choices"]
+__all__ = ["Choice", "check_choices", "choice_of_world", "chooses_schedule", "coupled", "with_choices"]
 
 NOW = Index("t")
 DATA = Node("density", (), (Symbol("q"), Symbol("x", index=Index(None, 0))))
@@ -70,6 +70,33 @@ def _is_perfect(left: Node, right: Node) -> bool:
     seen = [symbol for symbol in given.value if symbol != Symbol("x", index=NOW)]
     plain = Symbol("x", index=NOW) in given.value and all(symbol == Symbol(symbol.base) for symbol in seen)
     return plain and (not told or set(told) == set(given.value))
+
+
+SCHEDULED = (Symbol("beta", index=NOW), Symbol("alpha", index=NOW), Symbol("alpha", "bar", NOW))
+ENDS = (Symbol("beta", index=Index(None, 1)), Symbol("beta", index=Index("T")))
+COUNTED = ("number", "symbol", "call", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "exp", "log",
+           "group", "wave")  # fmt: skip
+
+
+def chooses_schedule(left: Node, relation: str, right: Node) -> bool:
+    r"""Whether two sides say which schedule it is, as in $\beta_t = 10^{-4} + 0.02\, t / T$: a choice, and no claim.
+
+    The right side is made of the step and of what does not change with it; or f(t) is, of which a schedule is made; or
+    the first or the last β is a number.
+    """
+    if left.kind == "symbol" and left.value in ENDS and relation in ("=", ":="):
+        return numeric_parts(right) == [right]
+    step = Symbol("t")
+    of_step = left.kind == "call" and [part.value for part in left.parts] == [step] and left.value[0] == Symbol("f")
+    if relation not in ("=", ":=") or not (of_step or (left.kind == "symbol" and left.value in SCHEDULED)):
+        return False
+    nodes = list(right.walk())
+    symbols = [symbol for node in nodes for symbol in node.symbols()]
+    moving = [
+        symbol for symbol in symbols if isinstance(symbol.index, Index) and symbol.index.letter not in (None, "T")
+    ]
+    others = [symbol for symbol in symbols if symbol.base in ("x", "z", "eps", "p", "q", "mu", "L", "calL")]
+    return step in symbols and not moving and not others and all(node.kind in COUNTED for node in nodes)
 
 
 def check_choices(choices: Sequence[Choice], context: str) -> None:

@@ -144,15 +144,16 @@ def _may_choose_the_variance_of_q(display: Display) -> bool:
 
 def _is_of_one_step(display: Display) -> bool:
     """Whether it has a point below x_t, and noise in one statement, over which nothing is averaged."""
-    noisy = [
-        s for s in display.statements if any(Symbol("eps") in p.symbols() for e in s.expressions for p in e.walk())
-    ]
+    noisy = [statement for statement in display.statements if statement.kind == "relation" and _has_noise(statement)]
     averages = [node for node in _nodes(display) if node.kind in ("expectation", "variance")]
     drawn = any(Symbol("eps") in part.symbols() for node in averages for part in node.walk())
     indices = [symbol.index for symbol in letters(display) if symbol.base == "x" and not symbol.label]
-    return (
-        len(noisy) == 1 and not drawn and any(isinstance(i, Index) and i.letter == "t" and i.plus < 0 for i in indices)
-    )
+    below = any(isinstance(index, Index) and index.letter == "t" and index.plus < 0 for index in indices)
+    return len(noisy) == 1 and not drawn and below
+
+
+def _has_noise(statement: Statement) -> bool:
+    return any(Symbol("eps") in node.symbols() for side in statement.expressions for node in side.walk())
 
 
 def _has_both_parts(display: Display) -> bool:
