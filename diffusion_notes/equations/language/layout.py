@@ -44,12 +44,16 @@ LEADING = re.compile(
 )
 """How words end that lead to a statement."""
 
+REASON = re.compile(r"\W*(?:by|since|because|using|from|due to|via|see|which|thanks to|as in)\b", re.IGNORECASE)
+"""How words begin that give a reason."""
+
 CHANGING = re.compile(
     r"\b(?:not|no(?!\W?\d)|never|isn't|doesn't|false|wrong|incorrect\w*|untrue|if|iff|when\w*|unless|except|only"
     r"|provided|assuming|assumed?|suppose|for (?:all|any|every|each|some|large|small|[a-zA-Z]\b)|for\W*$"
     r"|const\w*|up to|approx\w*|asymptotic\w*|roughly|almost|nearly|limit\w*|order|ignor\w*|neglect\w*|drop\w*"
-    r"|omit\w*|discard\w*|proportional|in distribution|in law|nicht|konst\w*|wenn|sauf|pas|si|presque)\b"
-    r"|常|近似|不成立|不等于|不正确|错误|≈|≠|∝|→",
+    r"|omit\w*|discard\w*|proportional|in distribution|in law|large|small|infin\w*|plus|minus|bits?"
+    r"|nicht|konst\w*|wenn|sauf|pas|si|presque)\b"
+    r"|^\W*(?:law|dist\w*|w\.?p\.?.*)\W*$|常|近似|不成立|不等于|不正确|错误|≈|≠|∝|→",
     re.IGNORECASE,
 )
 """Words that may change what is said beside them."""
@@ -190,6 +194,8 @@ def _joined(tokens: list[Token]) -> list[Token]:
             result[-1] = Token("REL", ":=", (last.place[0], token.place[1]))
         elif token.kind == "COLON" and (last.kind, last.value) == ("REL", "="):
             result[-1] = Token("REL", "=:", (last.place[0], token.place[1]))
+        elif token.kind == "QUAD" and last.kind == "IMPLIES":  # the space behind an arrow
+            continue
         elif token.kind == "TO" and last.kind in ENDING:  # an arrow before a statement
             result.append(replace(token, kind="IMPLIES", value=r"\to"))
         elif token.kind != "VDOTS":
@@ -253,7 +259,7 @@ class _Remarks:
         if before in ENDING and (bracketed or LEADING.fullmatch(words)):
             return True
         ends = _kind(self.tokens, at + 1) in (*ENDING, "TEXT")
-        apart = before in ENDING or bool(bracketed) or " " in words.strip()
+        apart = before in ENDING or bool(bracketed) or bool(REASON.match(words))
         return ends and apart
 
 
