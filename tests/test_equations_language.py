@@ -62,23 +62,23 @@ def judged(latex: str) -> list[str]:
 
 
 def test_what_is_not_read_does_not_stop_the_others():
-    assert judged(r"\beta_t = 1 - \alpha_t p, \quad \alpha_t = 1 - \beta_t") == ["not understood", "proved"]
+    assert judged(r"\beta_t = 1 - \cdot \alpha_t, \quad \alpha_t = 1 - \beta_t") == ["not understood", "proved"]
     assert judged(r"\beta_t = 1 - \alpha_t, \quad \log \quad x_0") == ["proved", "not understood"]
     assert judged(r"\beta_t = 1 + \alpha_t, \quad \log \quad x_0") == ["fails", "not understood"]
 
 
 def test_a_side_that_is_not_read_says_why_and_where():
-    latex = r"\beta_t = 1 - \alpha_t = 1 - \alpha_t p = \beta_t"
+    latex = r"\beta_t = 1 - \alpha_t = 1 - \alpha_t \cdot = \beta_t"
     (statement,) = read(latex).statements
     assert [side.kind for side in statement.sides] == ["symbol", "sub", "unread", "symbol"]
-    assert latex[slice(*statement.sides[2].place)].strip() == r"1 - \alpha_t p"
-    assert latex[slice(*statement.sides[2].value.place)].strip() == "p"
+    assert latex[slice(*statement.sides[2].place)].strip() == r"1 - \alpha_t \cdot"
+    assert latex[slice(*statement.sides[2].value.place)].strip() == r"\cdot"
 
 
 def test_under_a_brace_the_place_is_that_of_the_display():
-    latex = r"\beta_t = 1 - \underbrace{\alpha_t}_{2 p}"
+    latex = r"\beta_t = 1 - \underbrace{\alpha_t}_{2 \cdot}"
     (named,) = read(latex).named
-    assert latex[slice(*named.sides[0].value.place)] == "p"
+    assert latex[slice(*named.sides[0].value.place)] == r"\cdot"
 
 
 def test_nothing_goes_on_from_what_was_not_read():

@@ -55,6 +55,7 @@ class _Splitter:
         self.depths = bracket_depths(tokens)
         self.done: list[list[Token]] = []
         self.current: list[Token] = []
+        self.tie: list[Token] = []  # the arrow of an equivalence before it
         self.asides: list[list[Token]] = []  # that stand beside lines of the statement at hand
         self.variables: list[Token] = []  # with a comma behind each, that may be drawn together
         self.ended = True  # did the last statement end with a comma or a full stop?
@@ -64,8 +65,7 @@ class _Splitter:
         for at, token in enumerate(self.tokens):
             self._take(at, token)
         self._close()
-        said = [tokens for tokens in self.done if any(token.kind != "IMPLIES" for token in tokens)]
-        return [bare for tokens in said if (bare := _bare(tokens))]
+        return [bare for tokens in self.done if (bare := _bare(tokens))]
 
     def _take(self, at: int, token: Token) -> None:
         if self.depths[at]:
@@ -115,7 +115,7 @@ class _Splitter:
         tie = [token] if token.value in EQUIVALENT else []
         self.current += tie if self.current else []
         self._close()
-        self.current = tie
+        self.tie = tie
         self.ended = True
 
     def _close(self) -> None:
@@ -130,9 +130,10 @@ class _Splitter:
             variable, law = drawn
             self.done += [[one, *law] for one in (*self.variables[::2], variable)]
         else:
-            self.done.append([*self.variables, *self.current])
+            self.done.append([*self.tie, *self.variables, *self.current])
         self.done += self.asides
         self.asides = []
+        self.tie = []
         self.variables = []
         self.current = []
 
