@@ -152,6 +152,8 @@ class _Lexer:
         if text in UPRIGHT:
             return self._word(text, start)
         inner = self._inside(place)
+        if [token.kind for token in inner] == ["E"]:
+            return self._expectation(start)
         if len(inner) != 1 or inner[0].kind != "SYMBOL":
             return inner
         if inner[0].value == Symbol("d"):
