@@ -25,6 +25,7 @@ __all__ = [
     "determinant",
     "divide",
     "exp",
+    "factors_of",
     "group",
     "indicator",
     "inner_product",
@@ -37,6 +38,7 @@ __all__ = [
     "number",
     "pair",
     "power",
+    "product_of",
     "scalar",
     "sqrt",
     "subtract",
@@ -182,24 +184,25 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
 
 def _transposed_product(env: Environment, node: Node, point: Point) -> np.ndarray | None:
     """An inner product aᵀb, or aᵀMb, with or without numbers before it, if that is what is written."""
-    factors = _factors(node)
+    factors = factors_of(node)
     for at, factor in enumerate(factors[:-1]):
         if _is_transposed(factor) and (a := env.value(factor.parts[0], point)).ndim == 2:
-            b = env.value(_product(factors[at + 1 :]), point)
+            b = env.value(product_of(factors[at + 1 :]), point)
             if b.ndim != 2:
                 return None
             inner = (a * b).sum(-1)
-            return inner * scalar(env, _product(factors[:at]), point) if at else inner
+            return inner * scalar(env, product_of(factors[:at]), point) if at else inner
     return None
 
 
-def _factors(node: Node) -> list[Node]:
-    """What is multiplied, from left to right."""
-    return [*_factors(node.parts[0]), node.parts[1]] if node.kind == "mul" else [node]
+def factors_of(node: Node) -> list[Node]:
+    """What is multiplied, from left to right, if no brackets hold it together."""
+    return [*factors_of(node.parts[0]), node.parts[1]] if node.kind == "mul" else [node]
 
 
-def _product(factors: list[Node]) -> Node:
-    first, *rest = factors
+def product_of(factors: list[Node]) -> Node:
+    """The product of some factors; of none it is one."""
+    first, *rest = factors or [Node("number", (), "1")]
     for factor in rest:
         first = Node("mul", (first, factor), None, first.place)
     return first

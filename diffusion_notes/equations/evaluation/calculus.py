@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import scipy
 
-from diffusion_notes.equations.evaluation.arithmetic import scalar
+from diffusion_notes.equations.evaluation.arithmetic import factors_of, product_of, scalar
 from diffusion_notes.equations.evaluation.binding import (
     Draw,
     JointDraw,
@@ -31,7 +31,7 @@ from diffusion_notes.equations.evaluation.levels import integral_over_levels
 from diffusion_notes.equations.language.syntax_tree import Index, Node, NotUnderstood, Symbol
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld, gauss_nodes
 from diffusion_notes.equations.worlds.line_world import LineWorld
-from diffusion_notes.equations.worlds.world import START, Point, Unsuited, Valueless, Values
+from diffusion_notes.equations.worlds.world import START, Point, SeveralDimensions, Unsuited, Valueless, Values
 
 __all__ = [
     "average",
@@ -90,7 +90,21 @@ def integral(env: Environment, node: Node, point: Point) -> np.ndarray:
         wide = inner.spread(found, weights.shape[1])
         return _weighted_sum(env, lambda there: over(left[1:], there), wide, weights)
 
-    return over(keys, point)
+    try:
+        return over(keys, point)
+    except SeveralDimensions:
+        return _as_average(env, body, keys, point)
+
+
+def _as_average(env: Environment, body: Node, keys: tuple[str, ...], point: Point) -> np.ndarray:
+    """An integral in several dimensions of a density, or of one times something, which is an average over its law."""
+    multiplied = factors_of(body)
+    laws = [part for part in multiplied if part.kind in ("density", "normal")]
+    over = [law for law in laws if sorted(about(env, law, point)) == sorted(keys)]
+    if not over:
+        raise SeveralDimensions("an integral over several dimensions")
+    rest = product_of([part for part in multiplied if part is not over[0]])
+    return average(env, factors(env, over[0], point), lambda inner: env.value(rest, inner), point)
 
 
 def sum_over_labels(env: Environment, node: Node, point: Point) -> np.ndarray:

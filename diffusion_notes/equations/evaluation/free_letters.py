@@ -25,7 +25,9 @@ FreeLetters = dict[Symbol, str]
 GREEK = {
     "alpha", "beta", "gamma", "delta", "eta", "kappa", "lambda", "mu", "nu", "rho", "sigma", "tau", "Sigma", "Lambda",
 }  # fmt: skip
-COUNTS = {"t", "s", "i", "j", "k", "l", "n", "K", "L", "M", "N", "T"}
+COUNTS = {"t", "s", "i", "j", "k", "l", "n", "K", "L", "M", "N", "T", "C"}
+"""What counts, or is a constant that is added."""
+
 VECTORS = {"mu", "m"}
 MATRICES = {"Sigma", "Lambda"}
 CHANGES = ("rate", "gradient", "outflow", "laplacian", "limit")

@@ -21,7 +21,7 @@ from diffusion_notes.equations.worlds.histogram_world import HistogramWorld
 from diffusion_notes.equations.worlds.line_world import LineWorld
 from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, START, Point, Undefined, Unsuited
 
-__all__ = ["CODERS", "NETWORKS", "call", "left_open", "symbol"]
+__all__ = ["CODERS", "DIMENSIONS", "NETWORKS", "call", "left_open", "symbol"]
 
 SCHEDULE = {"alpha", "beta", "sigma", "bar alpha", "tilde beta", "tilde mu"}
 LETTERS = {
@@ -110,7 +110,7 @@ def _letter(env: Environment, letter: Symbol, point: Point, node: Node) -> np.nd
     """
     name = letter.name
     plain = letter.index is None and letter.copy is None
-    if name == "T" and not env.world.diffusing:
+    if name == "T" and env.world.context == "vae":
         raise NotUnderstood("there is no T in this chapter", node.place)
     number = _constant(env, name, point) if plain else None
     if number is not None:

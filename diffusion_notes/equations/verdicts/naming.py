@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from diffusion_notes.equations.evaluation.environment import Definition, Definitions
 from diffusion_notes.equations.language.syntax_tree import Node, Symbol
 
-__all__ = ["named_parameters", "parameters_of_steps"]
+__all__ = ["SPREAD", "named_parameters", "parameters_of_steps"]
+
+SPREAD = ("covariance of p(x | z)", None)
+"""Under which name it is kept that a decoder has a covariance in which there is no letter."""
 
 X = Node("symbol", (), Symbol("x"))
 Z = Node("symbol", (), Symbol("z"))
@@ -38,7 +41,11 @@ def named_parameters(left: Node, relation: str, right: Node) -> Definitions:
         about = X if given == Z else Z
         if right.kind == "normal" and right.parts[0] != about:
             return {}
-        return _named(right.parts[-2], given, "mu") | _spread(right.parts[-1], given)
+        found = _named(right.parts[-2], given, "mu") | _spread(right.parts[-1], given)
+        letters = {symbol for part in right.parts[-1].walk() for symbol in part.symbols()}
+        if given == Z and letters <= {UNIT.value}:
+            found[SPREAD] = Definition((), right.parts[-1], True)
+        return found
     if left == Z and right.kind == "add":
         mean, noise = right.parts
         return _named(mean, X, "mu") | _deviation_of(noise)

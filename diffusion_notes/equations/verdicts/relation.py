@@ -23,7 +23,7 @@ from diffusion_notes.equations.evaluation.evaluator import Evaluator
 from diffusion_notes.equations.evaluation.free_letters import FreeLetters, free_letters, with_free_letters
 from diffusion_notes.equations.evaluation.laws import UNIT_MISSING
 from diffusion_notes.equations.evaluation.levels import on_curve
-from diffusion_notes.equations.evaluation.quantities import CODERS, NETWORKS
+from diffusion_notes.equations.evaluation.quantities import CODERS, DIMENSIONS, NETWORKS
 from diffusion_notes.equations.language.notation import may_be_new, meaning
 from diffusion_notes.equations.language.syntax_tree import (
     Index,
@@ -44,7 +44,7 @@ from diffusion_notes.equations.verdicts.comparison import POINTS, STRICT, Compar
 from diffusion_notes.equations.verdicts.free_law import with_free_law
 from diffusion_notes.equations.verdicts.in_law import equal_in_law, has_new_noise, maker
 from diffusion_notes.equations.verdicts.motion import is_predicted, verdict_on_motion
-from diffusion_notes.equations.verdicts.naming import named_parameters, parameters_of_steps
+from diffusion_notes.equations.verdicts.naming import SPREAD, named_parameters, parameters_of_steps
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 from diffusion_notes.equations.verdicts.steps import is_quiet, kept_law, measured_order, put_in, remainder, step_target
@@ -260,12 +260,22 @@ class Relation:
     def _count(self, trial: _Trial, worlds: tuple[World, ...]) -> int:
         """In how many worlds it holds; if something in it may be anything it need not hold for all that it may be."""
         try:
-            return trial.hold_in(worlds)
+            count = trial.hold_in(worlds)
         except Fails:
             if not self.free or self._is_about_any_gaussian():
                 raise
             why = f"nothing says what {self._of_free} stands for, and it does not hold for all that it may be"
             raise NotUnderstood(why) from None
+        self._check_sizes(trial)
+        return count
+
+    def _check_sizes(self, trial: _Trial) -> None:
+        """What speaks of components, or of how many there are, has to hold for several."""
+        parts = [part for side in (self.left, self.right) for part in side.walk()]
+        names = {Symbol(name) for name in DIMENSIONS.get(self.context, ()) if name != "D"}
+        speaks = any(part.kind == "component" or part.value in names for part in parts)
+        if speaks and trial.sizes <= {None, 1}:
+            raise NotUnderstood("no world with several coordinates can compute it, and it speaks of their number")
 
     @property
     def _of_free(self) -> str:
@@ -275,6 +285,8 @@ class Relation:
     def _of_named_parameters(self) -> tuple[str, str] | None:
         """The verdict on a law whose parameters get their names here; from here on the page calls them so."""
         found = named_parameters(self.left, self.relation, self.right) if self.context == "vae" else {}
+        if self.own:
+            found.pop(SPREAD, None)
         new = {key: value for key, value in found.items() if self.definitions.get(key) != value}
         if not new:
             return None
@@ -413,6 +425,9 @@ class Relation:
         worlds = usual_worlds(self.context)
         parts = [part for side in (self.left, self.right) for part in unfolded(side, self.definitions)]
         names = {symbol.name for part in parts if part.kind == "call" for symbol in part.value[:1]}
+        spread = self.definitions.get(SPREAD)
+        if spread and any(part.kind in ("norm", "normal", "normal_law") for part in parts):
+            return tuple(_with_spread(world, spread.expression) for world in worlds if type(world) is GaussianWorld)
         if "diag" in names or any(part.kind == "component" for part in parts):
             worlds += spread_worlds(self.context, "diagonal")
         return worlds + spread_worlds(self.context, "full") if names & {"Sigma", "Sigma_phi"} else worlds
@@ -550,6 +565,7 @@ class _Trial:
         law: The law whose logarithm it is about, if its sides may differ by what does not depend on its variable.
         strict: Whether an inequality was strict somewhere.
         tightness: Whether its sides came near to each other.
+        sizes: The numbers of coordinates of the worlds in which it holds.
     """
 
     context: str
@@ -563,6 +579,7 @@ class _Trial:
     law: Node | None = None
     strict: bool = False
     tightness: Tightness = field(default_factory=Tightness)
+    sizes: set[int | None] = field(default_factory=set)
 
     @cached_property
     def letters(self) -> set[str]:
@@ -583,6 +600,7 @@ class _Trial:
             try:
                 self.hold_in_world(world)
                 count += 1
+                self.sizes.add(world.D)
             except Unsuited as why:
                 reasons.append(why)
             if not count and sum(isinstance(why, Inexact) for why in reasons) == ENOUGH:
@@ -729,6 +747,12 @@ def _is_same_letter(symbol: Symbol, name: Symbol) -> bool:
 def _is_no_choice(node: Node) -> bool:
     """Whether it is no bare number, but for 0 and 1."""
     return numeric_parts(node) != [node] or (node.kind == "number" and float(node.value) in (0, 1))
+
+
+def _with_spread(world: GaussianWorld, covariance: Node) -> World:
+    """A VAE whose decoder has a covariance, a number times the unit."""
+    value = Evaluator(world, {}).value(covariance, Point())
+    return world.with_deviation(float(np.sqrt(value[0, 0, 0])))
 
 
 def _with_units(node: Node) -> Node:

@@ -17,7 +17,16 @@ import numpy as np
 import scipy
 
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood
-from diffusion_notes.equations.worlds.world import LATER, OF_LABELS, Point, Undefined, Unsuited, Values, World
+from diffusion_notes.equations.worlds.world import (
+    LATER,
+    OF_LABELS,
+    Point,
+    SeveralDimensions,
+    Undefined,
+    Unsuited,
+    Values,
+    World,
+)
 
 __all__ = ["GaussianWorld", "Regression", "Rule", "Told", "gauss_nodes", "log_normal", "matrix_power"]
 
@@ -553,7 +562,7 @@ class GaussianWorld(World):
     def measure(self, key: str, point: Point) -> tuple[Values, np.ndarray]:
         """Values and weights whose weighted sums are integrals over a variable."""
         if self.D > 1 or isinstance(self.rule, int) or self.original(key) not in self.names:
-            raise Unsuited("an integral over several dimensions")
+            raise (SeveralDimensions if self.D > 1 else Unsuited)("an integral over several dimensions")
         i = self.names.index(self.original(key))
         moments = [(mean[i].real, cov[i, i].real) for mean, cov in self.joint.values() if i < len(mean)]
         wide, count = (float(part) for part in self.rule.split()[1:])
@@ -597,6 +606,13 @@ class GaussianWorld(World):
         other = copy.copy(self)
         other.sigma = self.sigma.astype(complex)
         other.sigma[t] = sigma
+        other.rebuild()
+        return other
+
+    def with_deviation(self, deviation: float) -> Self:
+        """The same world with this deviation of all steps of p."""
+        other = copy.copy(self)
+        other.sigma = np.full(self.T + 1, deviation)
         other.rebuild()
         return other
 

@@ -29,6 +29,7 @@ __all__ = [
     "START",
     "Inexact",
     "Point",
+    "SeveralDimensions",
     "Undefined",
     "Unsuited",
     "Valueless",
@@ -74,6 +75,10 @@ class Unsuited(Exception):  # noqa: N818 it says something about a world, not of
 
 class Inexact(Unsuited):
     """An integral that no rule takes exactly: it is not one of a polynomial, nor smooth enough on a line."""
+
+
+class SeveralDimensions(Unsuited):
+    """A sum over a grid would have too many places."""
 
 
 class Undefined(Exception):  # noqa: N818 it says something about an expression, not of an error
