@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from diffusion_notes.equations.language.normalisation import CLOSER, OPERATORS
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
-from diffusion_notes.equations.language.tokens import Token
+from diffusion_notes.equations.language.tokens import Token, kind_at
 
 __all__ = ["bracketed"]
 
@@ -56,10 +56,6 @@ def bracketed(tokens: list[Token]) -> list[Token]:
             tokens = rule(tokens, at)
             at += 1
     return tokens
-
-
-def _kind(tokens: list[Token], at: int) -> str:
-    return tokens[at].kind if 0 <= at < len(tokens) else ""
 
 
 def _closed(tokens: list[Token], start: int) -> int | None:
@@ -126,7 +122,7 @@ def _doubled(tokens: list[Token], pairs: list[tuple[int, int]]) -> list[Token]:
     for at, token in enumerate(tokens):
         if at in gone:
             continue
-        if token.kind == "MID" and _kind(result, len(result) - 1) == "MID":
+        if token.kind == "MID" and kind_at(result, len(result) - 1) == "MID":
             result[-1] = Token("BARS", None, (result[-1].place[0], token.place[1]))
         else:
             result.append(token)
@@ -139,7 +135,7 @@ def _absolute_values(tokens: list[Token]) -> list[Token]:
     depth = 0
     for at, token in enumerate(tokens):
         depth += (token.kind in ROUND) - (token.kind in [CLOSER[kind] for kind in ROUND])
-        if result[at].kind == "MID" and (_kind(result, at - 1) in BEFORE_TERM or not depth):
+        if result[at].kind == "MID" and (kind_at(result, at - 1) in BEFORE_TERM or not depth):
             end = _next_bar(result, at)
             if end is not None:
                 result[at] = replace(token, kind="LABS")
@@ -166,7 +162,7 @@ def _divergence(tokens: list[Token], at: int) -> list[Token]:
     """A divergence, whatever parts its laws: bars, one bar, a comma, a semicolon or a colon."""
     token = tokens[at]
     plain = token.kind == "SYMBOL" and token.value in DIVERGING
-    end = _closed(tokens, at + 1) if _kind(tokens, at + 1) in ROUND else None
+    end = _closed(tokens, at + 1) if kind_at(tokens, at + 1) in ROUND else None
     if end is None or not (plain or token.kind == "KL"):
         return tokens
     found = _separators(tokens, at + 1, end)
@@ -197,8 +193,8 @@ def _probability(tokens: list[Token], at: int) -> list[Token]:
     token = tokens[at]
     if token.kind != "SYMBOL" or token.value.base not in CAPITALS:
         return tokens
-    before, after = _kind(tokens, at - 1), _kind(tokens, at + 1)
-    averaged = (before, after) == ("OPEN", "CLOSE") and _kind(tokens, at - 3) == "E"
+    before, after = kind_at(tokens, at - 1), kind_at(tokens, at + 1)
+    averaged = (before, after) == ("OPEN", "CLOSE") and kind_at(tokens, at - 3) == "E"
     if after != "LP" and before not in ("SIM", "PAR") and after != "PAR" and not averaged:
         return tokens
     law = replace(token.value, base=CAPITALS[token.value.base])
@@ -208,13 +204,13 @@ def _probability(tokens: list[Token], at: int) -> list[Token]:
 def _parametric(tokens: list[Token], at: int) -> list[Token]:
     r"""A law with its parameters in its brackets: $p(x; \theta)$ and $p(x \mid z, \theta)$ are of $p_\theta$."""
     token = tokens[at]
-    if token.kind != "SYMBOL" or token.value not in (Symbol("p"), Symbol("q")) or _kind(tokens, at + 1) != "LP":
+    if token.kind != "SYMBOL" or token.value not in (Symbol("p"), Symbol("q")) or kind_at(tokens, at + 1) != "LP":
         return tokens
     end = _closed(tokens, at + 1)
     last = end - 1 if end else 0
-    if _kind(tokens, last - 1) not in ("SEMI", "COMMA", "MID") or tokens[last].value not in PARAMETERS:
+    if kind_at(tokens, last - 1) not in ("SEMI", "COMMA", "MID") or tokens[last].value not in PARAMETERS:
         return tokens
-    if _kind(tokens, last - 1) == "COMMA" and not any(tokens[i].kind == "MID" for i in range(at, last)):
+    if kind_at(tokens, last - 1) == "COMMA" and not any(tokens[i].kind == "MID" for i in range(at, last)):
         return tokens  # the density of both
     law = replace(token, value=replace(token.value, label=tokens[last].value.base))
     return [*tokens[:at], law, *tokens[at + 1 : last - 1], *tokens[last + 1 :]]
@@ -222,12 +218,12 @@ def _parametric(tokens: list[Token], at: int) -> list[Token]:
 
 def _drawn(tokens: list[Token], at: int) -> list[Token]:
     r"""A law of what is drawn from it, where a dot stands for that: $z \sim q(\cdot \mid x)$; or its index does."""
-    kinds = [_kind(tokens, at + i) for i in range(5)]
+    kinds = [kind_at(tokens, at + i) for i in range(5)]
     if kinds == ["SYMBOL", "SIM", "SYMBOL", "LP", "TIMES"]:
         return [*tokens[: at + 4], tokens[at], *tokens[at + 5 :]]
     below = kinds[:3] == ["SYMBOL", "BELOW", "OPEN"] and tokens[at].value == Symbol("calN")
     end = _closed(tokens, at + 2) if below else None
-    if end is None or _kind(tokens, end + 1) not in ROUND:
+    if end is None or kind_at(tokens, end + 1) not in ROUND:
         return tokens
     variable = [*tokens[at + 3 : end], replace(tokens[end], kind="SEMI", value=None)]
     return [*tokens[: at + 1], tokens[end + 1], *variable, *tokens[end + 2 :]]
@@ -235,23 +231,23 @@ def _drawn(tokens: list[Token], at: int) -> list[Token]:
 
 def _power(tokens: list[Token], at: int) -> list[Token]:
     r"""A power of a function behind its argument: $\cos^2(x)$ is $\cos(x)^2$."""
-    kinds = [_kind(tokens, at + i) for i in range(1, 5)]
+    kinds = [kind_at(tokens, at + i) for i in range(1, 5)]
     if tokens[at].kind not in ("COS", "SIN") or kinds != ["POWER", "OPEN", "NUMBER", "CLOSE"]:
         return tokens
     start = at + 5
-    end = _closed(tokens, start) if _kind(tokens, start) in ROUND else start
-    if end is None or _kind(tokens, start) not in (*ROUND, "SYMBOL"):
+    end = _closed(tokens, start) if kind_at(tokens, start) in ROUND else start
+    if end is None or kind_at(tokens, start) not in (*ROUND, "SYMBOL"):
         return tokens
     return [*tokens[: at + 1], *tokens[start : end + 1], *tokens[at + 1 : start], *tokens[end + 1 :]]
 
 
 def _mark(tokens: list[Token], at: int) -> list[Token]:
     """A mark like (**), which stands for what is said elsewhere: = (**) says nothing more, (**) = is not read."""
-    if tokens[at].kind != "LP" or _kind(tokens, at + 1) != "TIMES" or (end := _closed(tokens, at)) is None:
+    if tokens[at].kind != "LP" or kind_at(tokens, at + 1) != "TIMES" or (end := _closed(tokens, at)) is None:
         return tokens
     if any(token.kind != "TIMES" or token.value for token in tokens[at + 1 : end]):
         return tokens
-    if _kind(tokens, at - 1) == "REL" and _kind(tokens, end + 1) in ("", "NEWLINE", "QUAD"):
+    if kind_at(tokens, at - 1) == "REL" and kind_at(tokens, end + 1) in ("", "NEWLINE", "QUAD"):
         return [*tokens[: at - 1], *tokens[end + 1 :]]
     place = (tokens[at].place[0], tokens[end].place[1])
     why = NotUnderstood("a mark that stands for what is said elsewhere", place)
@@ -261,16 +257,16 @@ def _mark(tokens: list[Token], at: int) -> list[Token]:
 def _law(tokens: list[Token], at: int) -> list[Token]:
     """A normal or a uniform law by its plain letter, or by none; its brackets, as the grammar knows them."""
     token = tokens[at]
-    if token.kind == "SIM" and _kind(tokens, at + 1) in ("LB", "LC") and (end := _closed(tokens, at + 1)):
+    if token.kind == "SIM" and kind_at(tokens, at + 1) in ("LB", "LC") and (end := _closed(tokens, at + 1)):
         uniform = replace(token, kind="SYMBOL", value=Symbol("calU"))
         return [*tokens[: at + 1], uniform, *tokens[at + 1 :]] if _separators(tokens, at + 1, end) else tokens
-    if token.kind != "SYMBOL" or _kind(tokens, at + 1) not in ROUND:
+    if token.kind != "SYMBOL" or kind_at(tokens, at + 1) not in ROUND:
         return tokens
     end = _closed(tokens, at + 1)
     if end is None:
         return tokens
     listed = any(tokens[i].kind == "COMMA" for i in _separators(tokens, at + 1, end))
-    drawn = _kind(tokens, at - 1) in ("SIM", "REL", "SYMBOL", "OPEN")
+    drawn = kind_at(tokens, at - 1) in ("SIM", "REL", "SYMBOL", "OPEN")
     if token.value == Symbol("N") and listed:
         token = replace(token, value=Symbol("calN"))
     elif token.value == Symbol("U") and drawn:
@@ -284,7 +280,7 @@ def _law(tokens: list[Token], at: int) -> list[Token]:
 
 def _indicator(tokens: list[Token], at: int) -> list[Token]:
     r"""An indicator as $\mathbb{I}[a = b]$: what stands in its brackets is a relation."""
-    if tokens[at].kind != "SYMBOL" or tokens[at].value != Symbol("I") or _kind(tokens, at + 1) not in ROUND:
+    if tokens[at].kind != "SYMBOL" or tokens[at].value != Symbol("I") or kind_at(tokens, at + 1) not in ROUND:
         return tokens
     end = _closed(tokens, at + 1)
     if end is None or not any(token.kind == "REL" for token in tokens[at + 1 : end]):
@@ -306,7 +302,7 @@ def _values(tokens: list[Token]) -> list[Token]:
 
 def _expectation(tokens: list[Token], at: int) -> list[Token]:
     r"""An expectation in angles, $\langle f \rangle_q$."""
-    if tokens[at].kind != "LANGLE" or (end := _closed(tokens, at)) is None or _kind(tokens, end + 1) != "BELOW":
+    if tokens[at].kind != "LANGLE" or (end := _closed(tokens, at)) is None or kind_at(tokens, end + 1) != "BELOW":
         return tokens
     last = _closed(tokens, end + 2)
     if last is None or any(tokens[i].kind == "COMMA" for i in _separators(tokens, at, end)):

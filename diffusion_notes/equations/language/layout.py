@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from diffusion_notes.equations.language.normalisation import CLOSER
 from diffusion_notes.equations.language.pieces import LOOKS
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
-from diffusion_notes.equations.language.tokens import Token
+from diffusion_notes.equations.language.tokens import Token, kind_at
 
 __all__ = ["WHOLE", "laid_out", "says_nothing"]
 
@@ -22,8 +23,8 @@ JOINING = ("REL", "SIM", "TO", "IMPLIES", "PLUS", "MINUS", "TIMES", "SLASH")
 ENDING = ("NEWLINE", "QUAD", "COMMA", "STOP", "SEMI", "IMPLIES", "")
 """What ends a row or a part of one."""
 
-OPENING = ("LP", "LB", "LC", "OPEN", "LANGLE", "LNORM", "LABS")
-CLOSING = ("RP", "RB", "RC", "CLOSE", "RANGLE", "RNORM", "RABS")
+OPENING = tuple(CLOSER)
+CLOSING = tuple(CLOSER.values())
 
 CONNECTING = re.compile(
     r"\W*(?:(?:and|so|or|thus|hence|therefore|then|that is|or equivalently|equivalently|similarly|likewise|we have"
@@ -151,7 +152,7 @@ def _margin_end(tokens: list[Token], at: int) -> int | None:
     if tokens[at].kind not in ("COLUMN", "QUAD"):
         return None
     start = next((i for i in range(at, len(tokens)) if tokens[i].kind not in ("COLUMN", "QUAD")), len(tokens))
-    if _kind(tokens, start) != "TEXT" or _kind(tokens, start + 1) in (*ENDING, "COLUMN", "REL"):
+    if kind_at(tokens, start) != "TEXT" or kind_at(tokens, start + 1) in (*ENDING, "COLUMN", "REL"):
         return None
     if FOR_ALL.search(tokens[start].value):
         return None
@@ -176,7 +177,7 @@ def _prose(tokens: list[Token]) -> list[Token]:
 
 def _goes_on(tokens: list[Token], at: int) -> bool:
     """Whether no row ends here, or the row after it begins with a sign."""
-    if _kind(tokens, at) not in ("NEWLINE", ""):
+    if kind_at(tokens, at) not in ("NEWLINE", ""):
         return True
     following = (token.kind for token in tokens[at:] if token.kind not in ("NEWLINE", "COLUMN", "QUAD"))
     return next(following, "") in ("REL", "PLUS", "MINUS", "TIMES", "SLASH")
@@ -200,14 +201,10 @@ def _joined(tokens: list[Token]) -> list[Token]:
             result.append(replace(token, kind="IMPLIES", value=r"\to"))
         elif token.kind != "VDOTS":
             result.append(token)
-        elif last.kind not in ENDING or _kind(tokens, at + 1) not in ENDING:
+        elif last.kind not in ENDING or kind_at(tokens, at + 1) not in ENDING:
             why = NotUnderstood("dots downwards that are not alone in their row", token.place)
             result.append(Token("UNREAD", why, token.place))
     return result
-
-
-def _kind(tokens: list[Token], at: int) -> str:
-    return tokens[at].kind if 0 <= at < len(tokens) else ""
 
 
 # Remarks
@@ -242,7 +239,7 @@ class _Remarks:
         if not says_nothing(words):
             why = NotUnderstood(f"{words.strip()!r} may change what is said", token.place)
             return [Token("UNREAD", why, token.place)]
-        leads = _kind(self.result, len(self.result) - 1) in ENDING and _kind(self.tokens, at + 1) not in ENDING
+        leads = kind_at(self.result, len(self.result) - 1) in ENDING and kind_at(self.tokens, at + 1) not in ENDING
         return [replace(token, kind="COMMA", value=None), replace(token, kind="QUAD", value=None)] if leads else []
 
     def _stands_alone(self, at: int, words: str) -> bool:
@@ -258,7 +255,7 @@ class _Remarks:
             return False
         if before in ENDING and (bracketed or LEADING.fullmatch(words)):
             return True
-        ends = _kind(self.tokens, at + 1) in (*ENDING, "TEXT")
+        ends = kind_at(self.tokens, at + 1) in (*ENDING, "TEXT")
         apart = before in ENDING or bool(bracketed) or bool(REASON.match(words))
         return ends and apart
 
@@ -268,11 +265,11 @@ def _with_brackets(tokens: list[Token]) -> list[Token]:
     result: list[Token] = []
     at = 0
     while at < len(tokens):
-        before = _kind(result, len(result) - 1)
+        before = kind_at(result, len(result) - 1)
         length = _words_in_brackets(tokens[at:])
-        apart = before in ("QUAD", "TEXT") or _kind(tokens, at + length) == "QUAD"
+        apart = before in ("QUAD", "TEXT") or kind_at(tokens, at + length) == "QUAD"
         has_words = any(token.kind == "TEXT" for token in tokens[at : at + length])
-        if length and before in (*ENDING, "TEXT") and (has_words or (apart and _kind(tokens, at + length) in ENDING)):
+        if length and before in (*ENDING, "TEXT") and (has_words or (apart and kind_at(tokens, at + length) in ENDING)):
             inner = " ".join(str(token.value) for token in tokens[at + 1 : at + length - 1] if token.value)
             result.append(Token("TEXT", f"({inner})", (tokens[at].place[0], tokens[at + length - 1].place[1])))
             at += length
@@ -306,9 +303,9 @@ def _limits_in_order(tokens: list[Token]) -> list[Token]:
     r"""The same, with what stands below a sum before what stands above it: $\prod^T_{t=1}$ is $\prod_{t=1}^T$."""
     result = list(tokens)
     for at, token in enumerate(result):
-        if token.kind in ("SUM", "PROD", "INT", "BARS", "RNORM") and _kind(result, at + 1) == "POWER":
+        if token.kind in ("SUM", "PROD", "INT", "BARS", "RNORM") and kind_at(result, at + 1) == "POWER":
             middle = _group_end(result, at + 2)
-            if _kind(result, middle) == "BELOW":
+            if kind_at(result, middle) == "BELOW":
                 end = _group_end(result, middle + 1)
                 result[at + 1 : end] = [*result[middle:end], *result[at + 1 : middle]]
     return _over_all(result)
@@ -325,7 +322,7 @@ def _over_all(tokens: list[Token]) -> list[Token]:
     while at < len(tokens):
         result.append(tokens[at])
         at += 1
-        if result[-1].kind == "INT" and _kind(tokens, at) == "BELOW":
+        if result[-1].kind == "INT" and kind_at(tokens, at) == "BELOW":
             at = _end_of_space(tokens, at)
     return result
 
@@ -337,7 +334,7 @@ def _end_of_space(tokens: list[Token], start: int) -> int:
     if below and isinstance(below[0], Symbol) and below[0].base in WHOLE:
         return end
     over = next((token.value.base for token in tokens[end:] if token.kind == "DIFFERENTIAL"), "")
-    if over not in ("x", "z") or below != [None, Symbol("infty")] or _kind(tokens, end) != "POWER":
+    if over not in ("x", "z") or below != [None, Symbol("infty")] or kind_at(tokens, end) != "POWER":
         return start
     last = _group_end(tokens, end + 1)
     above = [token.value for token in tokens[end + 2 : last - 1] if token.kind != "PLUS"]

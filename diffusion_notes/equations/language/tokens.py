@@ -7,7 +7,7 @@ from typing import Any
 
 from diffusion_notes.equations.language.syntax_tree import Place
 
-__all__ = ["MOST", "Named", "Token"]
+__all__ = ["MOST", "Named", "Token", "kind_at"]
 
 MOST = 300
 """How many tokens an expression, and how many braces within braces: what is read recursively has an end."""
@@ -28,3 +28,8 @@ class Token:
 
 Named = tuple[Place, Place]
 """Where the name below a brace stands, and where what the brace holds."""
+
+
+def kind_at(tokens: list[Token], at: int) -> str:
+    """The kind of the token at a place, or nothing where there is none."""
+    return tokens[at].kind if 0 <= at < len(tokens) else ""
