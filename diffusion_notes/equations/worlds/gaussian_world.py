@@ -718,6 +718,13 @@ def log_normal(x: np.ndarray, mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
     """The logarithm of a Gaussian density: vectors `(S, n)`, covariance `(S or 1, n, n)`, result `(S,)`."""
     off = x - mean
     n = off.shape[-1]
+    if n <= 2:  # by hand, which is several times faster than a solver for many points
+        root = _root(cov)
+        white = [off[..., 0] / root[..., 0, 0]]
+        if n == 2:
+            white.append((off[..., 1] - root[..., 1, 0] * white[0]) / root[..., 1, 1])
+        squares = sum(white[i] ** 2 + 2 * np.log(root[..., i, i]) for i in range(n))
+        return -0.5 * (squares + n * np.log(2 * np.pi))
     if len(cov) == 1:  # one matrix for all points
         solved = np.linalg.solve(cov[0], off.T).T
     else:
