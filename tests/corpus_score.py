@@ -29,6 +29,9 @@ from diffusion_notes.equations.verdicts.judge import Verdict
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"
 SCORE = CORPUS / "score.json"
+PAGE = HERE.parent / "book" / "check_your_own.md"
+BEGIN = "<!-- `make corpus` writes from here -->"
+END = "<!-- `make corpus` writes to here -->"
 PAGES = sorted(path for path in CORPUS.iterdir() if path.suffix in (".md", ".ipynb", ".tex"))
 
 REMARK = re.compile(
@@ -156,6 +159,24 @@ def line(score: dict[str, int | float]) -> str:
     return json.dumps(score) + "\n"
 
 
+def said(score: dict[str, int | float]) -> str:
+    """The score as the book's page for readers says it."""
+    accepted = score["accepted"] or "none"
+    called_false = score["called_false"] or "none"
+    return (
+        f"Of the {score['relations']} relations it understands {score['percent']} % as they are printed.\n"
+        f"It accepts {accepted} of the {score['false']} errors, and calls {called_false} of the true relations false."
+    )
+
+
+def write(score: dict[str, int | float]) -> None:
+    """Keep the score, and say it on the page for readers."""
+    SCORE.write_text(line(score), encoding="utf-8")
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    PAGE.write_text(f"{before}{begin}\n{said(score)}\n{end}{after}", encoding="utf-8")
+
+
 def print_what_is_amiss(path: Path) -> None:
     """The relations of a page that are not judged as they should be, each with what the checker says."""
     for known, equation in judged(path):
@@ -178,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     score = tally(pages)
     print(line(score), end="")
     if not options.pages:
-        SCORE.write_text(line(score), encoding="utf-8")
+        write(score)
     return 1 if score["accepted"] else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from corpus_score import PAGES, SCORE, known_displays, line, outcomes, tally
+from corpus_score import PAGE, PAGES, SCORE, known_displays, line, outcomes, said, tally
 from corpus_score import judged as judged_page
 
 from diffusion_notes.equations.pages import displays
@@ -41,4 +41,6 @@ def test_most_relations_are_understood_as_they_are_printed():
 
 
 def test_the_score_that_is_kept_is_the_score():
-    assert SCORE.read_text(encoding="utf-8") == line(tally(PAGES)), "make corpus"
+    score = tally(PAGES)
+    assert SCORE.read_text(encoding="utf-8") == line(score), "make corpus"
+    assert said(score) in PAGE.read_text(encoding="utf-8"), "make corpus"

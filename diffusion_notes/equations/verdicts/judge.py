@@ -50,7 +50,7 @@ class Verdict:
 
     @property
     def told(self) -> str:
-        """All that was found out, in a line: the kind, under which reading, how, and what would make it true."""
+        """All that was found out, in a line, from the kind to what would make it true."""
         kind = f"{self.kind}, {self.reading}" if self.reading else self.kind
         return f"{kind}: {self.detail}" + (f"; {self.hint}" if self.hint else "")
 
