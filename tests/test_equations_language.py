@@ -81,6 +81,38 @@ def test_under_a_brace_the_place_is_that_of_the_display():
     assert latex[slice(*named.sides[0].value.place)] == r"\cdot"
 
 
+@pytest.mark.parametrize(
+    ("latex", "part", "said"),
+    [
+        (
+            r"\beta_t = (1 - \alpha_t)_t",
+            "_",
+            "after ) comes a factor, +, − or the end, not an index: an index stands on",
+        ),
+        (r"\beta_t = + \cdot \alpha_t", r"\cdot", "after + comes a term, not a sign of multiplication"),
+        (r"\beta_t = q(x_t; x_0)", ";", "not a semicolon: a semicolon stands in a normal law"),
+        (r"\beta_t = \int q(x_t)", "q(x_t)", "an integral without its differential"),
+        (r"\beta_t = \log", r"\log", "after a logarithm comes a term, not the end"),
+        (
+            r"\bar\alpha_t = \alpha_1 \alpha_3 \cdots \alpha_t \alpha_{t+1}^2 \cdots",
+            r"\cdots",
+            "dots between what are not",
+        ),
+        (
+            r"\bar\alpha_t = \alpha_t \alpha_{t+1} \cdots \alpha_1",
+            r"\cdots",
+            "dots that lead away from where they should end",
+        ),
+        (r"\theta = \arg\max_\theta \log p_\theta(x)", r"\arg", "an optimum is not looked for"),
+    ],
+)
+def test_what_is_not_read_says_what_stood_there_and_what_would_be_read(latex, part, said):
+    (statement,) = read(latex).statements
+    (doubt,) = statement.doubts
+    assert said in doubt.why
+    assert latex[slice(*doubt.place)].strip() == part
+
+
 def test_nothing_goes_on_from_what_was_not_read():
     page = Page("ddpm")
     for unread in (r"\log \quad x_0", r"\beta_t = \log \quad x_0", r"\beta_t = (1 - \alpha_t"):
