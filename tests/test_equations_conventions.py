@@ -41,7 +41,7 @@ def test_what_is_false_under_every_reading_is_refused(where, used, latex):
 
 def test_a_failure_says_under_which_readings_it_was_tried():
     (verdict,) = Page("ddpm").judge(r"x_t = \sqrt{1-\beta_t}x_{t-1} + \beta_t\epsilon")
-    assert verdict.detail.endswith("; nor does it hold if ε is new noise")
+    assert "; nor does it hold if ε is new noise, or if ε is the noise of the step to x_t" in verdict.detail
     (verdict,) = Page("ddpm").judge(r"\beta_t = 1 + \alpha_t")
     assert "nor does it hold" not in verdict.detail
 
@@ -57,6 +57,14 @@ def test_a_letter_has_one_meaning_on_a_page():
     (verdict,) = page.judge(r"q(x_t|x_0) = \mathcal{N}(x_t;\sqrt{\alpha_t}x_0,(1-\alpha_t)I)")
     assert verdict.kind == "fails"
     assert "it would hold if α_t stands for ᾱ_t, but not on one page with (4)" in verdict.detail
+
+
+def test_a_page_that_has_beta_does_not_leave_out_bars():
+    latex = r"q(x_t|x_0) = \mathcal{N}(x_t;\sqrt{\alpha_t}x_0,(1-\alpha_t)I)"
+    assert all(v.good for v in Page().judge(latex))
+    page = Page()
+    page.judge(r"q(x_t|x_{t-1}) = \mathcal{N}(x_t;\sqrt{1-\beta_t}x_{t-1},\beta_t I)")
+    assert [v.kind for v in page.judge(latex)] == ["fails"]
 
 
 def test_what_holds_either_way_is_no_obstacle():

@@ -39,18 +39,21 @@ def _has_step_of_ddim(letters: frozenset[Symbol]) -> bool:
     return level and predicted and Symbol("x", index=BEFORE) in letters
 
 
-def _has_levels_of_ddim(letters: frozenset[Symbol]) -> bool:
-    """Whether x_t is made of x_0 with an α_t, and neither a product of them nor a β_t is there."""
-    names = {symbol.name for symbol in letters}
+def _has_levels_of_ddim(letters: frozenset[Symbol], seen: frozenset[Symbol]) -> bool:
+    """Whether x_t is made of x_0 with an α_t, and the page has neither a product of them nor a β_t."""
+    names = {symbol.name for symbol in letters | seen}
     return "alpha" in names and Symbol("x", index=Index(None, 0)) in letters and not names & {"bar alpha", "beta"}
 
 
-def contexts(letters: frozenset[Symbol], own: str | None) -> list[tuple[str, ...]]:
+def contexts(
+    letters: frozenset[Symbol], own: str | None, seen: frozenset[Symbol] = frozenset()
+) -> list[tuple[str, ...]]:
     """The chapters in whose notation a display may be written, in groups that are as likely as each other.
 
     Args:
         letters: The letters of the display.
         own: The chapter of its page, if it has one.
+        seen: The letters of the page so far.
     """
     chain = any(map(_is_of_chain, letters))
     latent = not chain and any(symbol.base in ("x", "z") or symbol.label == "phi" for symbol in letters)
@@ -62,7 +65,9 @@ def contexts(letters: frozenset[Symbol], own: str | None) -> list[tuple[str, ...
     first = "ddpm" if own is None or own in LATENT else own
     names = {symbol.name for symbol in letters}
     marked = {context for context, marks in MARKS.items() if names & set(marks)}
-    marked |= {"samplers"} if _has_step_of_ddim(letters) or (own is None and _has_levels_of_ddim(letters)) else set()
+    marked |= (
+        {"samplers"} if _has_step_of_ddim(letters) or (own is None and _has_levels_of_ddim(letters, seen)) else set()
+    )
     marked -= {first}
     others = [context for context in CHAIN if context not in (first, *marked)]
     tied = [context for context in CHAIN if context in marked]

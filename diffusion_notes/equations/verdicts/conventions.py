@@ -113,6 +113,10 @@ def _new(symbol: Symbol) -> Symbol:
     return Symbol("eps", "prime") if symbol == Symbol("eps") else symbol
 
 
+def _of_step(symbol: Symbol) -> Symbol:
+    return Symbol("eps", label="step", index=NOW) if symbol == Symbol("eps") else symbol
+
+
 def _law_of_data(symbol: Symbol) -> Symbol:
     return Symbol("q") if symbol == Symbol("p") else symbol
 
@@ -254,6 +258,9 @@ CONVENTIONS = (
     ),
     Convention("source-noise", "if ε_0 is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_source),
     Convention("new-noise", "if ε is new noise", "noise", CHAIN, renaming=_new, fits=_is_of_one_step),
+    Convention(
+        "step-noise", "if ε is the noise of the step to x_t", "noise", CHAIN, renaming=_of_step, fits=_is_of_one_step
+    ),
     Convention(
         "perfect-network", "if the network predicts the expectation of the noise", "network", CHAIN,
         choice="perfect", fits=_is_of_network,

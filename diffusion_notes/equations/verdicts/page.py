@@ -182,7 +182,7 @@ class Page:
         except NotUnderstood:
             return self._in_the_book(latex)
         goes_on = [statement.sides[:1] for statement in display.statements[:1]] == [[None]]
-        groups = contexts(letters(display), self.context)
+        groups = contexts(letters(display), self.context, frozenset(self._letters))
         if goes_on and self._judges:  # in the notation of what it goes on from
             groups = [(self._latest,)]
         self._letters |= letters(display)
