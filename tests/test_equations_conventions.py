@@ -84,7 +84,9 @@ def test_a_page_may_state_its_conventions_and_has_these_alone():
     latex = r"L_{t-1} = D_{KL}(q(x_{t-1}|x_t,x_0)\|p_\theta(x_{t-1}|x_t))"
     assert [v.kind for v in Page("ddpm", conventions=["pointwise-terms"]).judge(latex)] == ["holds"]
     assert [v.kind for v in Page("ddpm", conventions=["step-terms"]).judge(latex)] == ["fails"]
-    assert [v.kind for v in Page("ddpm", conventions=()).judge(latex)] == ["fails"]
+    for none in ((), []):
+        assert [v.kind for v in Page("ddpm", conventions=none).judge(latex)] == ["fails"]
+        assert [v.kind for v in Page("ddpm", conventions=none).judge(r"\log p(x) \ge \mathcal{L}(x)")] != ["holds"]
 
 
 def test_what_a_page_cannot_state_is_refused():

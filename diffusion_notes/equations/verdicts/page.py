@@ -115,6 +115,7 @@ class Page:
             check_choice("context", self.context, CHAINS)
         check_kind("definitions", self.definitions, dict, "a dictionary")
         check_kind("last", self.last, (Chain, type(None)), "a chain or None")
+        self.conventions = None if self.conventions is None else tuple(self.conventions)
         self._kept = named(self.conventions or ())
 
     def judge(self, latex: str) -> list[Verdict]:
@@ -195,7 +196,7 @@ class Page:
             if best.understood:  # what is left is not understood for another reason than its notation
                 break
         assert best is not None
-        elsewhere = ELSEWHERE.get(best.after.context, "")
+        elsewhere = ELSEWHERE.get(best.after.context, "") if any(map(_is_of_model, letters(display))) else ""
         if not elsewhere or best.after.context == self.context:
             return best
         said = [replace(v, reading=", and ".join(filter(None, (elsewhere, v.reading)))) for v in best.verdicts]
@@ -282,6 +283,11 @@ def _unread(display: Display) -> int:
     pairs = [pair for each in sides for pair in pairwise(each)]
     whole = sum(statement.kind == "unread" for statement in display.statements)
     return whole + sum(any(side is not None and side.kind == "unread" for side in pair) for pair in pairs)
+
+
+def _is_of_model(symbol: Symbol) -> bool:
+    """Whether a letter means something else where p is another model."""
+    return symbol.label == "theta" or symbol.base in ("p", "sigma", "L", "calL", "w")
 
 
 def _condition(reading: Reading) -> str:
