@@ -197,6 +197,8 @@ class Environment(ABC):
     def _plain_variable(self, symbol: Symbol, point: Point) -> tuple[str, ...] | None:
         """The variables that a letter names on which nothing hangs but an index."""
         chain = self.world.diffusing
+        if not chain and symbol.base in ("X", "Z"):  # a random variable and its value are one here
+            symbol = replace(symbol, base=symbol.base.lower())
         if symbol.base == "eps" and symbol.index is None and not self._is_numbered(symbol, point):
             return ("eps",)
         if symbol.base in ("u", "n") and symbol.index is None:

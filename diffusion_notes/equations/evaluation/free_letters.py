@@ -39,6 +39,8 @@ SUMS = ("add", "sub", "neg", "group")
 def free_letters(sides: Sequence[Node], is_known: Callable[[Symbol], bool]) -> FreeLetters:
     """The letters of some expressions that mean nothing yet, and what kind of thing each is.
 
+    Beside a mean μ_1 that may be any vector the deviation σ_1 is its own, and not that of the first step.
+
     Args:
         sides: The expressions.
         is_known: Whether a letter has a meaning.
@@ -47,6 +49,8 @@ def free_letters(sides: Sequence[Node], is_known: Callable[[Symbol], bool]) -> F
     letters = {node.value for node in nodes if node.kind == "symbol" and _may_be_free(node.value)}
     changing = {symbol for node in nodes if node.kind in CHANGES for part in node.walk() for symbol in part.symbols()}
     found = {letter: _by_name(letter) for letter in letters - changing if not is_known(letter)}
+    means = {letter.index for letter in found if letter.base == "mu" and letter.index is not None}
+    found |= {letter: "number" for letter in letters if letter.base == "sigma" and letter.index in means}
     for node in nodes:
         _learn(found, node)
     return found
