@@ -137,6 +137,15 @@ def test_the_constant_of_a_logarithm_is_one_for_its_variable_on_a_page_of_others
     assert [v.kind for v in page.judge(r"\log q(x_t) = \log q(x_T) + C")] == ["fails"]
 
 
+def test_on_a_page_of_others_each_side_may_have_a_constant_of_its_own():
+    page = Page("ddpm")
+    weight = r"\frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)}"
+    noise = rf"\mathbb{{E}}[{weight} \lVert \epsilon - \epsilon_\theta(x_t, t) \rVert^2]"
+    assert [v.kind for v in page.judge(rf"L_{{t-1}} = {MEAN} + C = {noise} + C'")] == ["holds", "holds"]
+    wrong = noise.replace(r"\beta_t^2", r"\beta_t")
+    assert [v.kind for v in page.judge(rf"L_{{t-1}} = {MEAN} + C = {wrong} + C")] == ["holds", "fails"]
+
+
 def test_a_page_of_others_names_its_own_losses():
     page = Page("ddpm")
     assert [v.kind for v in page.judge(r"L_\text{hybrid} = L_\text{simple} + \frac{1}{10} L_\text{vlb}")] == [

@@ -158,9 +158,12 @@ UNWRITTEN = {
 NUMERIC = ("number", "add", "sub", "neg", "mul", "div", "frac", "power", "sqrt", "exp", "log", "group")
 
 
+CONSTANTS = (Symbol("C"), Symbol("C", "prime"))
+
+
 def split_constants(node: Node) -> tuple[Node | None, tuple[Node, ...]]:
     """An expression without the constants that are added to it, and the constants."""
-    if node.kind == "constant" or _head(node) == Symbol("C"):
+    if node.kind == "constant" or _head(node) in CONSTANTS:
         return None, (node,)
     if node.kind in ("add", "sub"):
         (a, first), (b, second) = (split_constants(part) for part in node.parts)

@@ -138,7 +138,8 @@ class Relation:
                 pass
             return True
 
-        return free_letters((self.left, self.right), is_known)
+        sides = (split_constants(side)[0] for side in (self.left, self.right))
+        return free_letters([side for side in sides if side is not None], is_known)
 
     def verdict(self) -> tuple[str, str]:
         """The kind of verdict and how it was reached.
@@ -198,8 +199,8 @@ class Relation:
             Fails: If it does not hold so either.
             NotUnderstood: If it is a proportionality of logarithms and cannot be read so.
         """
-        law = _logged(self.head) or _logged(self.left)
         one, some = split_constants(self.left)
+        law = _logged(self.head) or _logged(one)
         other, more = split_constants(self.right)
         constant = (some or more) and self.relation == "="
         if law is None or one is None or other is None or not (constant or self.relation == r"\propto"):
@@ -492,7 +493,10 @@ class Relation:
         one, some = split_constants(left)
         other, more = split_constants(self.right)
         constants = some + more
-        if len(constants) > 1 or (constants and self.relation != "="):
+        each = (
+            not self.own and len(some) == len(more) == 1
+        )  # one on either side, of which nobody says that it is the same
+        if (len(constants) > 1 and not each) or (constants and self.relation != "="):
             raise NotUnderstood("one constant, in an equality: nothing else can be checked")
         if one is None or other is None:
             raise NotUnderstood("an equation with a constant alone says nothing")
