@@ -327,7 +327,14 @@ def test_the_chapter_must_be_one_of_the_book():
         check("1 = 1", "gan")
 
 
-@pytest.mark.parametrize("empty", ["", "  ", r"\tag{1}", "x_0", r"t > 1", r"x_t \sim q(x_t \mid x_0)"])
+def test_a_display_may_say_from_which_law_something_is_drawn():
+    assert kinds(r"x_t \sim q(x_t \mid x_0)") == ["definition"]
+    assert kinds(r"x_t \sim \mathcal{N}(\sqrt{\bar\alpha_t}\, x_0, (1 - \bar\alpha_t) I)") == ["definition"]
+    assert kinds(r"x_t \sim \mathcal{N}(\bar\alpha_t\, x_0, (1 - \bar\alpha_t) I)") == ["fails"]
+    assert kinds(r"x_t \sim q(x_0)") == ["not understood"]
+
+
+@pytest.mark.parametrize("empty", ["", "  ", r"\tag{1}", "x_0", r"t > 1"])
 def test_a_display_that_says_nothing_is_refused(empty):
     assert kinds(empty) == ["not understood"]
 
