@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Range, Symbol
 
-__all__ = ["contexts"]
+__all__ = ["contexts", "is_between_data_and_noise"]
 
 LATENT = ("vae", "hvae")
 CHAIN = ("ddpm", "samplers", "score", "conditioning", "guidance", "signals")
@@ -45,6 +45,11 @@ def _has_levels_of_ddim(letters: frozenset[Symbol], seen: frozenset[Symbol]) -> 
     return "alpha" in names and Symbol("x", index=Index(None, 0)) in letters and not names & {"bar alpha", "beta"}
 
 
+def is_between_data_and_noise(letters: frozenset[Symbol]) -> bool:
+    """Whether there is a time, a point at it, and noise, and nothing that says how they are mixed."""
+    return {Symbol("t"), Symbol("x", index=Index("t"))} <= letters and {s.base for s in letters} == {"t", "x", "eps"}
+
+
 def contexts(
     letters: frozenset[Symbol], own: str | None, seen: frozenset[Symbol] = frozenset()
 ) -> list[tuple[str, ...]]:
@@ -68,6 +73,7 @@ def contexts(
     marked |= (
         {"samplers"} if _has_step_of_ddim(letters) or (own is None and _has_levels_of_ddim(letters, seen)) else set()
     )
+    marked |= {"score"} if is_between_data_and_noise(letters) else set()
     marked -= {first}
     others = [context for context in CHAIN if context not in (first, *marked)]
     tied = [context for context in CHAIN if context in marked]

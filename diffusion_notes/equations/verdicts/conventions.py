@@ -14,6 +14,7 @@ from diffusion_notes.equations.evaluation.environment import TERMS
 from diffusion_notes.equations.language.parser import Display, Statement
 from diffusion_notes.equations.language.syntax_tree import Index, Node, Symbol, renamed
 from diffusion_notes.equations.verdicts.choices import Choice
+from diffusion_notes.equations.verdicts.contexts import is_between_data_and_noise
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
 
 __all__ = [
@@ -121,6 +122,12 @@ def _law_of_data(symbol: Symbol) -> Symbol:
     return Symbol("q") if symbol == Symbol("p") else symbol
 
 
+def _straight(symbol: Symbol) -> Symbol:
+    if symbol == Symbol("t"):
+        return Symbol("tau")
+    return replace(symbol, index=Index("tau")) if symbol == Symbol("x", index=NOW) else symbol
+
+
 # When it may be meant
 
 
@@ -158,6 +165,11 @@ def _is_of_one_step(display: Display) -> bool:
 
 def _has_noise(statement: Statement) -> bool:
     return any(Symbol("eps") in node.symbols() for side in statement.expressions for node in side.walk())
+
+
+def _is_between_data_and_noise(display: Display) -> bool:
+    """Whether it is about time, points and noise, and about nothing else."""
+    return is_between_data_and_noise(letters(display))
 
 
 def _has_both_parts(display: Display) -> bool:
@@ -280,6 +292,10 @@ CONVENTIONS = (
     Convention(
         "signal-and-noise", "if α_t and σ_t stand for √ᾱ_t and √(1-ᾱ_t)", "alpha", CHAIN,
         renaming=_parts, fits=_has_both_parts, without=("bar alpha", "beta"), kept=True,
+    ),
+    Convention(
+        "straight-path", "if t goes straight from the data, at 0, to the noise, at 1", "time", ("score",),
+        renaming=_straight, fits=_is_between_data_and_noise,
     ),
 )  # fmt: skip
 """The conventions, in the order in which they are tried."""
