@@ -442,7 +442,10 @@ class Relation:
         return tuple(world.choosing(chosen) for world in worlds) if chosen else worlds
 
     def _check_numbers(self, world: World) -> None:
-        """A number so large or small that it hides what stands beside it can say anything."""
+        """A number that hides what stands beside it can say anything, and so can how many there are."""
+        letters = {symbol for side in (self.left, self.right) for node in side.walk() for symbol in node.symbols()}
+        if self.context == "hvae" and letters == {Symbol("T")}:
+            raise NotUnderstood("how many latent variables there are is chosen", self.left.place)
         for node in (number for side in (self.left, self.right) for number in numeric_parts(side)):
             with suppress(Undefined, Unsuited):
                 size = np.abs(Evaluator(world, {}).value(node, Point())).max()
