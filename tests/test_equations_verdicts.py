@@ -42,6 +42,15 @@ def test_a_false_or_meaningless_equation_is_refused(where, latex):
     assert not check(latex, where, hints=False)
 
 
+ELSEWHERE = (ROOT / "tests" / "equations_false_elsewhere.txt").read_text(encoding="utf-8").splitlines()
+"""False lines in other people's manner, each of them plausible."""
+
+
+@pytest.mark.parametrize("latex", ELSEWHERE)
+def test_a_false_equation_is_refused_under_every_reading(latex):
+    assert not all(verdict.good for verdict in Page().judge(latex))
+
+
 def test_there_are_enough_of_both():
     assert len(set(TRUE)) >= 200
     assert len(set(FALSE)) >= 200
