@@ -43,6 +43,8 @@ DIMENSIONS = {"vae": ("D", "J", "d", "k"), "hvae": ("D", "J")} | dict.fromkeys(
     ("diffusion", "ddpm", "samplers", "score"), ("D", "J", "d")
 )
 """What the number of coordinates is called in the texts about a chapter."""
+OF_CONDITIONS = ("conditioning", "guidance")
+"""The chapters in which γ, ω and s are weights of guidance, of which nothing more is said."""
 
 NOTHING_TOLD = Symbol("empty")
 PARAMETERS = ("theta", "phi", "psi", "beta")
@@ -170,6 +172,8 @@ def _parameter(env: Environment, name: str) -> float | None:
             return env.world.eta
         case "w" if env.world.context == "guidance":
             return env.world.weight
+        case "gamma" | "omega" | "s" if env.world.context in OF_CONDITIONS:
+            return env.world.any_number(name)
     return None
 
 
@@ -463,6 +467,8 @@ def _check_signature(env: Environment, name: Symbol, node: Node) -> None:
         | {"f": 1, "f_phi": 1, "c": 1, "Phi": 1}
         | (NETWORKS if env.world.diffusing else CODERS)
     )
+    if said == "hat eps_theta" and env.world.context in OF_LABELS:  # there it may be one that is guided
+        arity.pop(said)
     count = len(node.parts)
     if arity.get(said) != count and not (count == 3 and arity.get(said) == 2 and env.world.attached and name.label):
         raise NotUnderstood(f"{said!r} with {count} arguments is not in the notation of this chapter", node.place)

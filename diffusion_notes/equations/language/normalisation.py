@@ -20,6 +20,7 @@ OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
 START = Symbol("x", index=Index(None, 0))
 NOISE = Symbol("eps")
 THETA = Symbol("theta")
+ETA = Symbol("eta")
 
 PLAIN = {Symbol(base) for base in ("calN", "calU", "H", "I")} | {Symbol("I", label=law) for law in ("q", "p")}
 LAWS = {("p", ""), ("p", "theta"), ("q", ""), ("q", "phi"), ("q", "sigma"), ("q", "w"), ("p", "phi")}
@@ -185,9 +186,8 @@ def _idle(token: Token, rest: list[Token]) -> int:
     symbol: Symbol = token.value
     if symbol == Symbol("x", index=Index("t")) and kinds == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
         return 5 if (values[1], values[3]) == (START, NOISE) else 0
-    if symbol.base == "L" and kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == THETA:
-        return 3
-    return 0
+    about = {"L": THETA, "sigma": ETA}.get(symbol.base)
+    return 3 if kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == about else 0
 
 
 def _of_time(token: Token, rest: list[Token]) -> tuple[Token, int]:
@@ -307,7 +307,8 @@ def _class_of_letter(token: Token, after: str) -> str:
     if symbol.base in ("H", "I") and after in ("LP", "LB"):
         return {"H": "ENTROPY", "I": "MUTUAL"}[symbol.base]
     loss = symbol.base == "calL" or (symbol.base == "L" and symbol.label)
-    function = symbol.name in FUNCTIONS or loss or symbol.label in ("theta", "phi", "w", "q")
+    made = symbol.base == "eps" and symbol.accent in ("hat", "tilde")
+    function = symbol.name in FUNCTIONS or loss or made or symbol.label in ("theta", "phi", "w", "q")
     return "FUNCTION" if after == "LP" and function else "SYMBOL"
 
 

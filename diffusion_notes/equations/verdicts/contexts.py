@@ -14,7 +14,7 @@ BEFORE = Index("t", -1)
 MARKS = {
     "samplers": ("eta", "q_sigma", "hat x"),
     "score": ("s_theta", "hat w", "lambda"),
-    "guidance": ("w", "empty", "c"),
+    "guidance": ("w", "empty", "c", "gamma", "omega", "p_phi"),
     "conditioning": ("y",),
 }
 """Names by which a display about noise is seen to be about more than DDPM."""

@@ -118,6 +118,14 @@ def _of_step(symbol: Symbol) -> Symbol:
     return Symbol("eps", label="step", index=NOW) if symbol == Symbol("eps") else symbol
 
 
+def _averaged(symbol: Symbol) -> Symbol:
+    return Symbol("L", label="simple") if symbol == Symbol("L", index=NOW, label="simple") else symbol
+
+
+def _label(symbol: Symbol) -> Symbol:
+    return Symbol("c") if symbol == Symbol("y") else symbol
+
+
 def _law_of_data(symbol: Symbol) -> Symbol:
     return Symbol("q") if symbol == Symbol("p") else symbol
 
@@ -252,6 +260,7 @@ CONVENTIONS = (
     Convention(
         "step-terms", "if L_t stands for the step x_{t-1} | x_t", "terms", CHAIN, renaming=_term("step", _running)
     ),
+    Convention("averaged-simple", "if L_t^simple is averaged over t", "terms", CHAIN, renaming=_averaged),
     Convention(
         "loss", "if 𝓛 is a loss, the negative of the bound", "bound", (*LATENT, *CHAIN), renaming=_loss, kept=True
     ),
@@ -285,6 +294,7 @@ CONVENTIONS = (
         "law-of-data", "if p is the law of the data and of what noise makes of them", "law", CHAIN,
         renaming=_law_of_data, fits=_has_no_model,
     ),
+    Convention("label", "if y is the label", "label", ("guidance",), renaming=_label, without=("c",)),
     Convention(
         "alpha-product", "if α_t stands for ᾱ_t", "alpha", tuple(c for c in CHAIN if c not in ("diffusion", "ddpm")),
         renaming=_level, without=("bar alpha",), kept=True,

@@ -208,7 +208,8 @@ class Page:
         for context in group[1:]:
             if found.holds:
                 break
-            found = max(found, self._read(latex, display, context, least), key=lambda trial: trial.good)
+            other = self._read(latex, display, context, least)
+            found = max(found, other, key=lambda trial: (trial.good, trial.understood))
         return found
 
     # Under which conventions

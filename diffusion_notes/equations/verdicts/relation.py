@@ -74,7 +74,8 @@ __all__ = ["Relation"]
 
 SCHEDULE = ("alpha", "beta", "sigma", "kappa")
 MOST_SHOWN = 4
-RESERVED = {*NETWORKS, *CODERS, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
+NAMES = {name for name in (*NETWORKS, *CODERS) if not name.startswith("hat")}
+RESERVED = {*NAMES, "f", "f_phi", "Phi", "H", "I", "D", "T", "K", "pi", "e"}
 LETTERS = {"t", "T", "K", "D", "L", "k", "s", "i", "j", "tau", "kappa", "lambda"}
 SPIRAL = ("c", "Phi", "tau")
 OF_THE_LINE = ("F", "X", "text CRPS")
@@ -214,6 +215,13 @@ class Relation:
             raise
         return "holds", f"holds in {count} worlds, up to what does not depend on {in_latex(law.value[1])}"
 
+    def _check_step(self) -> None:
+        """Where p is a law of its own, a step of a sampler has noise in it, and is judged by its law."""
+        if self.context in ("diffusion", "ddpm") and step_target(
+            self.definitions, self.left, self.relation, self.right
+        ):
+            raise NotUnderstood("a step down without new noise is one of DDIM", self.right.place)
+
     def defining(self) -> Relation:
         """The same; or the definition that it is, where a mere = says what a letter is that means nothing yet."""
         if self.own or self.relation != "=" or not may_be_new(self.left) or split_constants(self.right)[1]:
@@ -226,6 +234,7 @@ class Relation:
 
     def _everywhere(self, worlds: tuple[World, ...]) -> tuple[str, str]:
         """The verdict on a relation that must hold in all worlds, at all points."""
+        self._check_step()
         defining = self.relation == ":="
         known = set(self.definitions)
         # what is defined is the right side: it has to have a meaning
@@ -417,7 +426,7 @@ class Relation:
             return self._with_variance(continuous_worlds(self.context))
         drawn = [draw.expressions[0].value for draw in self.said.draws]
         averaged = {part.value[0] for side in (self.left, self.right) for part in side.walk() if part.kind in DRAWN}
-        if self.context in LATER and Symbol("z") in symbols and Symbol("z") not in (*drawn, *averaged):
+        if self.own and self.context in LATER and Symbol("z") in symbols and Symbol("z") not in (*drawn, *averaged):
             raise NotUnderstood("new noise, z, is drawn in the display: z \\sim \\mathcal{N}(0, I)")
         return self._with_variance(swiss_rolls(self.context) if spiral else self._usual_worlds())
 

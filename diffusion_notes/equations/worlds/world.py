@@ -158,6 +158,11 @@ class World(ABC):
         other.rebuild()
         return other
 
+    def any_number(self, name: str) -> float:
+        """A positive number of which nothing is known but its name."""
+        rng = np.random.default_rng([*name.encode(), *self.title.encode()])
+        return float(rng.uniform(0.3, 2.5))
+
     def rebuild(self) -> None:
         """Make the joint laws anew, after something has changed."""
         return
