@@ -22,7 +22,8 @@ WORDS = {
     "PROD": "a product", "INT": "an integral", "DIFFERENTIAL": "a differential", "DOTS": "dots",
     "E": "an expectation", "ECALL": "an expectation", "VAR": "a variance", "KL": "a divergence", "NABLA": "a gradient",
     "NORMAL": "a normal law", "UNIFORM": "a uniform law", "ENTROPY": "an entropy", "MUTUAL": "an information",
-    "INDICATOR": "an indicator", "LIM": "a limit", "ARGMIN": "an arg min", "LAW": "a law", "SYMBOL": "a variable",
+    "INDICATOR": "an indicator", "LIM": "a limit", "ARGMIN": "an arg min",
+    "ARGMAX": "an arg max", "LAW": "a law", "SYMBOL": "a variable",
     "$END": "the end",
 }  # fmt: skip
 

@@ -315,10 +315,10 @@ class _Lexer:
         return [self._token("POWER" if piece in ("^", "**") else "BELOW", start), *self._group()]
 
     def _optimum(self, piece: str, start: int) -> list[Token]:
-        if piece != r"\arg" or self.scanner.peek() != r"\min":
+        sign = self.scanner.take() if piece == r"\arg" and self.scanner.peek() in (r"\min", r"\max") else piece[4:]
+        if not piece.startswith(r"\arg") or sign.lstrip("\\") not in ("min", "max"):
             raise self.scanner.fail("an optimum is not looked for", start)
-        self.scanner.take()
-        return [self._token("ARGMIN", start)]
+        return [self._token("ARG" + sign.lstrip("\\").upper(), start)]
 
     def _double_integral(self, piece: str, start: int) -> list[Token]:
         return [self._token("INT", start)] * 2
@@ -341,7 +341,7 @@ class _Lexer:
         """An operator with a limit; a relation with a remark."""
         on = self._inside(base)
         kinds = {token.kind for token in on}
-        if on and on[0].kind in ("E", "SUM", "PROD", "INT", "LIM", "ARGMIN"):
+        if on and on[0].kind in ("E", "SUM", "PROD", "INT", "LIM", "ARGMIN", "ARGMAX"):
             return [*on, self._token(script, start), *_grouped(self._inside(place), place)]
         if kinds == {"REL"} or kinds == {"SIM"} or kinds == {"IMPLIES"}:
             return [self._remarked(on[0], place, start)]

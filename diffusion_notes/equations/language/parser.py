@@ -556,7 +556,12 @@ class _TreeBuilder(Transformer):
         return self.__default__(kind, children, meta)
 
     def optimum(self, meta: Meta, children: Children) -> Node:
-        raise NotUnderstood("an optimum is not looked for", _place(meta))
+        """Where something is smallest; where it is largest, its negative is."""
+        body = children[-1]
+        if any(isinstance(child, lark.Token) and child.type == "ARGMAX" for child in children):
+            body = Node("neg", (body,), None, body.place)
+        letters = tuple(child.value for child in children if isinstance(child, lark.Token) and child.type == "SYMBOL")
+        return Node("optimum", (body,), letters, _place(meta))
 
     def uncertainty(self, meta: Meta, children: Children) -> Node:
         groups = (group.value for group in _nodes(children[1:]))

@@ -213,6 +213,7 @@ UPRIGHT: dict[str, tuple[str, str]] = {
         ("const", "const.", "Const", "Const.", "constant", "constants", "Constant", "cst", "cst."), ("CONST", "")
     ),
     **dict.fromkeys(("argmin", "arg min", "argmin_"), ("ARGMIN", "")),
+    **dict.fromkeys(("argmax", "arg max", "argmax_"), ("ARGMAX", "")),
     "exp": ("EXP", ""), "det": ("DET", ""), "sin": ("SIN", ""), "cos": ("COS", ""), "lim": ("LIM", ""),
     **{word: ("SYMBOL", base) for base, words in _SYMBOLS.items() for word in words.split()},
 }  # fmt: skip

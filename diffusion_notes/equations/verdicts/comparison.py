@@ -27,6 +27,7 @@ from diffusion_notes.equations.worlds.world import Inexact, Point, Undefined, Un
 __all__ = ["INEQUALITIES", "POINTS", "STRICT", "TOLERANCE", "Comparison", "Fails", "largest_entry"]
 
 POINTS = 3
+DIRECTIONS = 3
 TOLERANCE = 1e-8
 STRICT = 1e-6
 SHAKES = 3
@@ -268,6 +269,31 @@ class Comparison:
             raise Fails(f"in one world ({evaluator.world.title}) the difference of the sides is not constant")
         if np.abs(a - a[0]).max() < STRICT * size:
             raise NotUnderstood("the sides do not depend on the variable of the law: it says nothing")
+
+    def check_same_optimum(self, evaluator: Evaluator, point: Point) -> None:
+        """As functions of their parameters, each side is a positive multiple of the other and a constant.
+
+        Raises:
+            Fails: If one is smallest where the other is largest.
+            NotUnderstood: If it cannot be told in this way that both are smallest at the same place.
+        """
+        inside = replace(self, left=self.left.parts[0], right=self.right.parts[0])
+        parameters = {letter.name for letter in self.left.value}
+        if set(self.left.value) != set(self.right.value) or not parameters <= {"theta", "phi"}:
+            raise NotUnderstood("an optimum is one over the same parameters on both sides", self.left.place)
+        worlds = [evaluator.world.moved(name, i, 0.6) for name in sorted(parameters) for i in range(DIRECTIONS)]
+        there = [replace(evaluator, world=world) for world in (evaluator.world, *worlds)]
+        a, b = (np.stack(side) for side in zip(*(inside.values(e, point, shifted=True) for e in there), strict=True))
+        da, db = (side[1:] - side[0] for side in (a, b))
+        if a.ndim > 2 or min(np.abs(da).max() / np.abs(a).max(), np.abs(db).max() / np.abs(b).max()) < STRICT:
+            raise NotUnderstood("what is optimised does not depend on the parameters", self.left.place)
+        largest = np.abs(da).argmax(axis=0)
+        each = np.arange(da.shape[1])
+        of_a, of_b = da[largest, each], db[largest, each]
+        if (np.abs(da * of_b - db * of_a) > TOLERANCE * np.abs(of_a * of_b)).any():
+            raise NotUnderstood("are both smallest at one place? One is no multiple of the other", self.right.place)
+        if (of_a * of_b <= 0).any():
+            raise Fails(f"in one world ({evaluator.world.title}) one side is smallest where the other is largest")
 
     @cached_property
     def left_open(self) -> list[Node]:

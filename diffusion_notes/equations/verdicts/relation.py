@@ -708,6 +708,9 @@ class _Trial:
         if comparison.relation == r"\propto" or comparison.left_open:
             comparison.check_proportional(evaluator, point)
             return False
+        if comparison.relation == "=" and {comparison.left.kind, comparison.right.kind} == {"optimum"}:
+            comparison.check_same_optimum(evaluator, point)
+            return False
         a, b = comparison.values(evaluator, point)
         size = comparison.size(evaluator, point, a, b)
         broken = comparison.broken(a, b, size)
