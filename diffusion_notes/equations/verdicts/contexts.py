@@ -19,12 +19,20 @@ MARKS = {
 }
 """Names by which a display about noise is seen to be about more than DDPM."""
 
+WEIGHT = Symbol("beta")
+"""The weight of a divergence; a variance of the chain has an index."""
+
 OF_CHAIN = ("alpha", "bar alpha", "beta", "tilde beta", "tilde mu", "eps_theta", "T", "t")
 
 
 def _is_of_chain(symbol: Symbol) -> bool:
     """Whether it is x_0, …, x_T, or what makes one of them of another."""
-    return (symbol.base == "x" and symbol.index is not None) or symbol.name in OF_CHAIN
+    return (symbol.base == "x" and symbol.index is not None) or (symbol.name in OF_CHAIN and symbol != WEIGHT)
+
+
+def _is_of_samples(symbol: Symbol) -> bool:
+    """Whether it is a bound of several samples."""
+    return symbol.base == "calL" and isinstance(symbol.index, Index) and symbol.index.letter == "K"
 
 
 def _is_of_layers(symbol: Symbol) -> bool:
@@ -61,7 +69,9 @@ def contexts(
         seen: The letters of the page so far.
     """
     chain = any(map(_is_of_chain, letters))
-    latent = not chain and any(symbol.base in ("x", "z") or symbol.label == "phi" for symbol in letters)
+    latent = not chain and any(
+        symbol.base in ("x", "z") or symbol.label == "phi" or _is_of_samples(symbol) for symbol in letters
+    )
     if latent or (not chain and own in LATENT):
         layers = LATENT[::-1] if any(map(_is_of_layers, letters)) else LATENT
         first = own if own in LATENT else layers[0]
