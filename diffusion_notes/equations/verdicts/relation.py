@@ -658,7 +658,8 @@ class _Trial:
             yield from self._of_components(world, point.at(t=2))
             return
         for t in self._steps(world):
-            earlier = self.said.earlier or (EARLIER_STEPS if {"s", "t"} <= self.letters else None)
+            unsaid = {"s", "t"} <= self.letters and self.step != Index("s")  # a step to s says where s is
+            earlier = self.said.earlier or (EARLIER_STEPS if unsaid else None)
             if earlier is None or "s" not in self.letters:
                 yield point.at(t=t)
                 continue
