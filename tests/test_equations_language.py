@@ -103,7 +103,7 @@ def test_under_a_brace_the_place_is_that_of_the_display():
             r"\cdots",
             "dots that lead away from where they should end",
         ),
-        (r"\theta = \arg\max_\theta \log p_\theta(x)", r"\arg", "an optimum is not looked for"),
+        (r"\theta = \sup_\theta \log p_\theta(x)", r"\sup", "an optimum is not looked for"),
     ],
 )
 def test_what_is_not_read_says_what_stood_there_and_what_would_be_read(latex, part, said):
