@@ -177,7 +177,9 @@ def multiply(env: Environment, node: Node, point: Point) -> np.ndarray:
         return a.reshape(a.shape + (1,) * (wide - a.ndim)) * b.reshape(b.shape + (1,) * (wide - b.ndim))
     if a.ndim == 3:
         return a @ b if b.ndim == 3 else (a @ b[..., None])[..., 0]
-    if a.ndim == b.ndim and (node.value == "dot" or env.world.diffusing):  # as in the exponent of a Gaussian
+    if a.ndim == b.ndim and (
+        node.value == "dot" or (node.value is None and env.world.diffusing)
+    ):  # as in the exponent of a Gaussian
         return (a * b).sum(-1)
     raise NotUnderstood("two vectors side by side: which product?", node.place)
 

@@ -512,11 +512,9 @@ def _checked_step(world: GaussianWorld, t: int) -> int:
 def _posterior_mean_of(
     env: Environment, world: GaussianWorld, name: Symbol, node: Node, xt: np.ndarray, point: Point
 ) -> np.ndarray:
-    first = node.parts[0].value if node.parts[0].kind == "symbol" else None
-    index = name.index or (Index("t") if first == Symbol("x", index=Index("t")) else None)
-    if not isinstance(index, Index):
+    if not isinstance(name.index, Index):
         raise NotUnderstood("the posterior mean needs an index, the step", node.place)
-    t = _checked_step(world, env.count(index, point))
+    t = _checked_step(world, env.count(name.index, point))
     return _posterior_mean(world, xt, env.value(node.parts[1], point), t)
 
 

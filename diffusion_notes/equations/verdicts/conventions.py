@@ -122,6 +122,10 @@ def _averaged(symbol: Symbol) -> Symbol:
     return Symbol("L", label="simple") if symbol == Symbol("L", index=NOW, label="simple") else symbol
 
 
+def _posterior_mean(symbol: Symbol) -> Symbol:
+    return replace(symbol, index=NOW) if symbol == Symbol("mu", "tilde") else symbol
+
+
 def _label(symbol: Symbol) -> Symbol:
     return Symbol("c") if symbol == Symbol("y") else symbol
 
@@ -294,6 +298,7 @@ CONVENTIONS = (
         "law-of-data", "if p is the law of the data and of what noise makes of them", "law", CHAIN,
         renaming=_law_of_data, fits=_has_no_model,
     ),
+    Convention("bare-posterior", "if μ̃ is that of the step t", "posterior", CHAIN, renaming=_posterior_mean),
     Convention("label", "if y is the label", "label", ("guidance",), renaming=_label, without=("c",)),
     Convention(
         "alpha-product", "if α_t stands for ᾱ_t", "alpha", tuple(c for c in CHAIN if c not in ("diffusion", "ddpm")),

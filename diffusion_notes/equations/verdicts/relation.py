@@ -83,9 +83,6 @@ TIMELESS = ("score", "conditioning", "guidance")
 DRAWN = ("drawn", "variable")
 ENOUGH = 5  # worlds whose integrals are not exact
 MANY = 6  # steps, of which a few are looked at
-EARLIER_STEPS = (1, 1)
-"""An earlier step, where nothing is said of it: one from the first on, before t."""
-
 PLAIN = (1e-4, 1e4)
 NEAR = 0.1
 NEARER = 1e-3  # a number may have been chosen to be a little larger than all that is seen here
@@ -658,12 +655,10 @@ class _Trial:
             yield from self._of_components(world, point.at(t=2))
             return
         for t in self._steps(world):
-            unsaid = {"s", "t"} <= self.letters and self.step != Index("s")  # a step to s says where s is
-            earlier = self.said.earlier or (EARLIER_STEPS if unsaid else None)
-            if earlier is None or "s" not in self.letters:
+            if self.said.earlier is None or "s" not in self.letters:
                 yield point.at(t=t)
                 continue
-            first, apart = earlier
+            first, apart = self.said.earlier
             found = range(first, t - apart + 1)
             for s in found if len(found) < MANY else (first, first + 1, found[-1]):
                 yield point.at(t=t, s=s)
