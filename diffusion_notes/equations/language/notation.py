@@ -166,8 +166,6 @@ def may_be_new(node: Node) -> bool:
     symbol: Symbol = node.value if node.kind == "symbol" else node.value[0]
     if symbol.base in ("L", "calL") and symbol.label and symbol.index is None:
         return symbol.label not in ("vlb", "elbo", "vae", "simple", "ce", "theta", "phi")
-    if symbol.base == "eps" and symbol.accent in ("hat", "tilde") and symbol.index is None:
-        return True  # a prediction that is guided, or made of others
     if symbol.base in ("mu", "beta", "sigma", "Sigma", "eps", "L", "calL") or " " in symbol.base or symbol == ESTIMATE:
         return False
     return symbol.base not in TAKEN or symbol.accent not in ("", "bar")
