@@ -128,7 +128,7 @@ class Judge:
             return [Verdict("fails", text, str(why), display.tag)]
         claims = [statement for statement in display.statements if statement not in conditions]
         if not claims and not display.named:
-            return [_without_relation(conditions, text, display.tag, self.own)]
+            return [_without_relation(conditions, text, display.tag)]
         chains: list[Chain | Verdict] = []
         for claim in claims:
             chains.append(_joined(claim, before, display.tag))
@@ -231,9 +231,9 @@ class Judge:
         return Relation(self.context, self.definitions, *sides, said, link.head, self.own).defining()
 
 
-def _without_relation(conditions: list[Statement], text: str, tag: str, own: bool) -> Verdict:
+def _without_relation(conditions: list[Statement], text: str, tag: str) -> Verdict:
     """The verdict on a display that says only what is drawn; from which law, that has been looked at."""
-    if not own and conditions and all(statement.kind == "draw" for statement in conditions):
+    if conditions and all(statement.kind == "draw" for statement in conditions):
         return Verdict("definition", text, "what is drawn has this law", tag)
     return Verdict("not understood", text, "no relation in it: nothing is said", tag)
 
