@@ -8,8 +8,6 @@ from corpus_score import judged as judged_page
 
 from diffusion_notes.equations.pages import displays
 
-pytestmark = pytest.mark.xfail(reason="the checker is learning to read these pages", strict=False)
-
 pages = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 
 
