@@ -121,6 +121,8 @@ def test_which_schedule_a_page_has_is_no_claim(latex):
         r"\tilde\beta_t = 0.02\, t / T",
         r"\bar\alpha_0 = 0",
         r"\beta_T = 2 \beta_1",
+        r"\beta_t = \beta_1 + \frac{t}{T}(\beta_T-\beta_1)",
+        r"\bar\alpha_t = \bar\alpha_T \frac{t-1}{T}",
     ],
 )
 def test_what_is_said_of_a_schedule_is_one(latex):

@@ -19,7 +19,15 @@ from diffusion_notes.equations.language.syntax_tree import ESTIMATE, Index, Node
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
 from diffusion_notes.equations.worlds.world import ATTACHED, Point, Unsuited, World
 
-__all__ = ["Choice", "check_choices", "choice_of_world", "chooses_schedule", "coupled", "with_choices"]
+__all__ = [
+    "Choice",
+    "check_choices",
+    "choice_of_world",
+    "chooses_schedule",
+    "coupled",
+    "members_of_schedule",
+    "with_choices",
+]
 
 NOW = Index("t")
 DATA = Node("density", (), (Symbol("q"), Symbol("x", index=Index(None, 0))))
@@ -97,6 +105,23 @@ def chooses_schedule(left: Node, relation: str, right: Node) -> bool:
     ]
     others = [symbol for symbol in symbols if symbol.base in ("x", "z", "eps", "p", "q", "mu", "L", "calL")]
     return step in symbols and not moving and not others and all(node.kind in COUNTED for node in nodes)
+
+
+def members_of_schedule(left: Node, right: Node) -> list[tuple[Node, Node]]:
+    r"""What a schedule says of the members by which it is told, as of β_1 and β_T in β_t = β_1 + …: both sides."""
+    told = {symbol for node in right.walk() for symbol in node.symbols() if left.kind == "symbol"}
+    own = [symbol.index for symbol in told if symbol != left.value and replace(symbol, index=NOW) == left.value]
+    return [(_at(left, index), _at(right, index)) for index in own if isinstance(index, Index)]
+
+
+def _at(node: Node, index: Index) -> Node:
+    """An expression with another step for t: a number, or T."""
+    if node.kind == "symbol" and node.value == Symbol("t"):
+        number = Node("number", (), str(index.plus), node.place)
+        return number if index.letter is None else replace(node, value=Symbol(index.letter))
+    if node.kind == "symbol" and node.value.index == NOW:
+        return replace(node, value=replace(node.value, index=index))
+    return replace(node, parts=tuple(_at(part, index) for part in node.parts))
 
 
 def check_choices(choices: Sequence[Choice], context: str) -> None:

@@ -8,7 +8,7 @@ from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, Statement, read
 from diffusion_notes.equations.language.syntax_tree import Node, NotUnderstood, Place
 from diffusion_notes.equations.verdicts.chain import Chain, Link, as_one_line
-from diffusion_notes.equations.verdicts.choices import Choice, check_choices, chooses_schedule
+from diffusion_notes.equations.verdicts.choices import Choice, check_choices, chooses_schedule, members_of_schedule
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.verdicts.conventions import Reading, choosing, plain, under
 from diffusion_notes.equations.verdicts.naming import named_parameters
@@ -194,6 +194,10 @@ class Judge:
         verdict = self._claimed(link, said, tag)
         if self.own or verdict.good or not chooses_schedule(link.left, link.relation, link.right):
             return verdict
+        for left, right in members_of_schedule(link.left, link.right):  # it must agree with itself there
+            member = self._claimed(replace(link, left=left, right=right), said, tag)
+            if not member.good:
+                return replace(member, detail=f"of one of its own members: {member.detail}")
         return Verdict("definition", link.latex, "says which schedule it is", tag)
 
     def _claimed(self, link: Link, said: SideConditions, tag: str) -> Verdict:
