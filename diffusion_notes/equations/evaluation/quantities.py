@@ -515,7 +515,12 @@ def _posterior_mean_of(
     if not isinstance(name.index, Index):
         raise NotUnderstood("the posterior mean needs an index, the step", node.place)
     t = _checked_step(world, env.count(name.index, point))
-    return _posterior_mean(world, xt, env.value(node.parts[1], point), t)
+    start = node.parts[1]
+    x0 = env.value(start, point)
+    noisy = start.value[0] if start.kind == "call" else start.value
+    if isinstance(noisy, Symbol) and noisy.base == "eps":  # in the place of the data, it says what they are
+        x0 = world.start_of(xt, x0, t)
+    return _posterior_mean(world, xt, x0, t)
 
 
 def _network(world: GaussianWorld, name: str, xt: np.ndarray, t: int, told: Told = None) -> np.ndarray:

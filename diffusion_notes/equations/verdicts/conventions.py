@@ -82,6 +82,10 @@ def _loss(symbol: Symbol) -> Symbol:
     return replace(symbol, label="loss") if is_bound else symbol
 
 
+def _bound(symbol: Symbol) -> Symbol:
+    return replace(symbol, base="calL", label="") if symbol == Symbol("L", label="vlb") else symbol
+
+
 def _level(symbol: Symbol) -> Symbol:
     is_level = symbol.base == "alpha" and not symbol.accent and symbol.index is not None
     return replace(symbol, accent="bar") if is_level else symbol
@@ -267,6 +271,9 @@ CONVENTIONS = (
     Convention("averaged-simple", "if L_t^simple is averaged over t", "terms", CHAIN, renaming=_averaged),
     Convention(
         "loss", "if 𝓛 is a loss, the negative of the bound", "bound", (*LATENT, *CHAIN), renaming=_loss, kept=True
+    ),
+    Convention(
+        "bound", "if L_VLB is the bound itself", "vlb", (*LATENT, *CHAIN), renaming=_bound, kept=True
     ),
     Convention(
         "noise-of-x", "if ε_t is the noise that makes x_t of x_0", "noise", CHAIN, renaming=_noise("", "whole")
