@@ -341,6 +341,7 @@ def test_a_display_may_say_from_which_law_something_is_drawn():
     assert kinds(r"x_t \sim \mathcal{N}(\sqrt{\bar\alpha_t}\, x_0, (1 - \bar\alpha_t) I)") == ["definition"]
     assert kinds(r"x_t \sim \mathcal{N}(\bar\alpha_t\, x_0, (1 - \bar\alpha_t) I)") == ["fails"]
     assert kinds(r"x_t \sim q(x_0)") == ["not understood"]
+    assert kinds(r"x_{t+1} \sim q(x_{t+1} \mid x_{t-1})") == ["definition"]
 
 
 @pytest.mark.parametrize("empty", ["", "  ", r"\tag{1}", "x_0", r"t > 1"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from diffusion_notes.equations.language.syntax_tree import DOT, Index, NotUnderstood, Symbol
+from diffusion_notes.equations.language.syntax_tree import DOT, ESTIMATE, Index, NotUnderstood, Symbol
 from diffusion_notes.equations.language.tokens import Token
 
 __all__ = ["CLOSER", "OPERATORS", "bracket_depths", "classified", "matching_bracket", "pair_brackets"]
@@ -18,6 +18,7 @@ CLOSER = {"LP": "RP", "LB": "RB", "LC": "RC", "OPEN": "CLOSE", "LANGLE": "RANGLE
 OPERATORS = ("PLUS", "MINUS", "TIMES", "SLASH")
 
 START = Symbol("x", index=Index(None, 0))
+POINT = Symbol("x", index=Index("t"))
 NOISE = Symbol("eps")
 THETA = Symbol("theta")
 ETA = Symbol("eta")
@@ -176,7 +177,7 @@ def _differentiated(rest: list[Token]) -> tuple[list[Token], int] | None:
 
 
 def _idle(token: Token, rest: list[Token]) -> int:
-    """How many tokens after one say nothing: the index of a norm, the arguments of x_t and of L."""
+    r"""How many tokens after one say nothing: the index of a norm, the arguments of x_t, of \hat x_0 and of L."""
     kinds = [other.kind for other in rest[:5]]
     values = [other.value for other in rest[:4]]
     if token.kind == "RNORM" and kinds[:2] == ["BELOW", "OPEN"] and kinds[3:4] == ["CLOSE"]:
@@ -184,9 +185,9 @@ def _idle(token: Token, rest: list[Token]) -> int:
     if token.kind != "SYMBOL":
         return 0
     symbol: Symbol = token.value
-    if symbol == Symbol("x", index=Index("t")) and kinds == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
+    if symbol == POINT and kinds == ["LP", "SYMBOL", "COMMA", "SYMBOL", "RP"]:
         return 5 if (values[1], values[3]) == (START, NOISE) else 0
-    about = {"L": THETA, "sigma": ETA}.get(symbol.base)
+    about = POINT if symbol == ESTIMATE else {"L": THETA, "sigma": ETA}.get(symbol.base)
     return 3 if kinds[:3] == ["LP", "SYMBOL", "RP"] and values[1] == about else 0
 
 

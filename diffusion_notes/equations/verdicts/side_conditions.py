@@ -22,7 +22,7 @@ from diffusion_notes.equations.verdicts.choices import Choice, choice_of_world
 from diffusion_notes.equations.verdicts.comparison import Fails
 from diffusion_notes.equations.worlds.catalogue import usual_worlds
 from diffusion_notes.equations.worlds.gaussian_world import GaussianWorld
-from diffusion_notes.equations.worlds.world import Point, Unsuited
+from diffusion_notes.equations.worlds.world import Point, Undefined, Unsuited
 
 __all__ = ["SideConditions", "Steps", "check_draws", "side_conditions"]
 
@@ -259,7 +259,7 @@ def _check_draw(draw: Statement, symbol: Symbol, law: Node, models: str, places:
     bad: set[str] = set()
     seen = False
     for evaluator, world, point in places:
-        with suppress(Unsuited):
+        with suppress(Unsuited, Undefined):
             if of_the_data:
                 _check_draw_of_the_data(evaluator, world, symbol, law)
             else:
