@@ -468,6 +468,7 @@ def test_numbers_of_numpy_are_as_good(name, parameter):
 
 # Numbers of which zero, or what is negative, are good.
 ZERO = {
+    ("equations.Page", "patience"),
     ("data.Peaks.diffuse", "alpha_bar"), ("data.Peaks.expected_noise", "alpha_bar"),
     ("data.Peaks.posterior", "alpha_bar"),
     ("data.GaussianMixture.diffuse", "alpha_bar"), ("data.GaussianMixture.sample", "n"),

@@ -101,6 +101,7 @@ def test_the_command_prints_a_line_a_relation_and_tells_by_its_status(tmp_path, 
 
 
 def test_a_file_that_is_not_there_is_no_success(tmp_path, capsys):
+    assert main([str(tmp_path / "nothing.md"), "--allow-unread"]) == 2
     assert main([str(tmp_path / "nothing.md")]) == 2
     assert "cannot be read" in capsys.readouterr().out
 

@@ -54,6 +54,10 @@ class Report:
     def _repr_markdown_(self) -> str:
         """The display as it is printed, if it can be, and the verdicts below it."""
         shown = "" if any(v.place for v in self.verdicts) else f"$$\n{self.latex.strip()}\n$$\n\n"
+        alike = self.verdicts if self and len({verdict.told for verdict in self.verdicts}) == 1 else ()
+        if len(alike) > 1:  # what is said of all of them is said once
+            said = replace(self, verdicts=alike[:1])._said(alike[0])
+            return f"{shown}{said}, in each of {len(alike)} relations"
         return shown + "\n\n".join(map(self._said, self.verdicts))
 
     def _said(self, verdict: Verdict) -> str:

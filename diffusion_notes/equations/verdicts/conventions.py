@@ -334,7 +334,7 @@ def named(names: Iterable[str]) -> tuple[Convention, ...]:
     found: dict[str, Convention] = {}
     for name in names:
         if name not in NAMES:
-            raise ValueError(f"there is no convention {name!r}: there are {', '.join(NAMES)}")
+            raise ValueError(f"conventions must be among {', '.join(NAMES)}, got {name!r}")
         new = NAMES[name]
         if found.setdefault(new.about, new) != new:
             raise ValueError(f"{name!r} and {found[new.about].name!r} say different things of the same letter")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from diffusion_notes._arguments.values import check_choice, check_kind
+from diffusion_notes._arguments.values import check_choice, check_kind, check_list, check_number
 from diffusion_notes.equations.evaluation.environment import Definitions
 from diffusion_notes.equations.language.parser import Display, read
 from diffusion_notes.equations.language.syntax_tree import NotUnderstood, Symbol
@@ -96,7 +96,7 @@ class Page:
 
     Raises:
         TypeError: If an argument is not what it should be.
-        ValueError: If there is no such chapter, or no such convention.
+        ValueError: If there is no such chapter, or no such convention, or `patience` is negative.
     """
 
     context: str | None = None
@@ -115,7 +115,10 @@ class Page:
             check_choice("context", self.context, CHAINS)
         check_kind("definitions", self.definitions, dict, "a dictionary")
         check_kind("last", self.last, (Chain, type(None)), "a chain or None")
-        self.conventions = None if self.conventions is None else tuple(self.conventions)
+        if self.conventions is not None:
+            check_list("conventions", self.conventions, "a list of names", str, "a string")
+            self.conventions = tuple(self.conventions)
+        self.patience = check_number("patience", self.patience, 0)
         self._kept = named(self.conventions or ())
 
     def judge(self, latex: str) -> list[Verdict]:
