@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from diffusion_notes.equations.evaluation.environment import TERMS
 from diffusion_notes.equations.language.parser import Display, Statement
-from diffusion_notes.equations.language.syntax_tree import Index, Node, Symbol, renamed
+from diffusion_notes.equations.language.syntax_tree import Index, Node, Range, Symbol, renamed
 from diffusion_notes.equations.verdicts.choices import Choice
 from diffusion_notes.equations.verdicts.contexts import is_between_data_and_noise
 from diffusion_notes.equations.verdicts.side_conditions import SideConditions
@@ -188,6 +188,25 @@ def _is_between_data_and_noise(display: Display) -> bool:
     return is_between_data_and_noise(letters(display))
 
 
+def _averages_what_is_drawn(display: Display) -> bool:
+    """Whether what an average draws occurs in it: who averages a term over nothing does not leave its average out."""
+    return all(_draws_what_occurs(node) for node in _nodes(display) if node.kind == "expectation")
+
+
+def _draws_what_occurs(expectation: Node) -> bool:
+    *laws, body = expectation.parts
+    drawn = {symbol for law in laws if law.kind == "density" for symbol in law.value[1:]}
+    runs = any(isinstance(symbol.index, Range) for symbol in drawn)
+    return not drawn or runs or body.kind == "given" or not drawn.isdisjoint(_left_open(body))
+
+
+def _left_open(node: Node) -> set[Symbol]:
+    """The letters of an expression without those that its divergences integrate over."""
+    if node.kind == "divergence":
+        return {symbol for law in node.parts for given in law.parts for symbol in given.symbols()}
+    return {*node.symbols()}.union(*map(_left_open, node.parts))
+
+
 def _has_both_parts(display: Display) -> bool:
     bases = {symbol.base for symbol in letters(display) if symbol.index is not None}
     return {"alpha", "sigma"} <= bases and "beta" not in bases
@@ -263,7 +282,7 @@ CONVENTIONS = (
     Convention("step-variance", "if σ_t² is chosen as β_t", "variance", STEPS, variance="plain", fits=_has_variances),
     Convention(
         "pointwise-terms", "if L_{t-1} is what stands under its expectation", "expectation", CHAIN,
-        renaming=_term("drawn", _any_index),
+        renaming=_term("drawn", _any_index), fits=_averages_what_is_drawn,
     ),
     Convention(
         "step-terms", "if L_t stands for the step x_{t-1} | x_t", "terms", CHAIN, renaming=_term("step", _running)

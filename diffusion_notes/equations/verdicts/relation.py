@@ -150,6 +150,8 @@ class Relation:
         if (left, right) != (self.left, self.right):
             return replace(self, left=left, right=right).verdict()
         if letter := self._component:
+            if self.component:  # it is left where no vector has it for an index
+                raise NotUnderstood(f"nothing says of what {letter} picks a component")
             left, right = (componentwise(side, letter) for side in (self.left, self.right))
             return replace(self, left=left, right=right, component=letter).verdict()
         try:
