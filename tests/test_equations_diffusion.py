@@ -1,33 +1,8 @@
-"""Lines about diffusion in the manner of other authors, under any convention: true ones hold, false ones do not."""
+"""Equality in law, and what verdicts on lines about diffusion say."""
 
 from __future__ import annotations
 
-import pytest
-from notebooks import ROOT
-
 from diffusion_notes.equations import Page
-
-
-def listed(name: str) -> list[tuple[str, str]]:
-    """Equations from a file, one a line, each after its chapter."""
-    lines = (ROOT / "tests" / name).read_text(encoding="utf-8").splitlines()
-    return [tuple(line.split(": ", 1)) for line in lines]
-
-
-TRUE = listed("equations_diffusion_true.txt")
-FALSE = listed("equations_diffusion_false.txt")
-
-
-@pytest.mark.parametrize(("where", "latex"), TRUE)
-def test_a_true_line_holds(where, latex):
-    verdicts = Page(where).judge(latex)
-    assert verdicts
-    assert all(verdict.good for verdict in verdicts), verdicts
-
-
-@pytest.mark.parametrize(("where", "latex"), FALSE)
-def test_a_false_line_does_not(where, latex):
-    assert not all(verdict.good for verdict in Page(where).judge(latex))
 
 
 def test_what_is_equal_in_law_is_told_and_under_which_reading():

@@ -1,29 +1,8 @@
-"""Lines about latents, bounds and Gaussians in the manner of other authors: true ones hold, false ones do not."""
+"""Letters, laws and parameters of VAEs in the manner of other authors, and what is said of them."""
 
 from __future__ import annotations
 
-import pytest
-from notebooks import ROOT
-
 from diffusion_notes.equations import Page
-
-
-def listed(name: str) -> list[tuple[str, str]]:
-    """Equations from a file, one a line, each after its chapter."""
-    lines = (ROOT / "tests" / name).read_text(encoding="utf-8").splitlines()
-    return [tuple(line.split(": ", 1)) for line in lines]
-
-
-@pytest.mark.parametrize(("where", "latex"), listed("equations_latents_true.txt"))
-def test_a_true_line_holds(where, latex):
-    verdicts = Page(where).judge(latex)
-    assert verdicts
-    assert all(verdict.good for verdict in verdicts), verdicts
-
-
-@pytest.mark.parametrize(("where", "latex"), listed("equations_latents_false.txt"))
-def test_a_false_line_does_not(where, latex):
-    assert not all(verdict.good for verdict in Page(where).judge(latex))
 
 
 def test_a_letter_of_which_nothing_is_said_makes_a_line_true_or_leaves_it_open():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from equation_lists import listed
 from errata_equations import ERRATA
 from notebooks import ROOT
 
@@ -12,13 +13,6 @@ from diffusion_notes.equations import Page, Report, Verdict, check
 from diffusion_notes.equations.language.parser import read
 from diffusion_notes.equations.verdicts.proof import is_proved
 from diffusion_notes.equations.verdicts.relation import Relation
-
-
-def listed(name: str) -> list[tuple[str, str]]:
-    """Equations from a file, one a line, each after its chapter."""
-    lines = (ROOT / "tests" / name).read_text(encoding="utf-8").splitlines()
-    return [tuple(line.split(": ", 1)) for line in lines]
-
 
 TRUE = listed("equations_true.txt")
 FALSE = listed("equations_false.txt")
